@@ -1,0 +1,212 @@
+# Makefile - builds, tests and installs PinSage. `make help` lists what it can do.
+#
+# One file, not recursive. Sources are found by wildcard, so a new file needs no
+# line here. Objects, programs and generated files live under build/ alone; a
+# sanitizer build has a directory of its own, build/san-..., beside the plain one.
+
+# ------------------------------- Knobs ------------------------------------------
+
+ifeq ($(origin CC),default)
+CC := gcc#             compiler: gcc or clang
+endif
+SAN :=#                address, undefined, thread, or address,undefined
+V :=#                  1 prints every command in full
+WERROR :=#             1 makes warnings errors
+FAISS := auto#         auto: our own build (make deps); system: the distribution's
+PREFIX := /usr/local
+DESTDIR :=
+T :=#                  make check T=walk runs the tests whose path contains "walk"
+TIMEOUT := 900#        seconds one test program may take
+VERSION := 0.1.0
+
+# ------------------------------- Flags ------------------------------------------
+
+comma := ,
+empty :=
+space := $(empty) $(empty)
+B := $(if $(strip $(SAN)),build/san-$(subst $(comma),-,$(strip $(SAN))),build)
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(2)';)
+
+# $(call accepts,FLAG): the flag itself when this compiler knows it.
+accepts = $(shell echo 'int x;' | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>/dev/null \
+            && echo '$(1)')
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(if $(WERROR),-Werror)
+HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+        $(call accepts,-fstack-clash-protection) $(call accepts,-fcf-protection=full) \
+        $(call accepts,-ftrivial-auto-var-init=zero)
+HARD_LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+
+# Fused multiply-add is left to the compiler (-ffp-contract=fast in GNU mode is off
+# under -std=c11): the same compiler and CPU path give the same bits. Never -Ofast.
+OPT := -O2 -g
+ifneq ($(strip $(SAN)),)
+# Fortify and zeroed locals would hide what the sanitizers look for.
+OPT := -O1 -g
+HARD := -fsanitize=$(strip $(SAN)) -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARD_LINK := -pie -fsanitize=$(strip $(SAN))
+endif
+
+describe := $(shell git describe --tags --always --dirty 2>/dev/null)
+ps_version := $(VERSION)$(if $(describe),+$(describe))
+
+faiss_dir := $(shell deploy/setup/faiss.sh --find $(FAISS) 2>/dev/null)
+faiss_cpp := $(if $(findstring /,$(faiss_dir)),-isystem $(faiss_dir)/include)
+faiss_cpp += $(if $(findstring -avx2,$(faiss_dir)),-DPS_FAISS_AVX2=1)
+faiss_lib := $(if $(findstring -avx2,$(faiss_dir)),-lfaiss_avx2,-lfaiss)
+FAISS_LINK := $(if $(faiss_dir),$(if $(findstring /,$(faiss_dir)),-L$(faiss_dir)/lib) \
+              -lfaiss_c $(faiss_lib) -lopenblas -llapack -lgomp -lstdc++)
+
+CPPFLAGS_ALL := -Iinclude -I. -D_GNU_SOURCE $(faiss_cpp) $(CPPFLAGS)
+CFLAGS_ALL := -std=c11 $(OPT) -fPIE $(WARN) $(HARD) -pthread $(CFLAGS)
+LDFLAGS_ALL := $(HARD_LINK) -pthread $(LDFLAGS)
+LIBS := -lmicrohttpd -ljansson -luv -llmdb -lxxhash -lz $(FAISS_LINK) -lopenblas -lm
+
+# ------------------------------- Sources ----------------------------------------
+
+lib_c := $(wildcard core/*/*.c index/*.c) \
+         $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c))
+lib_o := $(lib_c:%.c=$(B)/%.o)
+lib := $(B)/libpinsage.a
+main := $(if $(wildcard server/main.c),$(B)/pinsage)
+demo := $(if $(wildcard deploy/demo/openclipart.c),$(B)/demo/openclipart)
+
+tests_c := $(sort $(shell find tests -name 'test_*.c' 2>/dev/null))
+support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+tests := $(tests_c:%.c=$(B)/%)
+benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+e2e := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.py tests/e2e/*.mjs))
+styles := $(sort $(wildcard tests/style/*.sh))
+
+pages := $(sort $(wildcard server/web/*))
+formatted := $(shell find core index server include tests deploy -name '*.[ch]' 2>/dev/null)
+
+# ------------------------------- Targets ----------------------------------------
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all lib tests check style fmt bench demo install clean deps help FORCE
+.SECONDARY:
+
+all: $(lib) $(main)
+
+lib: $(lib)
+
+tests: $(tests)
+
+check: all $(tests) $(demo)
+	$(Q)$(call run_tests,$(styles) $(tests) $(e2e))
+
+style:
+	$(Q)$(call run_tests,$(styles))
+
+run_tests = PINSAGE=$(B)/pinsage BUILD=$(B) CC='$(CC)' PS_SAN='$(SAN)' \
+            tests/run --timeout $(TIMEOUT) --filter '$(T)' $(1)
+
+fmt:
+	$(Q)clang-format -i $(formatted)
+
+bench: $(benches)
+	$(Q)for b in $(if $(T),$(foreach b,$(benches),$(if $(findstring $(T),$(b)),$(b))),$(benches)); do \
+	    echo "== $$b"; $$b || exit 1; done
+
+demo: all $(demo)
+	$(Q)PINSAGE=$(B)/pinsage BUILD=$(B) ONCE='$(ONCE)' deploy/demo/demo.sh
+
+deps:
+	$(Q)deploy/setup/deps.sh
+	$(Q)deploy/setup/faiss.sh $(FAISS)
+
+install: all
+	install -D -m 0755 $(B)/pinsage $(DESTDIR)$(PREFIX)/bin/pinsage
+	$(Q)for page in $(wildcard deploy/man/*.1); do \
+	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}; done
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make            build build/pinsage (and build/libpinsage.a)'
+	@echo 'make deps       install the Debian packages and build FAISS, once'
+	@echo 'make check      build and run every test; T=walk runs those named so'
+	@echo 'make style      the style checks alone: layers, fences, sizes, format'
+	@echo 'make fmt        format all C files in place'
+	@echo 'make bench      the measurements of tests/bench; T=walk as above'
+	@echo 'make demo       pictures, training, evaluation, server; ONCE=1 stops after'
+	@echo 'make install    into $$DESTDIR$$PREFIX; PREFIX=/usr/local'
+	@echo 'make clean      remove build/'
+	@echo
+	@echo 'CC=gcc|clang    compiler              V=1       show full commands'
+	@echo 'SAN=address|undefined|thread|address,undefined   in build/san-...'
+	@echo 'WERROR=1        warnings are errors   FAISS=auto|system'
+	@echo 'TIMEOUT=900     seconds a test program may take'
+
+# ------------------------------- Rules ------------------------------------------
+
+# What the machine must have, tested once in words instead of by compiler errors.
+$(B)/have.build: deploy/setup/have.sh deploy/setup/packages.txt
+	@mkdir -p $(@D)
+	@CC='$(CC)' FAISS_CPP='$(faiss_cpp)' FAISS_DIR='$(faiss_dir)' \
+	    deploy/setup/have.sh build && touch $@
+
+$(B)/have.%: $(B)/have.build
+	@CC='$(CC)' deploy/setup/have.sh $* && touch $@
+
+# Rewritten only when the text changes, so that a new flag rebuilds and an old one
+# does not. A commit changes the version, which only its few users must notice.
+$(B)/flags.txt: FORCE | $(B)/have.build
+	@echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/version.txt: FORCE | $(B)/have.build
+	@echo '$(ps_version)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+versioned := $(shell grep -l PS_VERSION $(lib_c) $(wildcard server/main.c) /dev/null)
+$(versioned:%.c=$(B)/%.o): $(B)/version.txt
+$(versioned:%.c=$(B)/%.o): CPPFLAGS_ALL += -DPS_VERSION='"$(ps_version)"'
+
+$(B)/%.o: %.c $(B)/flags.txt | $(B)/have.build
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# The list of members is part of the recipe: a removed source leaves the archive.
+$(lib): $(lib_o) $(B)/web/assets.o
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(B)/pinsage: $(B)/server/main.o $(lib)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# A test may ask for linker flags of its own with a line ` * Link: FLAGS` in its
+# head comment, for instance -Wl,--wrap=fsync to make the Nth fsync fail.
+$(tests): $(B)/%: $(B)/%.o $(support_o) $(lib) | $(B)/have.test
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
+	    $$(sed -n 's/^ \* Link: //p' $*.c) $(lib) -lcmocka $(LIBS)
+
+$(B)/bench/%: $(B)/tests/bench/%.o $(lib)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+demo_pkgs := librsvg-2.0 cairo libxml-2.0
+demo_cpp = $(shell pkg-config --cflags $(demo_pkgs) 2>/dev/null | sed 's/-I/-isystem /g')
+$(B)/deploy/demo/openclipart.o: CPPFLAGS_ALL += $(demo_cpp)
+$(B)/deploy/demo/openclipart.o: | $(B)/have.demo
+$(B)/demo/openclipart: $(B)/deploy/demo/openclipart.o $(lib)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ \
+	    $$(pkg-config --libs $(demo_pkgs)) $(LIBS)
+
+# Pages of the explorer, gzipped into the program: see server/assets.h.
+$(B)/web/assets.c: deploy/setup/embed.sh $(pages) $(B)/web/pages.txt
+	$(call say,EMBED,server/web)deploy/setup/embed.sh $(B)/web $(pages)
+
+$(B)/web/pages.txt: FORCE
+	@mkdir -p $(@D)
+	@echo '$(pages)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/web/assets.o: $(B)/web/assets.c $(B)/flags.txt
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

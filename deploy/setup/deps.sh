@@ -1,0 +1,43 @@
+#!/bin/bash
+# deps.sh [GROUP...] - installs the Debian packages of packages.txt that are missing.
+#
+# Says what it runs. When nothing is missing it only asks dpkg and touches neither the
+# network nor root's rights.
+set -eu
+cd "$(dirname "$0")/../.."
+
+listed()
+{
+    awk -v groups="${*:-build faiss test demo}" '
+        BEGIN { split(groups, g, " "); for (i in g) wanted[g[i]] = 1 }
+        /^[a-z]/ && ($1 in wanted) { print $2 }' deploy/setup/packages.txt
+}
+
+installed()
+{
+    dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+        awk '$1 == "installed" { for (i = 2; i <= NF; i++) { sub(/,$/, "", $i); print $i } }'
+}
+
+run() # as root, through sudo when we are not
+{
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || {
+            echo "make deps: must be root, or have sudo, to run: $*" >&2
+            exit 1
+        }
+        set -- sudo "$@"
+    fi
+    echo "+ $*"
+    "$@" </dev/null
+}
+
+missing=$(comm -23 <(listed "$@" | sort -u) <(installed | sort -u) | tr '\n' ' ')
+if [ -z "$missing" ]; then
+    echo "packages: all installed"
+    exit 0
+fi
+echo "packages to install: $missing"
+run env DEBIAN_FRONTEND=noninteractive apt-get update
+# shellcheck disable=SC2086
+run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
