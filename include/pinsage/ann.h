@@ -1,0 +1,75 @@
+/* ann.h - nearest vectors by inner product: built once, searched by many.
+ *
+ * A FAISS index behind its C API. Build picks a factory string by size and dimension, or
+ * takes the user's; measures recall@10 against exact search on sampled rows; and picks
+ * the search-time knob (nprobe, efSearch) that reaches the wished recall. What it chose
+ * stands in the manifest under "index". Searching asks for more than k rows and re-ranks
+ * them by the exact inner product on the mapped vectors, so codes may be compressed.
+ *
+ * Threads: an open index is searched from any number of threads; never added to.
+ * Not here: rows added since the build (live tail), and which rows may be shown.
+ */
+#ifndef PINSAGE_ANN_H
+#define PINSAGE_ANN_H
+
+#include <stdint.h>
+
+#include "pinsage/err.h"
+#include "pinsage/npy.h"
+#include "pinsage/progress.h"
+#include "pinsage/walk.h"
+#include "pinsage/pixie.h"
+
+typedef struct ps_ann ps_ann;
+
+typedef struct ps_ann_build_opts {
+    const char *factory; /* "auto" or any FAISS factory string */
+    const char *vectors; /* "embeddings", or the name of a feature block;
+                            NULL: embeddings, else the only or the best-filled block */
+    double recall;       /* wished recall@10; default 0.95, 0.5..1 */
+    uint32_t sample;     /* queries of the measurement; default 500 */
+    unsigned threads;    /* 0 = all cores */
+    uint64_t seed;
+    unsigned keep;       /* older generations kept; default 1 */
+} ps_ann_build_opts;
+#define PS_ANN_BUILD_DEFAULTS                                                            \
+    ((ps_ann_build_opts){.factory = "auto", .recall = 0.95, .sample = 500, .seed = 1,    \
+                         .keep = 1})
+
+typedef struct ps_ann_report {
+    char factory[128], knob[64], vectors[40]; /* knob "efSearch=48", "" when there is none */
+    double recall_at_10, search_us, exact_us; /* per query, one thread */
+    double build_s;
+    uint64_t bytes;
+    int reached; /* recall_at_10 >= wished */
+    char generation[32];
+} ps_ann_report;
+
+/* Build index.faiss for the current generation as a new one. */
+int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts, ps_ann_report *report,
+                 const ps_progress *progress, ps_why *why);
+
+struct ps_generation;
+/* Open the generation's index; checks that it belongs to the vectors it names. */
+int ps_ann_open(ps_ann **a, struct ps_generation *g, ps_why *why);
+void ps_ann_close(ps_ann *a);
+uint32_t ps_ann_dim(const ps_ann *a);
+/* Name of the vectors it was built on: "embeddings" or a block. Borrowed. */
+const char *ps_ann_vectors(const ps_ann *a);
+
+/* The k best rows for query (dim), best first, exact scores; found rows into *found.
+ * skip (may be NULL) leaves rows out: it is asked for each candidate. When too few are left, the
+ * search widens itself, in the end to an exact scan. scratch memory is thread-local. */
+typedef int (*ps_ann_skip)(void *cls, uint32_t row);
+int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip skip,
+                  void *cls, ps_scored *out, uint32_t *found, ps_why *why);
+
+/* Exact search over any (N, D) f32/f16 array: the oracle, and the method of feature
+ * blocks that have no index. cosine: divide by the norms of the rows. */
+int ps_exact_search(const ps_npy *vectors, int cosine, const float *query, uint32_t k,
+                    ps_ann_skip skip, void *cls, ps_scored *out, uint32_t *found);
+
+/* PS_EUNSUPPORTED in words when this binary needs a CPU feature that is missing. */
+int ps_ann_cpu_check(ps_why *why);
+
+#endif

@@ -1,0 +1,54 @@
+/* annotate.h - the text of pins as vectors: the `annotation` feature block.
+ *
+ * Word vectors are trained by skip-gram with negative sampling where the context of a
+ * word is the other words of the same pin, as the paper's annotation embeddings
+ * (KDD 2018, section 4.1); a pin's vector is the weighted mean of its words.
+ * words.safetensors holds `words.vectors` (V, D) f32, `words.weights` (V) f32 and
+ * `words.text` (the V words, each ended by a newline, as bytes in the metadata), so that
+ * the text of a new pin is embedded as the old ones were.
+ *
+ * Threads: a ps_words is read by all. Training uses several; with one it is
+ * deterministic for a seed.
+ */
+#ifndef PINSAGE_ANNOTATE_H
+#define PINSAGE_ANNOTATE_H
+
+#include <stdint.h>
+
+#include "pinsage/err.h"
+#include "pinsage/progress.h"
+
+typedef struct ps_annotate_opts {
+    uint32_t dim;       /* default 128, 8..1024 */
+    uint32_t min_count; /* pins a word must stand in; default 3 */
+    uint32_t epochs;    /* default by corpus size (0) */
+    uint32_t negatives; /* per positive; default 5, 1..50 */
+    float subsample;    /* words more frequent than this share are thinned; default 1e-3 */
+    unsigned threads;   /* default 1: deterministic. 0 = all cores */
+    uint64_t seed;      /* default 1 */
+    unsigned keep;      /* older generations kept; default 1 */
+} ps_annotate_opts;
+#define PS_ANNOTATE_DEFAULTS                                                             \
+    ((ps_annotate_opts){.dim = 128, .min_count = 3, .negatives = 5, .subsample = 1e-3f,  \
+                        .threads = 1, .seed = 1, .keep = 1})
+
+typedef struct ps_annotate_report {
+    uint64_t words, tokens; /* vocabulary; words of it in all pins' text */
+    uint32_t pins_with_text;
+    float loss; /* mean of the last epoch */
+    char generation[32];
+} ps_annotate_report;
+
+int ps_annotate(const char *catalog, const ps_annotate_opts *opts,
+                ps_annotate_report *report, const ps_progress *progress, ps_why *why);
+
+/* Word vectors of a generation, to embed text that nobody has seen. */
+typedef struct ps_words ps_words;
+int ps_words_open(ps_words **w, const char *path, ps_why *why);
+void ps_words_close(ps_words *w);
+uint32_t ps_words_dim(const ps_words *w);
+/* L2-normalised weighted mean of the known words of text into out (dim); zeros when it
+ * has none. The same function fills the block. Returns how many words were known. */
+uint32_t ps_words_embed(const ps_words *w, const char *text, size_t len, float *out);
+
+#endif

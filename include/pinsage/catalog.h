@@ -1,0 +1,57 @@
+/* catalog.h - a directory that holds one corpus as a row of immutable generations.
+ *
+ *     CATALOG/  current -> gen-000003     gen-000002/ gen-000003/  live/  lock
+ *
+ * A step that writes works in a draft: a hidden directory that starts as hard links to
+ * the files of the current generation. Commit fsyncs the new files, writes the
+ * manifest, renames the draft to the next number and then switches `current` by
+ * rename; a crash at any point leaves the old generation in use, and the next draft
+ * sweeps what the crash left. One writer at a time: the lock file is held by flock.
+ *
+ * Threads: a draft belongs to one thread (files inside may be written by many).
+ * Not here: opening a generation for reading (generation.h).
+ */
+#ifndef PINSAGE_CATALOG_H
+#define PINSAGE_CATALOG_H
+
+#include <stdbool.h>
+
+#include "pinsage/err.h"
+#include "pinsage/manifest.h"
+
+typedef struct ps_draft ps_draft;
+
+/* Start a draft. create: make the catalog if it is missing, and let it have no
+ * generation yet (import); else PS_ENOENT in words. PS_EBUSY when another process
+ * writes. step ("import", "index") goes to the manifest. fresh: link nothing from the
+ * current generation and start from an empty manifest (import again). */
+typedef struct ps_draft_opts {
+    const char *step;
+    bool create, fresh;
+} ps_draft_opts;
+int ps_draft_begin(ps_draft **d, const char *catalog, ps_draft_opts opts, ps_why *why);
+
+/* Where the draft's files are written; folders graph/ and features/ exist. Borrowed. */
+const char *ps_draft_dir(const ps_draft *d);
+/* Path of a file in the draft, for writing: an inherited link of that name is removed
+ * first, so that the older generation is never written through. out: PS_PATH_MAX. */
+int ps_draft_path(ps_draft *d, const char *name, char *out, ps_why *why);
+/* Register a file just written, with its checksum (from ps_out_close). */
+void ps_draft_file(ps_draft *d, const char *name, uint64_t size, uint64_t xxh3);
+/* The same for a file whose checksum is not known: read, hashed and fsynced here. */
+int ps_draft_file_read(ps_draft *d, const char *name, ps_why *why);
+/* Drop an inherited file that no longer fits (embeddings after a new import). */
+int ps_draft_drop(ps_draft *d, const char *name, ps_why *why);
+/* The manifest to be; change it freely until commit. Borrowed. */
+ps_manifest *ps_draft_manifest(ps_draft *d);
+
+/* Make the draft the current generation. Older ones beyond `keep` (at least 1 beside
+ * the new one) are removed. Frees d in any case. name (PS_PATH_MAX) may be NULL. */
+int ps_draft_commit(ps_draft *d, unsigned keep, char *name, ps_why *why);
+/* Throw the draft away; a catalog directory that this draft made is removed too. */
+void ps_draft_abort(ps_draft *d);
+
+/* Path of the current generation into out (PS_PATH_MAX); PS_ENOENT in words. */
+int ps_catalog_current(const char *catalog, char *out, ps_why *why);
+
+#endif

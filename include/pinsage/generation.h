@@ -1,0 +1,60 @@
+/* generation.h - one generation of a catalog, opened for reading.
+ *
+ * Everything is mapped and nothing is read whole: opening costs the manifest, the ends
+ * of the arrays, and size checks of each listed file. A file whose size is not the
+ * manifest's, or a part that was made from another version of what it depends on (its
+ * fingerprint differs), is refused with what is wrong and where. Full checksums are
+ * read by ps_generation_verify.
+ *
+ * Threads: immutable once open; reference-counted, so a server can let an old one go
+ * when its last reader is done.
+ */
+#ifndef PINSAGE_GENERATION_H
+#define PINSAGE_GENERATION_H
+
+#include <stdint.h>
+
+#include "pinsage/err.h"
+#include "pinsage/graph.h"
+#include "pinsage/manifest.h"
+#include "pinsage/npy.h"
+#include "pinsage/pins.h"
+#include "pinsage/progress.h"
+
+typedef struct ps_block {
+    const char *name; /* "visual"; borrowed from the generation */
+    ps_npy array;     /* (N, D) f32 or f16 */
+} ps_block;
+
+typedef struct ps_generation {
+    char dir[512];
+    char name[32]; /* "gen-000003" */
+    ps_manifest *manifest;
+    uint32_t n_pins, n_boards;
+    ps_pins *pins;
+    ps_graph graph;
+    uint32_t n_blocks;
+    ps_block *blocks;     /* (n_blocks), sorted by name */
+    ps_npy embeddings;    /* (N, E) f32 or f16; rows 0 when there are none */
+    ps_npy nbr_rows, nbr_weights; /* (N, T) u32 / f32; rows 0 when there are none */
+    int refs;             /* use ps_generation_acquire and _release */
+} ps_generation;
+
+/* Open the current generation of a catalog. */
+int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why);
+/* Open one by its directory ("CATALOG/gen-000003"). */
+int ps_generation_open_dir(ps_generation **g, const char *dir, ps_why *why);
+ps_generation *ps_generation_acquire(ps_generation *g);
+void ps_generation_release(ps_generation *g); /* NULL is fine; last one closes */
+
+/* A feature block by name, NULL when there is none. Borrowed. */
+const ps_block *ps_generation_block(const ps_generation *g, const char *name);
+
+/* One check of `pinsage verify`, told as it ends: err 0 = passed. detail may be NULL. */
+typedef void (*ps_check_fn)(void *cls, const char *name, int err, const char *detail);
+/* Every checksum, every array's type and shape, graph invariants, LMDB both ways,
+ * finite numbers, fingerprints. Returns PS_OK or the first failure; goes on after one. */
+int ps_generation_verify(ps_generation *g, ps_check_fn fn, void *cls,
+                         const ps_progress *progress, ps_why *why);
+
+#endif

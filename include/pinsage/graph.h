@@ -1,0 +1,79 @@
+/* graph.h - the pin-board graph as two mapped CSR matrices.
+ *
+ *   pin_boards  row = pin,   indices = boards it is saved on
+ *   board_pins  row = board, indices = its pins
+ *
+ * Four .npy files under graph/ in SciPy's CSR layout: indptr u64 (rows + 1), indices
+ * u32 (edges), each row sorted and free of duplicates; one is the transpose of the other.
+ * A walk reads two random places a step: the pair of offsets, then one neighbour.
+ *
+ * Threads: read by all. Not here: building (import.h), live edges (overlay, later).
+ */
+#ifndef PINSAGE_GRAPH_H
+#define PINSAGE_GRAPH_H
+
+#include <stdint.h>
+
+#include "pinsage/err.h"
+#include "pinsage/npy.h"
+
+typedef struct ps_csr {
+    uint32_t rows;
+    uint64_t edges;
+    const uint64_t *indptr;  /* (rows + 1) */
+    const uint32_t *indices; /* (edges) */
+} ps_csr;
+
+typedef struct ps_graph {
+    ps_csr pin_boards; /* rows = N pins */
+    ps_csr board_pins; /* rows = boards */
+    ps_npy array[4];   /* what is mapped; empty for a graph made in memory */
+} ps_graph;
+
+/* Map the four files below dir ("CATALOG/gen-000001/graph"). Checks sizes that cost
+ * nothing (ends of indptr); ps_graph_check looks at every edge. */
+int ps_graph_open(ps_graph *g, const char *dir, ps_why *why);
+void ps_graph_close(ps_graph *g);
+
+/* Every offset ascending, every index in range, rows sorted without duplicates, and the
+ * two matrices transposes of each other. Changes nothing. */
+int ps_graph_check(const ps_graph *g, ps_why *why);
+
+static inline uint32_t ps_csr_degree(const ps_csr *m, uint32_t row)
+{
+    return (uint32_t)(m->indptr[row + 1] - m->indptr[row]);
+}
+
+static inline const uint32_t *ps_csr_row(const ps_csr *m, uint32_t row)
+{
+    return m->indices + m->indptr[row];
+}
+
+/* True if row holds index (binary search). */
+int ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index);
+
+/* ---- Building, out of core ---- */
+typedef struct ps_graph_builder ps_graph_builder;
+/* Edges are spooled to scratch files in dir, which is also where the four arrays end up;
+ * memory is 8 bytes a pin and a board, whatever the number of edges. */
+int ps_graph_builder_new(ps_graph_builder **b, const char *dir, ps_why *why);
+int ps_graph_builder_add(ps_graph_builder *b, uint32_t pin, uint32_t board);
+typedef struct ps_graph_stats {
+    uint64_t edges, duplicates; /* kept, and merged away */
+} ps_graph_stats;
+struct ps_workers;
+struct ps_progress;
+/* Sort, merge duplicates, write and fsync the four arrays for n_pins and n_boards rows.
+ * Frees b in any case; removes the scratch files. */
+int ps_graph_builder_finish(ps_graph_builder *b, uint32_t n_pins, uint32_t n_boards,
+                            struct ps_workers *w, const struct ps_progress *progress,
+                            ps_graph_stats *stats, ps_why *why);
+void ps_graph_builder_abort(ps_graph_builder *b);
+
+/* A small graph in memory from edge pairs (pin, board), for tests: owned, freed by
+ * ps_graph_free. Duplicates are merged. */
+int ps_graph_from_pairs(ps_graph *g, uint32_t n_pins, uint32_t n_boards,
+                        const uint32_t (*pairs)[2], size_t n);
+void ps_graph_free(ps_graph *g);
+
+#endif

@@ -1,0 +1,55 @@
+/* import.h - from a user's files to the first generation of a catalog.
+ *
+ * Pins and edges are streamed: memory holds ids, 8 bytes a pin and a board, and nothing
+ * of features or text. Formats: DESIGN of the data, see README "Input formats".
+ *
+ * Threads: one import at a time for each catalog (the draft's lock).
+ */
+#ifndef PINSAGE_IMPORT_H
+#define PINSAGE_IMPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pinsage/err.h"
+#include "pinsage/progress.h"
+
+typedef struct ps_import_feature {
+    const char *name; /* [a-z][a-z0-9_]{0,31} */
+    const char *path; /* .npy, (pins, D) */
+} ps_import_feature;
+
+typedef struct ps_import_opts {
+    const char *pins, *edges;          /* paths; .gz or not is found out by content */
+    const ps_import_feature *features; /* (n_features) */
+    size_t n_features;
+    const char *embeddings; /* precomputed vectors, (pins, E); NULL for none */
+    bool skip_unknown;      /* --unknown-pins=skip */
+    unsigned threads;       /* 0 = all cores */
+    unsigned keep;          /* older generations kept; default 1 */
+} ps_import_opts;
+
+typedef struct ps_import_report {
+    uint32_t pins, boards, isolated;
+    uint64_t edges, duplicates, unknown;
+    uint32_t pin_degree[5];   /* percentiles 0 50 90 99 100 of boards per pin */
+    uint32_t board_degree[5]; /* the same of pins per board */
+    char generation[32];
+} ps_import_report;
+
+int ps_import(const char *catalog, const ps_import_opts *opts, ps_import_report *report,
+              const ps_progress *progress, ps_why *why);
+
+/* ---- Pairs files (query TAB related) ---- */
+typedef struct ps_pairs {
+    uint32_t (*pair)[2]; /* (n) query row, related row; owned */
+    size_t n;
+    uint64_t unknown;    /* skipped lines when skip_unknown */
+} ps_pairs;
+struct ps_pins_reader;
+int ps_pairs_load(ps_pairs *p, const char *path, struct ps_pins_reader *pins,
+                  bool skip_unknown, ps_why *why);
+void ps_pairs_free(ps_pairs *p);
+
+#endif

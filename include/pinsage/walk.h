@@ -1,0 +1,53 @@
+/* walk.h - importance neighbourhoods: the pins that short walks keep coming back to.
+ *
+ * PinSage pools over the T pins that random walks pin -> board -> pin from a pin visit
+ * most, weighted by visit counts (KDD 2018, section 3.2). The pin itself is not its own
+ * neighbour; ties go to the smaller row; weights are counts divided by the kept total.
+ *
+ * Walk i from a pin has its own random stream, ps_rng_at(seed, i), where seed is
+ * ps_pin_seed(run seed, pin id): the order in which walks advance changes nothing, so
+ * many are interleaved, each stage prefetching what the next reads.
+ *
+ * Threads: a ps_walker is scratch space for one thread. The graph is only read.
+ */
+#ifndef PINSAGE_WALK_H
+#define PINSAGE_WALK_H
+
+#include <stdint.h>
+
+#include "pinsage/graph.h"
+
+typedef struct ps_walk_opts {
+    uint32_t n_walks; /* walks per pin; default 200, 1..100000 */
+    uint32_t length;  /* pin-board-pin hops per walk; default 2, 1..32 */
+    uint32_t top;     /* T: neighbours kept; default 20, 1..1000 */
+} ps_walk_opts;
+#define PS_WALK_DEFAULTS ((ps_walk_opts){.n_walks = 200, .length = 2, .top = 20})
+
+typedef struct ps_visit {
+    uint32_t row;
+    uint32_t count;
+} ps_visit;
+
+typedef struct ps_walker ps_walker;
+
+/* Borrows g. PS_EINVAL for options out of range. */
+int ps_walker_new(ps_walker **w, const ps_graph *g, ps_walk_opts opts);
+void ps_walker_free(ps_walker *w);
+
+/* Neighbourhoods of n pins: rows out (n, T) and weights (n, T), heaviest first, padded
+ * with the pin itself at weight 0. seeds[i] is ps_pin_seed of pins[i]. weights of an
+ * isolated pin are all 0. */
+void ps_walk_neighbours(ps_walker *w, const uint32_t *pins, const uint64_t *seeds,
+                        uint32_t n, uint32_t *rows, float *weights);
+
+/* All visited pins of one start, most visited first, ties by row; at most max into out
+ * (the ranking that hard negatives and walk pairs are drawn from). Returns how many. */
+uint32_t ps_walk_visits(ps_walker *w, uint32_t pin, uint64_t seed, ps_visit *out,
+                        uint32_t max);
+
+/* The same two results by the plainest code, one walk at a time: the oracle of the tests. */
+uint32_t ps_walk_visits_plain(const ps_graph *g, ps_walk_opts opts, uint32_t pin,
+                              uint64_t seed, ps_visit *out, uint32_t max);
+
+#endif
