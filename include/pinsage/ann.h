@@ -16,9 +16,9 @@
 
 #include "pinsage/err.h"
 #include "pinsage/npy.h"
+#include "pinsage/pixie.h"
 #include "pinsage/progress.h"
 #include "pinsage/walk.h"
-#include "pinsage/pixie.h"
 
 typedef struct ps_ann ps_ann;
 
@@ -30,14 +30,15 @@ typedef struct ps_ann_build_opts {
     uint32_t sample;     /* queries of the measurement; default 500 */
     unsigned threads;    /* 0 = all cores */
     uint64_t seed;
-    unsigned keep;       /* older generations kept; default 1 */
+    unsigned keep; /* older generations kept; default 1 */
 } ps_ann_build_opts;
 #define PS_ANN_BUILD_DEFAULTS                                                            \
-    ((ps_ann_build_opts){.factory = "auto", .recall = 0.95, .sample = 500, .seed = 1,    \
-                         .keep = 1})
+    ((ps_ann_build_opts){                                                                \
+        .factory = "auto", .recall = 0.95, .sample = 500, .seed = 1, .keep = 1})
 
 typedef struct ps_ann_report {
-    char factory[128], knob[64], vectors[40]; /* knob "efSearch=48", "" when there is none */
+    char factory[128], knob[64],
+        vectors[40]; /* knob "efSearch=48", "" when there is none */
     double recall_at_10, search_us, exact_us; /* per query, one thread */
     double build_s;
     uint64_t bytes;
@@ -46,8 +47,8 @@ typedef struct ps_ann_report {
 } ps_ann_report;
 
 /* Build index.faiss for the current generation as a new one. */
-int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts, ps_ann_report *report,
-                 const ps_progress *progress, ps_why *why);
+int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
+                 ps_ann_report *report, const ps_progress *progress, ps_why *why);
 
 struct ps_generation;
 /* Open the generation's index; checks that it belongs to the vectors it names. */
@@ -58,8 +59,9 @@ uint32_t ps_ann_dim(const ps_ann *a);
 const char *ps_ann_vectors(const ps_ann *a);
 
 /* The k best rows for query (dim), best first, exact scores; found rows into *found.
- * skip (may be NULL) leaves rows out: it is asked for each candidate. When too few are left, the
- * search widens itself, in the end to an exact scan. scratch memory is thread-local. */
+ * skip (may be NULL) leaves rows out: it is asked for each candidate. When too few are
+ * left, the search widens itself, in the end to an exact scan. scratch memory is
+ * thread-local. */
 typedef int (*ps_ann_skip)(void *cls, uint32_t row);
 int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip skip,
                   void *cls, ps_scored *out, uint32_t *found, ps_why *why);

@@ -13,6 +13,7 @@
 #ifndef PINSAGE_ANNOTATE_H
 #define PINSAGE_ANNOTATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "pinsage/err.h"
@@ -23,14 +24,19 @@ typedef struct ps_annotate_opts {
     uint32_t min_count; /* pins a word must stand in; default 3 */
     uint32_t epochs;    /* default by corpus size (0) */
     uint32_t negatives; /* per positive; default 5, 1..50 */
-    float subsample;    /* words more frequent than this share are thinned; default 1e-3 */
-    unsigned threads;   /* default 1: deterministic. 0 = all cores */
-    uint64_t seed;      /* default 1 */
-    unsigned keep;      /* older generations kept; default 1 */
+    float subsample;  /* words more frequent than this share are thinned; default 1e-3 */
+    unsigned threads; /* default 1: deterministic. 0 = all cores */
+    uint64_t seed;    /* default 1 */
+    unsigned keep;    /* older generations kept; default 1 */
 } ps_annotate_opts;
 #define PS_ANNOTATE_DEFAULTS                                                             \
-    ((ps_annotate_opts){.dim = 128, .min_count = 3, .negatives = 5, .subsample = 1e-3f,  \
-                        .threads = 1, .seed = 1, .keep = 1})
+    ((ps_annotate_opts){.dim = 128,                                                      \
+                        .min_count = 3,                                                  \
+                        .negatives = 5,                                                  \
+                        .subsample = 1e-3f,                                              \
+                        .threads = 1,                                                    \
+                        .seed = 1,                                                       \
+                        .keep = 1})
 
 typedef struct ps_annotate_report {
     uint64_t words, tokens; /* vocabulary; words of it in all pins' text */

@@ -23,7 +23,7 @@
 #include "pinsage/import.h"
 #include "pinsage/progress.h"
 
-#define PS_EVAL_CUTS_MAX 8
+#define PS_EVAL_CUTS_MAX    8
 #define PS_EVAL_METHODS_MAX 32
 
 typedef struct ps_interval {
@@ -46,14 +46,17 @@ typedef struct ps_eval_result {
 typedef struct ps_eval_opts {
     const char *methods; /* comma-separated; NULL = all that the generation allows */
     uint32_t cut[PS_EVAL_CUTS_MAX], n_cuts; /* default 10,50,100,500 */
-    uint32_t bootstraps;   /* default 1000 */
-    uint32_t pixie_steps;  /* default 20000 */
+    uint32_t bootstraps;                    /* default 1000 */
+    uint32_t pixie_steps;                   /* default 20000 */
     unsigned threads;
     uint64_t seed;
 } ps_eval_opts;
 #define PS_EVAL_DEFAULTS                                                                 \
-    ((ps_eval_opts){.cut = {10, 50, 100, 500}, .n_cuts = 4, .bootstraps = 1000,          \
-                    .pixie_steps = 20000, .seed = 1})
+    ((ps_eval_opts){.cut = {10, 50, 100, 500},                                           \
+                    .n_cuts = 4,                                                         \
+                    .bootstraps = 1000,                                                  \
+                    .pixie_steps = 20000,                                                \
+                    .seed = 1})
 
 typedef struct ps_eval_report {
     uint64_t pairs, queries;

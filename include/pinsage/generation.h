@@ -34,10 +34,10 @@ typedef struct ps_generation {
     ps_pins *pins;
     ps_graph graph;
     uint32_t n_blocks;
-    ps_block *blocks;     /* (n_blocks), sorted by name */
-    ps_npy embeddings;    /* (N, E) f32 or f16; rows 0 when there are none */
+    ps_block *blocks;             /* (n_blocks), sorted by name */
+    ps_npy embeddings;            /* (N, E) f32 or f16; rows 0 when there are none */
     ps_npy nbr_rows, nbr_weights; /* (N, T) u32 / f32; rows 0 when there are none */
-    int refs;             /* use ps_generation_acquire and _release */
+    int refs;                     /* use ps_generation_acquire and _release */
 } ps_generation;
 
 /* Open the current generation of a catalog. */

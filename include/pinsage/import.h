@@ -45,7 +45,7 @@ int ps_import(const char *catalog, const ps_import_opts *opts, ps_import_report 
 typedef struct ps_pairs {
     uint32_t (*pair)[2]; /* (n) query row, related row; owned */
     size_t n;
-    uint64_t unknown;    /* skipped lines when skip_unknown */
+    uint64_t unknown; /* skipped lines when skip_unknown */
 } ps_pairs;
 struct ps_pins_reader;
 int ps_pairs_load(ps_pairs *p, const char *path, struct ps_pins_reader *pins,

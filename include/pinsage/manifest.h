@@ -31,7 +31,8 @@ void ps_manifest_free(ps_manifest *m);
  * change of that value. */
 uint64_t ps_manifest_u64(const ps_manifest *m, const char *path, uint64_t otherwise);
 double ps_manifest_real(const ps_manifest *m, const char *path, double otherwise);
-const char *ps_manifest_text(const ps_manifest *m, const char *path, const char *otherwise);
+const char *ps_manifest_text(const ps_manifest *m, const char *path,
+                             const char *otherwise);
 bool ps_manifest_has(const ps_manifest *m, const char *path);
 
 /* Intermediate objects are made. Values are copied. */

@@ -21,10 +21,10 @@ const char *ps_dtype_name(ps_dtype t); /* "<f4" "<f2" "<u4" "<u8" */
 
 typedef struct ps_npy {
     ps_dtype dtype;
-    uint32_t ndim;      /* 1 or 2 */
-    uint64_t rows;      /* shape[0] */
-    uint64_t cols;      /* shape[1]; 1 when ndim is 1 */
-    const void *data;   /* (rows, cols), 64-byte aligned in the file */
+    uint32_t ndim;    /* 1 or 2 */
+    uint64_t rows;    /* shape[0] */
+    uint64_t cols;    /* shape[1]; 1 when ndim is 1 */
+    const void *data; /* (rows, cols), 64-byte aligned in the file */
     ps_map map;
 } ps_npy;
 

@@ -2,9 +2,9 @@
  *
  * From each query pin a share of the step budget is walked, shares growing with the
  * query's weight and, sub-linearly, with its degree; every hop pin -> board -> pin
- * counts a visit, every walk ends with the chance `restart` a hop. A query's walk stops early when
- * more than n_p pins have n_v visits. Several queries are joined by the multi-hit
- * booster V[p] = (sum_q sqrt(V_q[p]))^2. Query pins themselves are left out.
+ * counts a visit, every walk ends with the chance `restart` a hop. A query's walk stops
+ * early when more than n_p pins have n_v visits. Several queries are joined by the
+ * multi-hit booster V[p] = (sum_q sqrt(V_q[p]))^2. Query pins themselves are left out.
  *
  * Degree correction divides a pin's count by degree^correction, so that hubs do not
  * win by being everywhere.
@@ -20,9 +20,10 @@
 #include "pinsage/graph.h"
 
 typedef struct ps_pixie_opts {
-    uint32_t steps;   /* total hops; default 20000, 1..10000000 */
-    float restart;    /* chance that a walk ends after a hop; default 0.5, (0, 1] */
-    uint32_t n_p, n_v; /* early stop: n_p pins with n_v visits; n_v 0 = never; default 2000, 4 */
+    uint32_t steps; /* total hops; default 20000, 1..10000000 */
+    float restart;  /* chance that a walk ends after a hop; default 0.5, (0, 1] */
+    uint32_t n_p,
+        n_v; /* early stop: n_p pins with n_v visits; n_v 0 = never; default 2000, 4 */
     float correction; /* exponent of the degree; default 0 */
     bool no_boost;    /* plain weighted sums instead of the booster */
 } ps_pixie_opts;
@@ -31,7 +32,7 @@ typedef struct ps_pixie_opts {
 
 typedef struct ps_pixie_query {
     uint32_t row;
-    float weight; /* > 0 */
+    float weight;  /* > 0 */
     uint64_t seed; /* ps_pin_seed of the pin */
 } ps_pixie_query;
 

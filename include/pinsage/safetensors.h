@@ -14,7 +14,11 @@
 
 #include "pinsage/err.h"
 
-typedef enum ps_tensor_type { PS_TENSOR_F32, PS_TENSOR_F16, PS_TENSOR_BF16 } ps_tensor_type;
+typedef enum ps_tensor_type {
+    PS_TENSOR_F32,
+    PS_TENSOR_F16,
+    PS_TENSOR_BF16
+} ps_tensor_type;
 
 typedef struct ps_tensor {
     const char *name;

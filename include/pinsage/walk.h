@@ -46,7 +46,8 @@ void ps_walk_neighbours(ps_walker *w, const uint32_t *pins, const uint64_t *seed
 uint32_t ps_walk_visits(ps_walker *w, uint32_t pin, uint64_t seed, ps_visit *out,
                         uint32_t max);
 
-/* The same two results by the plainest code, one walk at a time: the oracle of the tests. */
+/* The same two results by the plainest code, one walk at a time: the oracle of the tests.
+ */
 uint32_t ps_walk_visits_plain(const ps_graph *g, ps_walk_opts opts, uint32_t pin,
                               uint64_t seed, ps_visit *out, uint32_t max);
 
