@@ -56,7 +56,7 @@ faiss_cpp := $(if $(findstring /,$(faiss_dir)),-isystem $(faiss_dir)/include)
 faiss_cpp += $(if $(findstring -avx2,$(faiss_dir)),-DPS_FAISS_AVX2=1)
 faiss_lib := $(if $(findstring -avx2,$(faiss_dir)),-lfaiss_avx2,-lfaiss)
 FAISS_LINK := $(if $(faiss_dir),$(if $(findstring /,$(faiss_dir)),-L$(faiss_dir)/lib) \
-              -lfaiss_c $(faiss_lib) -lopenblas -llapack -lgomp -lstdc++)
+              -lfaiss_c $(faiss_lib) -lopenblas -lgomp -lstdc++)
 
 CPPFLAGS_ALL := -Iinclude -I. -D_GNU_SOURCE $(faiss_cpp) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT) -fPIE $(WARN) $(HARD) -pthread $(CFLAGS)
@@ -86,7 +86,7 @@ formatted := $(shell find core index server include tests deploy -name '*.[ch]' 
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all lib tests check style fmt bench demo install clean deps help FORCE
+.PHONY: all lib tests check check-built style fmt bench demo demo-built install clean deps help FORCE
 .SECONDARY:
 
 all: $(lib) $(main)
@@ -95,7 +95,12 @@ lib: $(lib)
 
 tests: $(tests)
 
-check: all $(tests) $(demo)
+# What these two need, they fetch: a bare clone is enough. The second make looks at
+# the machine afresh, after the packages have come.
+check demo: deps
+	$(Q)$(MAKE) --no-print-directory $@-built
+
+check-built: all $(tests) $(demo)
 	$(Q)$(call run_tests,$(styles) $(tests) $(e2e))
 
 style:
@@ -111,7 +116,7 @@ bench: $(benches)
 	$(Q)for b in $(if $(T),$(foreach b,$(benches),$(if $(findstring $(T),$(b)),$(b))),$(benches)); do \
 	    echo "== $$b"; $$b || exit 1; done
 
-demo: all $(demo)
+demo-built: all $(demo)
 	$(Q)PINSAGE=$(B)/pinsage BUILD=$(B) ONCE='$(ONCE)' deploy/demo/demo.sh
 
 deps:
