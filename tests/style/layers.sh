@@ -44,7 +44,9 @@ wrong=$(awk '
         return name
     }
     FILENAME ~ /layers\.txt$/ {
-        if ($0 !~ /^#/ && NF) for (level++; NF; NF--) rank[$NF] = level
+        if ($0 ~ /^#/ || !NF) next
+        if ($1 != "+") level++
+        for (i = 1; i <= NF; i++) rank[$i] = level
         next
     }
     FILENAME == "-" { owner[$1] = $2; next }
