@@ -38,12 +38,12 @@ HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
         $(call accepts,-ftrivial-auto-var-init=zero)
 HARD_LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 
-# Fused multiply-add is left to the compiler (-ffp-contract=fast in GNU mode is off
-# under -std=c11): the same compiler and CPU path give the same bits. Never -Ofast.
-OPT := -O2 -g
+# The compiler may neither reorder sums (so never -Ofast) nor fuse a product into one:
+# gcc and clang then round alike. A kernel that wants fused operations says so itself.
+OPT := -O2 -g -ffp-contract=off
 ifneq ($(strip $(SAN)),)
 # Fortify and zeroed locals would hide what the sanitizers look for.
-OPT := -O1 -g
+OPT := -O1 -g -ffp-contract=off
 HARD := -fsanitize=$(strip $(SAN)) -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARD_LINK := -pie -fsanitize=$(strip $(SAN))
 endif
@@ -98,7 +98,8 @@ tests: $(tests)
 # What these two need, they fetch: a bare clone is enough. The second make looks at
 # the machine afresh, after the packages have come.
 check demo: deps
-	$(Q)$(MAKE) --no-print-directory $@-built
+	$(Q)$(MAKE) --no-print-directory \
+	    $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) $@-built
 
 check-built: all $(tests) $(demo)
 	$(Q)$(call run_tests,$(styles) $(tests) $(e2e))
