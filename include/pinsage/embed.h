@@ -1,0 +1,56 @@
+/* embed.h - every pin's vector by map, join, reduce; and one pin's on request.
+ *
+ * Per layer: map each h to its message once, join messages to the pins that pool over
+ * them, reduce to the weighted sum, update. Messages are f16 on disk, which is what
+ * pooling reads in batch and on request alike. Inputs and outputs are mapped; a stage is
+ * a function over a range of rows.
+ *
+ * Threads: ps_embed owns its own; a ps_embedder is scratch for one thread.
+ */
+#ifndef PINSAGE_EMBED_H
+#define PINSAGE_EMBED_H
+
+#include <stdint.h>
+
+#include "pinsage/err.h"
+#include "pinsage/features.h"
+#include "pinsage/generation.h"
+#include "pinsage/model.h"
+#include "pinsage/progress.h"
+#include "pinsage/walk.h"
+
+typedef struct ps_embed_opts {
+    unsigned threads, keep;
+    bool half; /* embeddings.npy as f16 */
+} ps_embed_opts;
+
+typedef struct ps_embed_report {
+    uint64_t pins, reused_stages;
+    double seconds;
+    char generation[32];
+} ps_embed_report;
+
+/* Write messages.K.npy, neighbours and embeddings.npy as a new generation. Stages whose
+ * inputs have the fingerprints of the files already there are not done again. */
+int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *report,
+             const ps_progress *progress, ps_why *why);
+
+/* All embeddings of a model in memory, z (N, e) into out: validation, baselines. nbr and
+ * weight (N, T) may be NULL for K = 0. */
+struct ps_workers;
+int ps_embed_all(const ps_model *m, const ps_features *f, const uint32_t *nbr,
+                 const float *weight, struct ps_workers *team, float *out);
+
+/* ---- One pin on request ---- */
+typedef struct ps_embedder ps_embedder;
+/* Borrows g and m. Needs messages; PS_EUNSUPPORTED in words without. */
+int ps_embedder_new(ps_embedder **e, ps_generation *g, const ps_model *m, ps_why *why);
+void ps_embedder_free(ps_embedder *e);
+/* z (e) of a stored pin, computed anew: walk, pool mapped messages, update. Layer 2 needs
+ * the pin's own h1, made from its features and neighbours' layer-1 messages. */
+int ps_embedder_pin(ps_embedder *e, uint32_t row, float *z);
+/* z of x (d_in) and a given neighbourhood (T rows, weights). */
+int ps_embedder_vector(ps_embedder *e, const float *x, const uint32_t *nbr,
+                       const float *weight, uint32_t T, float *z);
+
+#endif
