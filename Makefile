@@ -101,7 +101,10 @@ check demo: deps
 	$(Q)$(MAKE) --no-print-directory \
 	    $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) $@-built
 
-check-built: all $(tests) $(demo)
+# $(call picked,FILES): those T= names, or all.
+picked = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(f)),$(f))),$(1))
+
+check-built: all $(call picked,$(tests)) $(demo)
 	$(Q)$(call run_tests,$(styles) $(tests) $(e2e))
 
 style:
@@ -113,15 +116,14 @@ run_tests = PINSAGE=$(B)/pinsage BUILD=$(B) CC='$(CC)' PS_SAN='$(SAN)' \
 fmt:
 	$(Q)clang-format -i $(formatted)
 
-bench: $(benches)
-	$(Q)for b in $(if $(T),$(foreach b,$(benches),$(if $(findstring $(T),$(b)),$(b))),$(benches)); do \
-	    echo "== $$b"; $$b || exit 1; done
+bench: $(call picked,$(benches))
+	$(Q)for b in $^; do echo "== $$b"; $$b || exit 1; done
 
 demo-built: all $(demo)
 	$(Q)PINSAGE=$(B)/pinsage BUILD=$(B) ONCE='$(ONCE)' deploy/demo/demo.sh
 
 deps:
-	$(Q)deploy/setup/deps.sh
+	$(Q)deploy/setup/deps.sh $(if $(filter system,$(FAISS)),build faiss-system test demo)
 	$(Q)deploy/setup/faiss.sh $(FAISS)
 
 install: all
@@ -215,4 +217,6 @@ $(B)/web/pages.txt: FORCE
 $(B)/web/assets.o: $(B)/web/assets.c $(B)/flags.txt
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+objects := $(lib_o) $(B)/server/main.o $(B)/web/assets.o $(tests:=.o) $(support_o) \
+           $(benches:$(B)/bench/%=$(B)/tests/bench/%.o) $(B)/deploy/demo/openclipart.o
+-include $(objects:.o=.d)

@@ -6,11 +6,17 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
+command -v dpkg-query >/dev/null || {
+    echo "make deps: this is made for Debian. Elsewhere, install by hand what" \
+        "deploy/setup/packages.txt lists" >&2
+    exit 1
+}
+
 listed()
 {
     awk -v groups="${*:-build faiss test demo}" '
         BEGIN { split(groups, g, " "); for (i in g) wanted[g[i]] = 1 }
-        /^[a-z]/ && ($1 in wanted) { print $2 }' deploy/setup/packages.txt
+        ($1 in wanted) { print $2 }' deploy/setup/packages.txt
 }
 
 installed()
@@ -38,6 +44,7 @@ if [ -z "$missing" ]; then
     exit 0
 fi
 echo "packages to install: $missing"
-run env DEBIAN_FRONTEND=noninteractive apt-get update
+run env DEBIAN_FRONTEND=noninteractive apt-get -q update ||
+    echo "some package lists could not be renewed: trying with those there are"
 # shellcheck disable=SC2086
-run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+run env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing

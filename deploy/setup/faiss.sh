@@ -1,6 +1,7 @@
 #!/bin/bash
 # faiss.sh [auto|system] - provides FAISS with its C API, once per user and machine.
 # faiss.sh --find [auto|system] - prints where it is, or nothing; asks nobody.
+# faiss.sh --sources DIR - writes the source entries it would use, and stops.
 #
 # Debian 12 packages FAISS without the C API and for plain x86-64, which searches 3 to 7
 # times slower than a build for AVX2. So the distribution's own source package is built
@@ -15,18 +16,41 @@
 # second of two builders wait and then find the work done.
 set -eu
 
+say() { echo "faiss: $*"; }
+die() { echo "faiss: $*" >&2; exit 1; }
+
 # Under sudo the cache is that of the user who will run make.
 if [ "$(id -u)" = 0 ] && [ "${SUDO_USER:-root}" != root ]; then
     home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
     exec runuser -u "$SUDO_USER" -- env -u SUDO_USER -u XDG_CACHE_HOME HOME="$home" "$0" "$@"
 fi
 
+# The machine's apt entries, of both formats, as source entries in the directory $1.
+source_entries()
+{
+    local list parts file
+    eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
+    mkdir -p "$1"
+    for file in "$list" "${parts%/}"/*.list; do
+        [ -f "$file" ] || continue
+        sed -En 's/^[[:space:]]*deb(-src)?([[:space:]]+(\[[^]]*\][[:space:]]+)?[a-z])/deb-src\2/p' \
+            "$file" | grep -v 'cdrom:' || true
+    done | sort -u > "$1/lines.list"
+    for file in "${parts%/}"/*.sources; do
+        [ -f "$file" ] || continue
+        sed -E 's/^Types:.*/Types: deb-src/I' "$file" > "$1/${file##*/}"
+    done
+}
+
+if [ "${1:-}" = --sources ]; then
+    source_entries "$2"
+    exit
+fi
+
 find_only=
 [ "${1:-}" != --find ] || { find_only=1; shift; }
 mode=${1:-auto}
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pinsage
-say() { echo "faiss: $*"; }
-die() { echo "faiss: $*" >&2; exit 1; }
 
 # ---------------------------- What fits this machine ------------------------------
 
@@ -74,6 +98,8 @@ fi
 
 # ---------------------------- Source package by apt -------------------------------
 
+command -v apt-get >/dev/null || die "this is made for Debian. Elsewhere install FAISS" \
+    "with its C API by hand and use FAISS=system"
 mkdir -p "$cache"
 exec 9> "$cache/lock"
 flock -n 9 || { say "waiting for another build to finish"; flock 9; }
@@ -96,23 +122,6 @@ logged()
     }
 }
 
-# The machine's apt entries, both formats, as source entries in $work/apt/sources.
-source_entries()
-{
-    local list parts file
-    eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
-    mkdir -p "$work/apt/sources"
-    for file in "$list" "${parts%/}"/*.list; do
-        [ -f "$file" ] || continue
-        sed -En 's/^[[:space:]]*deb(-src)?([[:space:]]+(\[[^]]*\][[:space:]]+)?[a-z])/deb-src\2/p' \
-            "$file" | grep -v 'cdrom:' || true
-    done | sort -u > "$work/apt/sources/lines.list"
-    for file in "${parts%/}"/*.sources; do
-        [ -f "$file" ] || continue
-        sed -E 's/^Types:.*/Types: deb-src/I' "$file" > "$work/apt/sources/${file##*/}"
-    done
-}
-
 # apt-get with the private entries and state, as whoever runs this.
 apt_private()
 {
@@ -123,7 +132,7 @@ apt_private()
 }
 
 say "reading the lists of source packages"
-source_entries
+source_entries "$work/apt/sources"
 # An entry without sources (a vendor's, say) fails here and does not matter.
 apt_private update >> "$log" 2>&1 </dev/null || say "not every package source has sources"
 say "fetching the source package"
