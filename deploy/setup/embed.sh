@@ -17,7 +17,7 @@ mkdir -p "$out"
         gzip -9nc "$page" > "$out/$n.gz"
         echo "__asm__(\".section .rodata\\n.balign 16\\n\""
         echo "        \"asset_$n: .incbin \\\"$out/$n.gz\\\"\\n.previous\");"
-        echo "extern const unsigned char asset_$n[] __attribute__((visibility(\"hidden\")));"
+        echo "extern const unsigned char asset_${n}[] __attribute__((visibility(\"hidden\")));"
         sum=$(sha256sum < "$page")
         rows+="    {\"${page##*/}\", asset_$n, $(stat -c %s "$out/$n.gz"),"
         rows+=" $(stat -c %s "$page"), \"${sum:0:16}\"},"$'\n'
