@@ -17,14 +17,10 @@
 #include <stdint.h>
 
 #include "pinsage/err.h"
+#include "pinsage/text.h"
 
 #define PS_ID_MAX 511
 #define PS_NO_ROW UINT32_MAX
-
-typedef struct ps_text {
-    const char *data; /* not NUL-terminated */
-    size_t len;
-} ps_text;
 
 typedef struct ps_pin {
     ps_text id, title, text, image;
