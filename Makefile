@@ -70,7 +70,8 @@ lib_c := $(wildcard core/*/*.c index/*.c) \
 lib_o := $(lib_c:%.c=$(B)/%.o)
 lib := $(B)/libpinsage.a
 main := $(if $(wildcard server/main.c),$(B)/pinsage)
-demo := $(if $(wildcard deploy/demo/openclipart.c),$(B)/demo/openclipart)
+demo_o := $(patsubst %.c,$(B)/%.o,$(wildcard deploy/demo/*.c))
+demo := $(if $(demo_o),$(B)/demo/openclipart)
 
 tests_c := $(sort $(shell find tests -name 'test_*.c' 2>/dev/null))
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
@@ -198,12 +199,12 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(lib)
 
 demo_pkgs := librsvg-2.0 cairo libxml-2.0
 demo_cpp = $(shell pkg-config --cflags $(demo_pkgs) 2>/dev/null | sed 's/-I/-isystem /g')
-$(B)/deploy/demo/openclipart.o: CPPFLAGS_ALL += $(demo_cpp)
-$(B)/deploy/demo/openclipart.o: | $(B)/have.demo
-$(B)/demo/openclipart: $(B)/deploy/demo/openclipart.o $(lib)
+$(demo_o): CPPFLAGS_ALL += $(demo_cpp)
+$(demo_o): | $(B)/have.demo
+$(B)/demo/openclipart: $(demo_o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ \
-	    $$(pkg-config --libs $(demo_pkgs)) $(LIBS)
+	    $$(pkg-config --libs $(demo_pkgs)) -lm
 
 # Pages of the explorer, gzipped into the program: see server/assets.h.
 $(B)/web/assets.c: deploy/setup/embed.sh $(pages) $(B)/web/pages.txt
@@ -218,5 +219,5 @@ $(B)/web/assets.o: $(B)/web/assets.c $(B)/flags.txt
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 objects := $(lib_o) $(B)/server/main.o $(B)/web/assets.o $(tests:=.o) $(support_o) \
-           $(benches:$(B)/bench/%=$(B)/tests/bench/%.o) $(B)/deploy/demo/openclipart.o
+           $(benches:$(B)/bench/%=$(B)/tests/bench/%.o) $(demo_o)
 -include $(objects:.o=.d)

@@ -9,7 +9,7 @@ files=$(find core index server include deploy -name '*.[ch]' 2>/dev/null | sort)
 common='^(assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp'
 common+='|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn'
 common+='|string|tgmath|threads|time|uchar|wchar|wctype|argp|byteswap|cpuid|dirent|endian'
-common+='|err|execinfo|fcntl|fnmatch|getopt|glob|grp|iconv|ifaddrs|immintrin|x86intrin'
+common+='|err|execinfo|fcntl|fnmatch|ftw|getopt|glob|grp|iconv|ifaddrs|immintrin|x86intrin'
 common+='|libgen|malloc|netdb|poll|pthread|pwd|sched|semaphore|spawn|strings|sysexits'
 common+='|syslog|termios|unistd|(sys|netinet|arpa|net|linux)/.*)\.h$'
 
