@@ -15,6 +15,7 @@ const char *scratch(const char *name);
 /* Write a file there; returns its path (as scratch does). */
 const char *scratch_file(const char *name, const void *data, size_t size);
 const char *scratch_text(const char *name, const char *text);
+#define PS_SCRATCH_COMMAND 8704 /* two paths and a little more */
 /* Content of any file, NUL-terminated, for the caller to free; size may be NULL. */
 char *slurp(const char *path, size_t *size);
 /* Path of ../shared/data/NAME (or $PS_SHARED/data/NAME); NULL when it is missing. */
