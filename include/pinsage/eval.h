@@ -7,10 +7,11 @@
  * over queries. The same by degree of the query: cold, warm, hub.
  *
  * Ranks are exact: a method gives a score for every pin. Methods are a table, so that
- * each new one is a line (eval/methods.c).
+ * each new one is a line (core/eval/methods.c); any feature block's name is a method too.
+ * Pairs of a pin with itself say nothing and are left out.
  *
- * Threads: ps_eval uses its own workers; a method's scorer is asked from many, each with
- * its own state.
+ * Threads: ps_eval uses its own workers; a scorer is asked by all of them at once. The
+ * figures are the same for any number of threads.
  */
 #ifndef PINSAGE_EVAL_H
 #define PINSAGE_EVAL_H
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pinsage/buf.h"
 #include "pinsage/err.h"
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
@@ -37,10 +39,10 @@ typedef struct ps_eval_scores {
 } ps_eval_scores;
 
 typedef struct ps_eval_result {
-    const char *method;
+    char method[40];
     ps_eval_scores all, bucket[3]; /* cold, warm, hub */
     double seconds;
-    float *rank; /* (pairs), owned by the report: for paired comparisons */
+    float *rank; /* (pairs->n), owned by the report; 0 for a pin paired with itself */
 } ps_eval_result;
 
 typedef struct ps_eval_opts {
@@ -59,32 +61,65 @@ typedef struct ps_eval_opts {
                     .seed = 1})
 
 typedef struct ps_eval_report {
-    uint64_t pairs, queries;
+    uint64_t pairs, queries; /* evaluated: without those of a pin with itself */
+    uint64_t self_pairs;     /* left out */
     uint32_t cut[PS_EVAL_CUTS_MAX], n_cuts;
-    uint32_t bucket_edge[2]; /* query degree: cold < [0] <= warm < [1] <= hub */
+    /* Query degree: cold < [0] <= warm < [1] <= hub. Cold ends at the lowest quarter of
+     * the graph's connected pins, hubs begin at their highest tenth. */
+    uint32_t bucket_edge[2];
     size_t n;
     ps_eval_result result[PS_EVAL_METHODS_MAX];
 } ps_eval_report;
 
+/* Evaluate. report is the caller's, zeroed; ps_eval_report_done in any case. A method
+ * that lacks its data is left out when opts->methods is NULL, refused when asked for. */
 int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
             ps_eval_report *report, const ps_progress *progress, ps_why *why);
 void ps_eval_report_done(ps_eval_report *r);
 
+/* Difference a - b of two results (numbers in the report) over the same resamples of
+ * queries: an interval that excludes 0 is a difference that the data supports. */
+int ps_eval_paired(const ps_eval_report *r, size_t a, size_t b, const ps_pairs *pairs,
+                   const ps_eval_opts *opts, ps_eval_scores *difference);
+
+/* The report as JSON, {"pairs":N,"methods":[..]}, shares of 1; and as a table for
+ * people, in percent. */
+void ps_eval_json(const ps_eval_report *r, ps_buf *out);
+void ps_eval_table(const ps_eval_report *r, ps_buf *out);
+
 /* ---- The list of methods ---- */
-/* A scorer for one thread: scores every pin for a query pin, higher is better. */
+/* Queries that are scored together, at most: a block of products reads rows once. */
+#define PS_SCORER_BLOCK 8
+/* Scores every pin for n query pins, higher is better; no NaN. Asked by `workers` threads
+ * at once, each with its own number, for scratch space. What a query gets must not
+ * depend on its company, nor on the worker. */
 typedef struct ps_scorer {
-    int (*score)(void *self, uint32_t query, float *scores /* (N) */);
+    int (*score)(void *self, unsigned worker, const uint32_t *queries, uint32_t n,
+                 float *scores /* (n, N) */);
     void (*free)(void *self);
     void *self;
 } ps_scorer;
+
+typedef struct ps_scorer_opts {
+    const char *name; /* the method's, borrowed */
+    uint32_t pixie_steps;
+    unsigned workers;
+    uint64_t seed;
+} ps_scorer_opts;
 
 typedef struct ps_method {
     const char *name; /* "pixie" */
     const char *text; /* one line for help */
     /* PS_EUNSUPPORTED in words when the generation has not what it needs. */
-    int (*open)(ps_scorer *out, ps_generation *g, const ps_eval_opts *opts, ps_why *why);
+    int (*open)(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                ps_why *why);
 } ps_method;
 const ps_method *ps_method_at(size_t i); /* NULL past the end */
 const ps_method *ps_method_find(const char *name);
+/* Open a method of the table, or the cosine of the block of that name. PS_EINVAL with the
+ * list of names for one that is neither. */
+int ps_scorer_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                   ps_why *why);
+void ps_scorer_close(ps_scorer *s);
 
 #endif

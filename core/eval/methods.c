@@ -1,0 +1,298 @@
+/* methods.c - the rankings that are compared, one line of a table each.
+ *
+ * Embeddings are ranked by inner product, feature blocks by cosine (a pin without the
+ * content scores 0), walks by visits: pins that no walk reached share the score 0, and so
+ * the average of the ranks that are left. Pixie walks its whole budget here, without
+ * the early stop, so that it is measured at its strongest.
+ *
+ * Threads: a scorer's own data is read by all workers; scratch is one a worker.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinsage/dot.h"
+#include "pinsage/eval.h"
+#include "pinsage/hash.h"
+#include "pinsage/pixie.h"
+
+static int skip_without(ps_why *why, const char *method, const char *what)
+{
+    return ps_fail(why, PS_EUNSUPPORTED, method, 0, "%s", what);
+}
+
+/* ------------------------------ Vectors ------------------------------------ */
+
+typedef struct vector_scorer {
+    ps_rows rows;
+    const ps_npy *array; /* borrowed from the generation */
+    size_t n;
+    float *scale; /* (N) 1 / norm, 0 for a zero row; NULL: inner product */
+    float *query; /* (workers, PS_SCORER_BLOCK, D) scratch */
+} vector_scorer;
+
+static void free_vectors(void *self)
+{
+    vector_scorer *v = self;
+    if (!v)
+        return;
+    free(v->scale);
+    free(v->query);
+    free(v);
+}
+
+static int score_vectors(void *self, unsigned worker, const uint32_t *queries, uint32_t n,
+                         float *scores)
+{
+    const vector_scorer *v = self;
+    float *query = v->query + (size_t)worker * PS_SCORER_BLOCK * v->rows.dim;
+    for (uint32_t i = 0; i < n; i++)
+        ps_npy_row_f32(v->array, queries[i], query + i * v->rows.dim);
+    ps_dot_block(query, n, v->rows, 0, v->n, scores, v->n);
+    for (uint32_t i = 0; v->scale && i < n; i++)
+        for (size_t r = 0; r < v->n; r++)
+            scores[i * v->n + r] *= v->scale[r];
+    return PS_OK;
+}
+
+static int scale_rows(vector_scorer *v)
+{
+    v->scale = malloc(v->n * sizeof *v->scale + 1);
+    if (!v->scale)
+        return PS_ENOMEM;
+    ps_dot_squares(v->rows, 0, v->n, v->scale);
+    for (size_t r = 0; r < v->n; r++)
+        v->scale[r] = v->scale[r] > 0 ? 1 / sqrtf(v->scale[r]) : 0;
+    return PS_OK;
+}
+
+static int open_vectors(ps_scorer *out, const ps_npy *array, int cosine,
+                        const ps_scorer_opts *opts)
+{
+    vector_scorer *v = calloc(1, sizeof *v);
+    if (!v)
+        return PS_ENOMEM;
+    v->rows = (ps_rows){array->data, array->cols, array->dtype == PS_F16};
+    v->array = array;
+    v->n = array->rows;
+    size_t block = PS_SCORER_BLOCK * v->rows.dim * sizeof *v->query;
+    v->query = malloc(opts->workers * block);
+    int err = v->query ? PS_OK : PS_ENOMEM;
+    if (!err && cosine)
+        err = scale_rows(v);
+    if (err)
+        free_vectors(v);
+    else
+        *out = (ps_scorer){.score = score_vectors, .free = free_vectors, .self = v};
+    return err;
+}
+
+static int open_embeddings(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                           ps_why *why)
+{
+    if (!g->embeddings.rows)
+        return skip_without(why, opts->name, "the catalog has no embeddings");
+    int learned = ps_manifest_has(g->manifest, "embeddings.model");
+    if (!strcmp(opts->name, "pinsage") && !learned)
+        return skip_without(why, opts->name,
+                            "the embeddings were imported: the method is \"embeddings\"");
+    if (!strcmp(opts->name, "embeddings") && learned)
+        return skip_without(why, opts->name,
+                            "the embeddings are the model's: the method is \"pinsage\"");
+    return open_vectors(out, &g->embeddings, 0, opts);
+}
+
+static int open_block(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                      ps_why *why)
+{
+    const ps_block *block = ps_generation_block(g, opts->name);
+    if (!block)
+        return skip_without(why, opts->name, "the catalog has no such feature block");
+    return open_vectors(out, &block->array, 1, opts);
+}
+
+/* ------------------------------ Walks -------------------------------------- */
+
+typedef struct walk_scratch {
+    ps_pixie *pixie;
+    ps_pins_reader *reader;
+    ps_scored *found; /* (room) */
+} walk_scratch;
+
+typedef struct walk_scorer {
+    ps_generation *g; /* borrowed */
+    uint64_t seed;
+    uint32_t room; /* pins a walk can reach at most */
+    unsigned workers;
+    walk_scratch scratch[]; /* (workers) */
+} walk_scorer;
+
+static void free_walks(void *self)
+{
+    walk_scorer *w = self;
+    for (unsigned i = 0; w && i < w->workers; i++) {
+        ps_pixie_free(w->scratch[i].pixie);
+        ps_pins_reader_free(w->scratch[i].reader);
+        free(w->scratch[i].found);
+    }
+    free(w);
+}
+
+static int score_walk(const walk_scorer *w, const walk_scratch *s, uint32_t query,
+                      float *scores)
+{
+    ps_pin pin;
+    int err = ps_pins_get(s->reader, query, &pin);
+    if (err)
+        return err;
+    uint32_t found;
+    ps_pixie_query q = {query, 1, ps_pin_seed(w->seed, pin.id.data, pin.id.len)};
+    err = ps_pixie_related(s->pixie, &q, 1, s->found, w->room, &found, NULL);
+    if (err)
+        return err;
+    memset(scores, 0, w->g->n_pins * sizeof *scores);
+    for (uint32_t i = 0; i < found; i++)
+        scores[s->found[i].row] = s->found[i].score;
+    return PS_OK;
+}
+
+static int score_walks(void *self, unsigned worker, const uint32_t *queries, uint32_t n,
+                       float *scores)
+{
+    const walk_scorer *w = self;
+    int err = PS_OK;
+    for (uint32_t i = 0; i < n && !err; i++)
+        err = score_walk(w, &w->scratch[worker], queries[i],
+                         scores + (size_t)i * w->g->n_pins);
+    return err;
+}
+
+static int scratch_init(walk_scratch *s, ps_generation *g, ps_pixie_opts opts,
+                        uint32_t room)
+{
+    int err = ps_pixie_new(&s->pixie, &g->graph, opts);
+    if (!err)
+        err = ps_pins_reader_new(&s->reader, g->pins);
+    s->found = malloc(room * sizeof *s->found + 1);
+    return err ? err : s->found ? PS_OK : PS_ENOMEM;
+}
+
+static int open_walks(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                      float correction, ps_why *why)
+{
+    walk_scorer *w = calloc(1, sizeof *w + opts->workers * sizeof w->scratch[0]);
+    if (!w)
+        return PS_ENOMEM;
+    w->g = g;
+    w->seed = opts->seed;
+    w->workers = opts->workers;
+    w->room = opts->pixie_steps < g->n_pins ? opts->pixie_steps : g->n_pins;
+    ps_pixie_opts walk = PS_PIXIE_DEFAULTS;
+    walk.steps = opts->pixie_steps;
+    walk.n_v = 0;
+    walk.correction = correction;
+    int err = PS_OK;
+    for (unsigned i = 0; i < opts->workers && !err; i++)
+        err = scratch_init(&w->scratch[i], g, walk, w->room);
+    if (err) {
+        free_walks(w);
+        return ps_fail(why, err, opts->name, 0, "cannot walk %u steps a pin: %s",
+                       opts->pixie_steps, ps_strerror(err));
+    }
+    *out = (ps_scorer){.score = score_walks, .free = free_walks, .self = w};
+    return PS_OK;
+}
+
+static int open_pixie(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                      ps_why *why)
+{
+    return open_walks(out, g, opts, 0, why);
+}
+
+static int open_pixie_corrected(ps_scorer *out, ps_generation *g,
+                                const ps_scorer_opts *opts, ps_why *why)
+{
+    return open_walks(out, g, opts, 0.5f, why);
+}
+
+/* ------------------------------ Popularity --------------------------------- */
+
+static int score_popular(void *self, unsigned worker, const uint32_t *queries, uint32_t n,
+                         float *scores)
+{
+    (void)worker;
+    (void)queries;
+    const ps_csr *m = self;
+    for (uint32_t r = 0; r < m->rows; r++)
+        scores[r] = (float)ps_csr_degree(m, r);
+    for (uint32_t i = 1; i < n; i++)
+        memcpy(scores + (size_t)i * m->rows, scores, m->rows * sizeof *scores);
+    return PS_OK;
+}
+
+static int open_popular(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                        ps_why *why)
+{
+    (void)opts;
+    (void)why;
+    *out = (ps_scorer){.score = score_popular, .self = &g->graph.pin_boards};
+    return PS_OK;
+}
+
+/* ------------------------------ The table ---------------------------------- */
+
+static const ps_method methods[] = {
+    {"pinsage", "embeddings of the trained model, by inner product", open_embeddings},
+    {"embeddings", "imported embeddings, by inner product", open_embeddings},
+    {"visual", "feature block visual, by cosine; any block's name works", open_block},
+    {"annotation", "feature block annotation, by cosine", open_block},
+    {"pixie", "random walks with restarts, by visits", open_pixie},
+    {"pixie-corrected", "the same, visits / sqrt(degree)", open_pixie_corrected},
+    {"popular", "pins on most boards", open_popular},
+};
+
+const ps_method *ps_method_at(size_t i)
+{
+    return i < sizeof methods / sizeof *methods ? &methods[i] : NULL;
+}
+
+const ps_method *ps_method_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (!strcmp(methods[i].name, name))
+            return &methods[i];
+    return NULL;
+}
+
+static int refuse_unknown(const ps_generation *g, const char *name, ps_why *why)
+{
+    ps_buf list = {0};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        ps_buf_printf(&list, "%s%s", i ? ", " : "", methods[i].name);
+    for (uint32_t b = 0; b < g->n_blocks; b++)
+        if (!ps_method_find(g->blocks[b].name))
+            ps_buf_printf(&list, ", %s", g->blocks[b].name);
+    int err = ps_fail(why, PS_EINVAL, "methods", 0, "no method \"%s\"; there are %s",
+                      name, list.failed ? "others" : list.data);
+    ps_buf_done(&list);
+    return err;
+}
+
+int ps_scorer_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                   ps_why *why)
+{
+    *out = (ps_scorer){0};
+    const ps_method *m = ps_method_find(opts->name);
+    if (m)
+        return m->open(out, g, opts, why);
+    if (ps_generation_block(g, opts->name))
+        return open_block(out, g, opts, why);
+    return refuse_unknown(g, opts->name, why);
+}
+
+void ps_scorer_close(ps_scorer *s)
+{
+    if (s->free)
+        s->free(s->self);
+    *s = (ps_scorer){0};
+}
