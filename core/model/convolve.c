@@ -1,0 +1,223 @@
+/* convolve.c - the convolution forward: of a minibatch, and stage by stage over rows.
+ *
+ *     x --Q1--> messages --pool--> n --+
+ *     |                                W1 --ReLU, norm--> h1 --Q2--> ...
+ *     +--------------------------------+
+ *
+ * The concatenation [h, n] is never made: W's columns are cut in two and the product
+ * with n is added to the product with h. Backward stands in backward.c, line by line
+ * beside this.
+ *
+ * Threads: see convolve.h.
+ */
+#include "pinsage/convolve.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/model/dense.h"
+#include "core/model/tape.h"
+#include "pinsage/npy.h"
+
+/* Length of each row into norm (may be NULL), rows divided by it; a row shorter than this
+ * is left as it is, with norm 0. */
+#define TINY 1e-12f
+
+typedef struct rows {
+    float *y, *norm;
+    size_t width;
+} rows;
+
+static int normalise_piece(void *cls, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    const rows *r = cls;
+    for (size_t i = begin; i < end; i++) {
+        float *y = r->y + i * r->width, sum = 0.0f;
+        for (size_t j = 0; j < r->width; j++)
+            sum += y[j] * y[j];
+        float norm = sqrtf(sum);
+        if (r->norm)
+            r->norm[i] = norm > TINY ? norm : 0.0f;
+        for (size_t j = 0; norm > TINY && j < r->width; j++)
+            y[j] /= norm;
+    }
+    return PS_OK;
+}
+
+static int normalise(ps_workers *team, float *y, float *norm, size_t n, size_t width)
+{
+    rows r = {.y = y, .norm = norm, .width = width};
+    return ps_team_run(team, n, 512, normalise_piece, &r);
+}
+
+/* ------------------------------ The steps --------------------------------- */
+
+static int messages(ps_workers *team, const ps_model *m, uint32_t k, const float *h,
+                    size_t n, float *out)
+{
+    const ps_conv *c = &m->conv[k - 1];
+    size_t in = ps_model_width(&m->config, k - 1);
+    ps_dense l = {.n = n,
+                  .in = in,
+                  .out = m->config.m,
+                  .x = h,
+                  .ldx = in,
+                  .w = c->Q,
+                  .ldw = in,
+                  .b = c->q,
+                  .y = out,
+                  .relu = true};
+    return ps_dense_forward(team, &l);
+}
+
+static int update(ps_workers *team, const ps_model *m, uint32_t k, const float *h,
+                  const float *pooled, size_t n, float *out, float *norm)
+{
+    const ps_conv *c = &m->conv[k - 1];
+    size_t in = ps_model_width(&m->config, k - 1), ldw = in + m->config.m;
+    ps_dense self = {.n = n,
+                     .in = in,
+                     .out = m->config.d,
+                     .x = h,
+                     .ldx = in,
+                     .w = c->W,
+                     .ldw = ldw,
+                     .y = out};
+    ps_dense nbr = self;
+    nbr.in = nbr.ldx = m->config.m;
+    nbr.x = pooled;
+    nbr.w = c->W + in;
+    nbr.b = c->w;
+    nbr.beta = 1.0f;
+    nbr.relu = true;
+    int err = ps_dense_forward(team, &self);
+    if (!err)
+        err = ps_dense_forward(team, &nbr);
+    return err ? err : normalise(team, out, norm, n, m->config.d);
+}
+
+static int head(ps_workers *team, const ps_model *m, const float *h, const float *x,
+                size_t n, float *hidden, float *z, float *norm)
+{
+    const ps_model_config *c = &m->config;
+    size_t in = ps_model_width(c, c->layers);
+    ps_dense first = {.n = n,
+                      .in = in,
+                      .out = c->d,
+                      .x = h,
+                      .ldx = in,
+                      .w = m->G1,
+                      .ldw = in,
+                      .b = m->g,
+                      .y = hidden,
+                      .relu = true};
+    ps_dense second = {.n = n,
+                       .in = c->d,
+                       .out = c->e,
+                       .x = hidden,
+                       .ldx = c->d,
+                       .w = m->G2,
+                       .ldw = c->d,
+                       .y = z};
+    ps_dense skip = {.n = n,
+                     .in = c->d_in,
+                     .out = c->e,
+                     .x = x,
+                     .ldx = c->d_in,
+                     .w = m->S,
+                     .ldw = c->d_in,
+                     .y = z,
+                     .beta = 1.0f};
+    int err = ps_dense_forward(team, &first);
+    if (!err)
+        err = ps_dense_forward(team, &second);
+    if (!err && m->S)
+        err = ps_dense_forward(team, &skip);
+    if (!err && c->cosine)
+        err = normalise(team, z, norm, n, c->e);
+    return err;
+}
+
+/* ------------------------------ A minibatch ------------------------------- */
+
+int ps_forward(ps_tape *t, const ps_model *m, const ps_subgraph *s, const float *x,
+               const float **z)
+{
+    const float *h = x;
+    int err = ps_tape_fit(t, s);
+    if (!err && s->layers)
+        ps_pool_weights(t->config.pooling, s->weight, s->n[1], s->T, t->weight);
+    for (uint32_t k = 1; k <= s->layers && !err; k++) {
+        ps_tape_layer *l = &t->layer[k - 1];
+        ps_pool pool = ps_tape_pool(t, s, k);
+        err = messages(t->team, m, k, h, s->n[k - 1], l->message);
+        if (!err)
+            err = ps_pool_forward(t->team, &pool, l->message, l->pooled);
+        if (!err)
+            err = update(t->team, m, k, h, l->pooled, s->n[k], l->h, l->norm);
+        h = l->h;
+    }
+    if (!err)
+        err = head(t->team, m, h, x, s->n[s->layers], t->hidden, t->z, t->z_norm);
+    *z = t->z;
+    return err;
+}
+
+/* ------------------------------ Stages over rows -------------------------- */
+
+enum { MAP_ROWS = 256 }; /* rows between product and conversion: stays in cache */
+
+int ps_stage_map(const ps_model *m, uint32_t k, const float *h, uint32_t n, uint16_t *p)
+{
+    size_t width = m->config.m, in = ps_model_width(&m->config, k - 1);
+    float *block = malloc(MAP_ROWS * width * sizeof *block);
+    if (!block)
+        return PS_ENOMEM;
+    int err = PS_OK;
+    for (size_t at = 0; at < n && !err; at += MAP_ROWS) {
+        size_t some = n - at < MAP_ROWS ? n - at : MAP_ROWS;
+        err = messages(NULL, m, k, h + at * in, some, block);
+        ps_f32_to_f16(block, p + at * width, some * width);
+    }
+    free(block);
+    return err;
+}
+
+void ps_stage_reduce(const ps_model *m, const uint32_t *nbr, const float *weight,
+                     uint32_t n, uint32_t T, const uint16_t *message, float *pooled)
+{
+    enum { SOME = 64 };
+    float counted[SOME * 1024]; /* T is at most 1000 */
+    for (uint32_t at = 0; at < n; at += SOME) {
+        uint32_t some = n - at < SOME ? n - at : SOME;
+        ps_pool pool = {.n = some,
+                        .T = T,
+                        .m = m->config.m,
+                        .nbr = nbr + (size_t)at * T,
+                        .weight = weight + (size_t)at * T,
+                        .how = m->config.pooling};
+        if (pool.how == PS_POOL_MEAN) {
+            ps_pool_weights(pool.how, pool.weight, some, T, counted);
+            pool.weight = counted;
+        }
+        ps_pool_forward_half(NULL, &pool, message, pooled + (size_t)at * m->config.m);
+    }
+}
+
+int ps_stage_update(const ps_model *m, uint32_t k, const float *h, const float *pooled,
+                    uint32_t n, float *out)
+{
+    return update(NULL, m, k, h, pooled, n, out, NULL);
+}
+
+int ps_stage_head(const ps_model *m, const float *h, const float *x, uint32_t n, float *z)
+{
+    float *hidden = malloc((size_t)n * m->config.d * sizeof *hidden + 1);
+    if (!hidden)
+        return PS_ENOMEM;
+    int err = head(NULL, m, h, x, n, hidden, z, NULL);
+    free(hidden);
+    return err;
+}
