@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pinsage/train.h"
+#include "pinsage/model.h"
 
 typedef struct ps_loss_batch {
     uint32_t pairs, negatives, hard; /* B, shared, and hard ones of each pair */

@@ -26,6 +26,7 @@
 
 #define PS_LAYERS_MAX 8
 
+typedef enum ps_loss { PS_LOSS_MARGIN, PS_LOSS_XENT } ps_loss;
 typedef enum ps_pooling { PS_POOL_IMPORTANCE, PS_POOL_MEAN, PS_POOL_MAX } ps_pooling;
 
 typedef struct ps_model_config {

@@ -20,8 +20,6 @@
 #include "pinsage/model.h"
 #include "pinsage/progress.h"
 
-typedef enum ps_loss { PS_LOSS_MARGIN, PS_LOSS_XENT } ps_loss;
-
 typedef struct ps_train_opts {
     ps_model_config model; /* d_in and blocks are filled in from the generation */
     ps_loss loss;
