@@ -99,7 +99,7 @@ enum {
     SHAPE_CELLS = 6,  /* a side */
     ANGLE_BINS = 9,   /* over 180 degrees */
     COLOUR_DIM = COLOUR_BINS * (COLOUR_CELLS * COLOUR_CELLS + 1),
-    SHAPE_DIM = SHAPE_CELLS * SHAPE_CELLS,
+    SHAPE_DIM = SHAPE_CELLS * SHAPE_CELLS * 2, /* covered, clear */
     ANGLE_DIM = SHAPE_CELLS * SHAPE_CELLS * ANGLE_BINS,
     VISUAL_DIM = COLOUR_DIM + SHAPE_DIM + ANGLE_DIM
 };

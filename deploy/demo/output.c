@@ -250,12 +250,36 @@ static char *file_in_words(const picture *p)
     return tidy;
 }
 
+#define ELLIPSIS "\u2026"
+
+static bool says_something(const char *title)
+{
+    while (*title == ' ' || strncmp(title, ELLIPSIS, strlen(ELLIPSIS)) == 0)
+        title += *title == ' ' ? 1 : strlen(ELLIPSIS);
+    return *title != '\0';
+}
+
+/* Where all words are gone: an ellipsis, and where the picture lies or who drew it. */
+static char *title_of_place(const corpus *c, const picture *p)
+{
+    const char *slash = strrchr(p->folder, '/');
+    char *out = NULL;
+    char *place = without_banned(&c->banned, slash ? slash + 1 : p->folder, "", NULL);
+    if (asprintf(&out, ELLIPSIS " (%s)", *place ? place : p->author) < 0)
+        out = NULL;
+    free(place);
+    return must(out);
+}
+
 static char *title_of(const corpus *c, const picture *p, bool in_series)
 {
     char *file = file_in_words(p);
-    char *title = without_banned(&c->banned, in_series ? file : p->title, "…", NULL);
+    char *title = without_banned(&c->banned, in_series ? file : p->title, ELLIPSIS, NULL);
     free(file);
-    return title;
+    if (says_something(title))
+        return title;
+    free(title);
+    return title_of_place(c, p);
 }
 
 static char *text_for(const corpus *c, const picture *p)

@@ -6,7 +6,8 @@
  *
  *     colours   200   histogram of 8 hues x (dark, light) and 4 greys, weighted by how
  *                     opaque a pixel is, over the whole and over 3 x 3 cells
- *     shape      36   how much of each of 6 x 6 cells is covered
+ *     shape      72   how much of each of 6 x 6 cells is covered, and how much is clear:
+ *                     without the second, a thin outline would equal a solid block
  *     edges     324   directions of the brightness gradient, 9 over 180 degrees, weighted
  *                     by its size, in each of the 6 x 6 cells, on white
  *
@@ -181,8 +182,11 @@ static size_t shape_cell(size_t x, size_t y)
 static void describe_shape(const pixel *p, float *out)
 {
     for (size_t y = 0; y < SIDE; y++)
-        for (size_t x = 0; x < SIDE; x++)
-            out[shape_cell(x, y)] += p[y * SIDE + x].a;
+        for (size_t x = 0; x < SIDE; x++) {
+            float *cell = out + 2 * shape_cell(x, y), covered = p[y * SIDE + x].a;
+            cell[0] += covered;
+            cell[1] += 1 - covered;
+        }
 }
 
 static float brightness(const pixel *p, size_t x, size_t y)
@@ -243,7 +247,7 @@ bool picture_describe(cairo_surface_t *drawing, float *out)
     describe_shape(p, shape);
     describe_edges(p, edges);
     finish_part(colours, COLOUR_DIM, 1.0f);
-    finish_part(shape, SHAPE_DIM, 0.5f);
+    finish_part(shape, SHAPE_DIM, 1.0f);
     finish_part(edges, ANGLE_DIM, 1.0f);
     bring_to_length(out, VISUAL_DIM, 1.0f);
     free(p);
