@@ -99,17 +99,22 @@ static size_t root_length;
 
 static int on_file(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
-    (void)st;
     (void)at;
+    struct stat aim;
     size_t n = strlen(path);
     if (kind == FTW_DNR)
         return errno = EACCES, -1;
-    if ((kind == FTW_F || kind == FTW_SL) && n > 4 && strcmp(path + n - 4, ".svg") == 0)
+    if (n <= 4 || strcmp(path + n - 4, ".svg") != 0)
+        return 0;
+    if (kind == FTW_SL && stat(path, &aim) == 0)
+        st = &aim;
+    if ((kind == FTW_F || kind == FTW_SL) && S_ISREG(st->st_mode))
         strings_add(&found, must(strdup(path + root_length + 1)));
     return 0;
 }
 
-/* The paths below folder, sorted by their bytes. 0, or an exit code. */
+/* The paths of regular files below folder, and of links to such, sorted by their bytes.
+ * 0, or an exit code. */
 static int find_files(const char *folder, strings *out)
 {
     found = (strings){0};
