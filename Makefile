@@ -59,7 +59,7 @@ FAISS_LINK := $(if $(faiss_dir),$(if $(findstring /,$(faiss_dir)),-L$(faiss_dir)
               -lfaiss_c $(faiss_lib) -lopenblas -lgomp -lstdc++)
 
 CPPFLAGS_ALL := -Iinclude -I. -D_GNU_SOURCE $(faiss_cpp) $(CPPFLAGS)
-CFLAGS_ALL := -std=c11 $(OPT) -fPIE $(WARN) $(HARD) -pthread $(CFLAGS)
+CFLAGS_ALL := -std=c11 $(OPT) -ffile-prefix-map=$(CURDIR)/= -fPIE $(WARN) $(HARD) -pthread $(CFLAGS)
 LDFLAGS_ALL := $(HARD_LINK) -pthread $(LDFLAGS)
 LIBS := -lmicrohttpd -ljansson -luv -llmdb -lxxhash -lz $(FAISS_LINK) -lopenblas -lm
 
