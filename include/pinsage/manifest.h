@@ -1,8 +1,13 @@
 /* manifest.h - the JSON page that says what a generation is.
  *
  * Values have dotted paths ("counts.pins", "index.recall_at_10"); files are listed with
- * size and XXH3. Fingerprints tie files of different steps together: a step records the
- * fingerprint of what it read ("index.of" = hash of embeddings.npy) and opening compares.
+ * size and XXH3. Fingerprints tie files of different steps together: a step records for
+ * each file it made which version of which files it read, by checksum, and opening a
+ * generation compares them with the files that lie there. One convention for all:
+ *
+ *     "fingerprints": {"index.faiss": {"embeddings.npy": "0123456789abcdef"}, ...}
+ *
+ * says that index.faiss was made from the embeddings.npy with that checksum.
  *
  *   { "format": 1, "generation": 3, "created": "2026-01-31T12:00:00Z", "step": "index",
  *     "parent": "gen-000002", "counts": {"pins":..,"boards":..,"edges":..}, ...,
@@ -23,8 +28,11 @@
 typedef struct ps_manifest ps_manifest;
 
 ps_manifest *ps_manifest_new(void);
+/* PS_EFORMAT with line: no JSON, or not our shape; PS_EUNSUPPORTED: a newer format. */
 int ps_manifest_load(ps_manifest **m, const char *path, ps_why *why);
-int ps_manifest_save(const ps_manifest *m, const char *path, ps_why *why); /* fsynced */
+/* Appears at once: written beside, fsynced, renamed. Keys sorted, so that two manifests
+ * can be compared by diff. */
+int ps_manifest_save(const ps_manifest *m, const char *path, ps_why *why);
 void ps_manifest_free(ps_manifest *m);
 
 /* Missing or wrongly typed values give the default. Strings are borrowed until the next
@@ -35,7 +43,8 @@ const char *ps_manifest_text(const ps_manifest *m, const char *path,
                              const char *otherwise);
 bool ps_manifest_has(const ps_manifest *m, const char *path);
 
-/* Intermediate objects are made. Values are copied. */
+/* Intermediate objects are made. Values are copied. A u64 beyond 2^63 is kept as decimal
+ * text, since JSON readers lose it; a real that is not finite becomes null. */
 void ps_manifest_set_u64(ps_manifest *m, const char *path, uint64_t value);
 void ps_manifest_set_real(ps_manifest *m, const char *path, double value);
 void ps_manifest_set_text(ps_manifest *m, const char *path, const char *value);
@@ -50,7 +59,19 @@ void ps_manifest_set_file(ps_manifest *m, const char *name, uint64_t size, uint6
 bool ps_manifest_file(const ps_manifest *m, const char *name, uint64_t *size,
                       uint64_t *xxh3);
 void ps_manifest_remove_file(ps_manifest *m, const char *name);
-/* i-th name in sorted order, NULL past the end. Borrowed. */
+/* i-th name in sorted order, NULL past the end. Borrowed until the list changes. */
 const char *ps_manifest_file_at(const ps_manifest *m, size_t i);
+
+/* Fingerprints. Record that `file` was made from `input` as it is listed now; PS_ENOENT
+ * when either is not listed. Listing `file` anew forgets what it was made from. */
+int ps_manifest_made_from(ps_manifest *m, const char *file, const char *input);
+/* Checksum of the input that `file` was made from; false when none is recorded. */
+bool ps_manifest_fingerprint(const ps_manifest *m, const char *file, const char *input,
+                             uint64_t *xxh3);
+/* Compare all of them with the file list: PS_EMISMATCH names the first file, in sorted
+ * order, whose input is another one now or is gone. */
+int ps_manifest_check(const ps_manifest *m, ps_why *why);
+/* First file that ps_manifest_check would name, NULL when all fit. Borrowed. */
+const char *ps_manifest_stale(const ps_manifest *m);
 
 #endif

@@ -10,8 +10,10 @@ static bool python(const char *code, bool quiet)
 {
     char command[PS_SCRATCH_COMMAND], line[512];
     const char *file = scratch_text("script.py", code);
-    snprintf(command, sizeof command, "cd '%s' && python3 '%s' 2>&1", scratch_dir(),
-             file);
+    /* Debian's own first: another python3 in the path need not have its packages. */
+    const char *debian = "/usr/bin/python3";
+    snprintf(command, sizeof command, "cd '%s' && %s '%s' 2>&1", scratch_dir(),
+             ps_file_exists(debian) ? debian : "python3", file);
     FILE *f = popen(command, "r");
     if (!f)
         return false;

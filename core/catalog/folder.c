@@ -1,0 +1,246 @@
+/* folder.c - what stands in a catalog's directory besides the generations' files.
+ *
+ *     lock          flock'd by the writer; "PID STEP" for whoever is refused
+ *     current       symbolic link to a generation; replaced by rename, never rewritten
+ *     .draft-PID    a writer's work; rubbish when its lock is free
+ *     .old-gen-N    a generation being removed: renamed first, so that a crash in the
+ *                   middle of the removal leaves no half generation under its name
+ *
+ * Threads: see folder.h.
+ */
+#include "core/catalog/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pinsage/catalog.h"
+
+/* ------------------------------ Names ------------------------------------- */
+
+void ps_gen_name(char out[PS_GEN_NAME], uint64_t number)
+{
+    snprintf(out, PS_GEN_NAME, "gen-%06" PRIu64, number);
+}
+
+uint64_t ps_gen_number(const char *name)
+{
+    char again[PS_GEN_NAME];
+    if (strncmp(name, "gen-", 4) != 0 || strlen(name) >= PS_GEN_NAME)
+        return 0;
+    uint64_t number = strtoull(name + 4, NULL, 10);
+    ps_gen_name(again, number);
+    return strcmp(again, name) == 0 ? number : 0;
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Call fn for each entry's name; stops when it returns true. */
+static void each_entry(const char *catalog, bool (*fn)(void *, const char *), void *cls)
+{
+    DIR *dir = opendir(catalog);
+    if (!dir)
+        return;
+    for (struct dirent *e; (e = readdir(dir)) && !fn(cls, e->d_name);) {
+    }
+    closedir(dir);
+}
+
+/* ------------------------------ Lock -------------------------------------- */
+
+static int busy(int fd, const char *catalog, ps_why *why)
+{
+    char who[64];
+    ssize_t n = pread(fd, who, sizeof who - 1, 0);
+    who[n > 0 ? n : 0] = '\0';
+    who[strcspn(who, "\n")] = '\0';
+    return ps_fail(why, PS_EBUSY, catalog, 0, "another process is writing to it%s%s",
+                   *who ? ": " : "", who);
+}
+
+/* The file that was locked may have been removed meanwhile, with a catalog that was
+ * given up: then the lock protects nothing. */
+static bool still_there(int fd, const char *path)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
+static void sign(int fd, const char *step)
+{
+    char who[64];
+    int n = snprintf(who, sizeof who, "process %ld, %s\n", (long)getpid(), step);
+    size_t size = n < (int)sizeof who ? (size_t)n : sizeof who - 1;
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, who, size, 0) < 0) {
+        /* Only a courtesy: the lock is held all the same. */
+    }
+}
+
+int ps_folder_lock(int *out, const char *catalog, const char *step, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    if (ps_path_join(path, sizeof path, catalog, "lock"))
+        return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return ps_fail_errno(why, path, "cannot be opened");
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int err = errno == EWOULDBLOCK ? busy(fd, catalog, why)
+                                       : ps_fail_errno(why, path, "cannot be locked");
+        close(fd);
+        return err;
+    }
+    if (!still_there(fd, path)) {
+        close(fd);
+        return ps_fail(why, PS_EBUSY, catalog, 0, "another process has just removed it");
+    }
+    sign(fd, step);
+    *out = fd;
+    return PS_OK;
+}
+
+/* ------------------------------ Current ----------------------------------- */
+
+int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why)
+{
+    char path[PS_PATH_MAX], name[PS_GEN_NAME + 1];
+    if (ps_path_join(path, sizeof path, catalog, "current"))
+        return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
+    ssize_t n = readlink(path, name, sizeof name - 1);
+    if (n < 0 && errno == ENOENT)
+        return PS_ENOENT;
+    if (n < 0 && errno != EINVAL)
+        return ps_fail_errno(why, path, "cannot be read");
+    name[n > 0 ? n : 0] = '\0';
+    if (!ps_gen_number(name))
+        return ps_fail(why, PS_EFORMAT, path, 0, "it is not a link to a generation");
+    memcpy(out, name, (size_t)n + 1);
+    return PS_OK;
+}
+
+int ps_catalog_current(const char *catalog, char *out, ps_why *why)
+{
+    char name[PS_GEN_NAME];
+    if (!ps_file_exists(catalog))
+        return ps_fail(why, PS_ENOENT, catalog, 0, "there is no such catalog");
+    int err = ps_folder_current(catalog, name, why);
+    if (err == PS_ENOENT)
+        return ps_fail(why, PS_ENOENT, catalog, 0,
+                       "the catalog is empty: nothing was imported yet");
+    if (!err && ps_path_join(out, PS_PATH_MAX, catalog, name))
+        return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
+    if (!err && !ps_file_exists(out))
+        return ps_fail(why, PS_ENOENT, out, 0,
+                       "the current generation is not there any more");
+    return err;
+}
+
+int ps_folder_switch(const char *catalog, const char *name, ps_why *why)
+{
+    char path[PS_PATH_MAX], beside[PS_PATH_MAX];
+    if (ps_path_join(path, sizeof path, catalog, "current") ||
+        ps_path_join(beside, sizeof beside, catalog, ".current-new"))
+        return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
+    if (!name) {
+        unlink(path);
+        return ps_file_sync(catalog, why);
+    }
+    unlink(beside);
+    if (symlink(name, beside) < 0 || rename(beside, path) < 0) {
+        int err = ps_fail_errno(why, path, "cannot be switched");
+        unlink(beside);
+        return err;
+    }
+    return ps_file_sync(catalog, why);
+}
+
+/* ------------------------------ Generations ------------------------------- */
+
+static bool keep_newest(void *cls, const char *name)
+{
+    uint64_t *newest = cls, number = ps_gen_number(name);
+    if (number > *newest)
+        *newest = number;
+    return false;
+}
+
+uint64_t ps_folder_newest(const char *catalog)
+{
+    uint64_t newest = 0;
+    each_entry(catalog, keep_newest, &newest);
+    return newest;
+}
+
+static bool sweep_one(void *cls, const char *name)
+{
+    char path[PS_PATH_MAX];
+    if (!starts_with(name, ".draft-") && !starts_with(name, ".old-") &&
+        strcmp(name, ".current-new") != 0)
+        return false;
+    if (ps_path_join(path, sizeof path, cls, name) == PS_OK)
+        ps_dir_remove(path, NULL);
+    return false;
+}
+
+void ps_folder_sweep(const char *catalog)
+{
+    char copy[PS_PATH_MAX];
+    snprintf(copy, sizeof copy, "%s", catalog);
+    each_entry(copy, sweep_one, copy);
+}
+
+typedef struct survivors {
+    const char *current, *parent;
+    uint64_t below;  /* look at numbers under this one only */
+    uint64_t newest; /* of those looked at */
+} survivors;
+
+static bool find_next(void *cls, const char *name)
+{
+    survivors *s = cls;
+    uint64_t number = ps_gen_number(name);
+    if (number > s->newest && number < s->below && strcmp(name, s->current) != 0 &&
+        strcmp(name, s->parent) != 0)
+        s->newest = number;
+    return false;
+}
+
+static void remove_generation(const char *catalog, uint64_t number)
+{
+    char name[PS_GEN_NAME], hidden[PS_GEN_NAME + 8], from[PS_PATH_MAX], to[PS_PATH_MAX];
+    ps_gen_name(name, number);
+    snprintf(hidden, sizeof hidden, ".old-%s", name);
+    if (ps_path_join(from, sizeof from, catalog, name) ||
+        ps_path_join(to, sizeof to, catalog, hidden) || rename(from, to) < 0)
+        return;
+    ps_dir_remove(to, NULL);
+}
+
+void ps_folder_prune(const char *catalog, const char *current, const char *parent,
+                     unsigned keep)
+{
+    survivors s = {current, parent, UINT64_MAX, 0};
+    unsigned kept = *parent != '\0';
+    for (;;) {
+        s.newest = 0;
+        each_entry(catalog, find_next, &s);
+        if (s.newest == 0)
+            return;
+        s.below = s.newest;
+        if (kept < keep)
+            kept++;
+        else
+            remove_generation(catalog, s.newest);
+    }
+}
