@@ -42,6 +42,7 @@ typedef struct picture {
     char *author;      /* the artists as people read them: "A, B", possibly "" */
     strings keywords;  /* normalised: lower case, '_' between words, no repeats */
     strings authors;   /* normalised in the same way */
+    char *image;       /* file name of its thumbnail, a copy's is the original's; or "" */
     bool is_copy;      /* an earlier picture has the same drawing */
     bool has_metadata; /* its XML could be read */
     bool is_broken;    /* it could not be drawn */

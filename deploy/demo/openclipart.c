@@ -176,6 +176,7 @@ static void name_picture(picture *p, const char *path)
     const char *slash = strrchr(path, '/');
     p->path = must(strdup(path));
     p->id = must(strndup(path, strlen(path) - 4));
+    p->image = must(strdup(""));
     p->folder = must(strndup(path, slash ? (size_t)(slash - path) : 0));
     for (char *s = p->id; *s; s++)
         if (*s == '/' || *s == '\t' || *s == '\n')
@@ -184,21 +185,22 @@ static void name_picture(picture *p, const char *path)
 
 static int draw(const job *j, picture *p, float *visual, const char *svg, size_t n)
 {
-    char *name = NULL, *path;
     cairo_surface_t *drawing = picture_draw(svg, n);
     p->is_broken = !drawing;
     p->has_drawing = drawing && picture_describe(drawing, visual);
-    if (!p->has_drawing) {
-        cairo_surface_destroy(drawing);
-        return 0;
+    int err = 0;
+    if (p->has_drawing) {
+        char *name = NULL;
+        free(p->image);
+        if (asprintf(&name, "images/%s.png", p->id) < 0)
+            name = NULL;
+        p->image = must(strdup(must(name) + strlen("images/")));
+        char *path = output_path(j->out, name);
+        err = picture_save(drawing, path) ? errno : 0;
+        free(path);
+        free(name);
     }
-    if (asprintf(&name, "images/%s.png", p->id) < 0)
-        name = NULL;
-    path = output_path(j->out, must(name));
-    int err = picture_save(drawing, path) ? errno : 0;
     cairo_surface_destroy(drawing);
-    free(path);
-    free(name);
     return err;
 }
 
@@ -288,6 +290,7 @@ static void picture_done(picture *p)
     free(p->title);
     free(p->description);
     free(p->author);
+    free(p->image);
     strings_done(&p->keywords);
     strings_done(&p->authors);
 }
@@ -322,20 +325,39 @@ static int by_drawing(const void *a, const void *b, void *visual)
     return order ? order : (x > y) - (x < y);
 }
 
+static bool same_drawing(const corpus *c, size_t a, size_t b)
+{
+    return c->pictures[a].has_drawing && c->pictures[b].has_drawing &&
+           memcmp(c->visual + a * VISUAL_DIM, c->visual + b * VISUAL_DIM,
+                  VISUAL_DIM * sizeof(*c->visual)) == 0;
+}
+
+/* The copy shows the original's thumbnail, so that a page can tell they are one. */
+static void make_copy(picture *p, const picture *original, const output *out)
+{
+    char *name = NULL, *path;
+    if (asprintf(&name, "images/%s", p->image) < 0)
+        name = NULL;
+    path = output_path(out, must(name));
+    unlink(path);
+    free(path);
+    free(name);
+    free(p->image);
+    p->image = must(strdup(original->image));
+    p->is_copy = true;
+}
+
 /* The package has 663 links to a picture of another folder, and artists sent the same
  * drawing twice. An equal descriptor, bit for bit, is an equal drawing here. */
-static void mark_copies(corpus *c)
+static void mark_copies(corpus *c, const output *out)
 {
     size_t *order = must(calloc(c->n + 1, sizeof(*order)));
     for (size_t i = 0; i < c->n; i++)
         order[i] = i;
     qsort_r(order, c->n, sizeof(*order), by_drawing, c->visual);
-    for (size_t i = 1; i < c->n; i++) {
-        const float *v = c->visual + order[i] * VISUAL_DIM;
-        const float *before = c->visual + order[i - 1] * VISUAL_DIM;
-        c->pictures[order[i]].is_copy = c->pictures[order[i]].has_drawing &&
-                                        memcmp(v, before, VISUAL_DIM * sizeof(*v)) == 0;
-    }
+    for (size_t i = 1; i < c->n; i++)
+        if (same_drawing(c, order[i - 1], order[i]))
+            make_copy(&c->pictures[order[i]], &c->pictures[order[i - 1]], out);
     free(order);
 }
 
@@ -435,7 +457,7 @@ static int run(const options *o)
     err = check_ids(&c);
     if (err)
         goto out;
-    mark_copies(&c);
+    mark_copies(&c, &out);
     make_labels(&c, o->seed);
     if (corpus_write(&c, &out) || output_commit(&out))
         err = EXIT_BAD_IO;

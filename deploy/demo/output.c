@@ -5,7 +5,7 @@
  * kill at any point leaves OUT as it was. What a killed run left in OUT.part is removed
  * by the next. A lock on the parent folder keeps two runs from sharing one OUT.part.
  *
- *     images/ID.png          thumbnails
+ *     images/ID.png          thumbnails, one for all copies of a drawing
  *     pins.tsv               pin title text image author folder file
  *     edges.tsv              pin board
  *     visual.npy             NumPy v1, <f4, (pins, VISUAL_DIM), rows as pins.tsv
@@ -307,9 +307,8 @@ static void fill_pins(FILE *f, const corpus *c, int split)
     for (size_t i = 0; i < c->n; i++) {
         const picture *p = &c->pictures[i];
         char *title = title_of(c, p, series[i]), *text = text_for(c, p);
-        fprintf(f, "%s\t%s\t%s\t%s%s\t%s\t%s\t%s\n", p->id, title, text,
-                p->has_drawing ? p->id : "", p->has_drawing ? ".png" : "", p->author,
-                p->folder, p->path);
+        fprintf(f, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p->id, title, text, p->image,
+                p->author, p->folder, p->path);
         free(title);
         free(text);
     }

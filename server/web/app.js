@@ -131,6 +131,16 @@ function grid(results, method) {
   return element('ul', { class: 'grid' }, ...results.map((result) => tile(result, method, best)));
 }
 
+// Pins with one image are one picture under several ids: the first stands for them.
+function withoutCopies(results, ownImage) {
+  const seen = new Set([ownImage]);
+  return results.filter((result) => {
+    const copy = result.image && seen.has(result.image);
+    seen.add(result.image);
+    return !copy;
+  });
+}
+
 function heading(text) {
   return element('h1', { tabindex: '-1' }, text);
 }
@@ -161,10 +171,19 @@ function aboutSelf(pin) {
     metadataList(pin.metadata), element('h2', null, 'Boards'), boardList(pin.boards));
 }
 
-function relatedSection(related, method) {
-  const list = related.results || [];
+function relatedSection(list, method) {
   return element('section', { 'aria-label': 'Related pins' }, element('h2', null, 'Related'),
     list.length ? grid(list, method) : element('p', null, 'Nothing is related to it this way.'));
+}
+
+function pinNodes(pin, beside) {
+  return [element('div', { class: 'pin' }, aboutSelf(pin), beside)];
+}
+
+function aboutAnswer(related, shown, spent) {
+  const copies = related.results.length - shown;
+  return `${shown} related pictures` + (copies ? ` (and ${copies} copies, not shown)` : '') +
+    ` by ${related.method}, vector ${related.source}, ${related.generation}, ${spent} ms`;
 }
 
 // The pin is worth showing even when the method has nothing to say of it.
@@ -176,14 +195,14 @@ async function pinView(address, signal) {
   ]);
   if (related instanceof Error && related.name === 'AbortError') throw related;
   remember(pin.pin);
-  const spent = Math.round(performance.now() - from);
-  const failed = related instanceof Error;
+  const title = pin.title || pin.pin;
+  if (related instanceof Error)
+    return { title, say: '', nodes: pinNodes(pin, problem(related)) };
+  const list = withoutCopies(related.results, pin.image);
   return {
-    title: pin.title || pin.pin,
-    say: failed ? '' : `${related.results.length} related pins by ${related.method}, ` +
-      `vector ${related.source}, ${related.generation}, ${spent} ms`,
-    nodes: [element('div', { class: 'pin' }, aboutSelf(pin),
-      failed ? problem(related) : relatedSection(related, address.method))],
+    title,
+    say: aboutAnswer(related, list.length, Math.round(performance.now() - from)),
+    nodes: pinNodes(pin, relatedSection(list, address.method)),
   };
 }
 
