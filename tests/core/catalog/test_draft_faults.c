@@ -1,0 +1,245 @@
+/* test_draft_faults.c - a change appears whole or not at all: whatever fails, whoever
+ * kills it.
+ *
+ * Every call that changes the disk goes through a counter first (the linker's --wrap):
+ * the Nth one can be made to fail, or to be the moment of a kill -9, for every N.
+ *
+ * Link: -Wl,--wrap=write,--wrap=fsync,--wrap=rename
+ * Link: -Wl,--wrap=link,--wrap=symlink,--wrap=mkdir
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pinsage/catalog.h"
+#include "pinsage/file.h"
+#include "tests/support/changes.h"
+#include "tests/support/scratch.h"
+
+/* ------------------------------ Faults ------------------------------------ */
+
+enum fault { NONE, FAIL_ONCE, FAIL_ON, KILL };
+
+static struct {
+    enum fault what;
+    int at, count; /* the count-th call from here on */
+} faults;
+
+static void arm(enum fault what, int at)
+{
+    faults.what = what;
+    faults.at = at;
+    faults.count = 0;
+}
+
+/* True if this call must fail, with errno set. */
+static int due(void)
+{
+    faults.count++;
+    if (faults.what == NONE || faults.count < faults.at)
+        return 0;
+    if (faults.what == KILL)
+        raise(SIGKILL);
+    if (faults.what == FAIL_ONCE && faults.count != faults.at)
+        return 0;
+    errno = ENOSPC;
+    return 1;
+}
+
+ssize_t __real_write(int fd, const void *data, size_t size);
+int __real_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+int __real_link(const char *from, const char *to);
+int __real_symlink(const char *from, const char *to);
+int __real_mkdir(const char *path, mode_t mode);
+ssize_t __wrap_write(int fd, const void *data, size_t size);
+int __wrap_fsync(int fd);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_link(const char *from, const char *to);
+int __wrap_symlink(const char *from, const char *to);
+int __wrap_mkdir(const char *path, mode_t mode);
+
+ssize_t __wrap_write(int fd, const void *data, size_t size)
+{
+    return due() ? -1 : __real_write(fd, data, size);
+}
+
+int __wrap_fsync(int fd)
+{
+    return due() ? -1 : __real_fsync(fd);
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+    return due() ? -1 : __real_rename(from, to);
+}
+
+int __wrap_link(const char *from, const char *to)
+{
+    return due() ? -1 : __real_link(from, to);
+}
+
+int __wrap_symlink(const char *from, const char *to)
+{
+    return due() ? -1 : __real_symlink(from, to);
+}
+
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+    return due() ? -1 : __real_mkdir(path, mode);
+}
+
+/* ------------------------------ Tests ------------------------------------- */
+
+/* Calls of a change, when nothing fails. */
+static int count_calls(bool first)
+{
+    ps_why why = {0};
+    use("counted");
+    if (!first)
+        must(change("old", true, 1, &why), &why);
+    arm(NONE, 0);
+    must(change("new", first, 1, &why), &why);
+    return faults.count;
+}
+
+static void any_failing_call_leaves_the_old_generation_and_nothing_else(void **state)
+{
+    (void)state;
+    int calls = count_calls(false), failed = 0;
+    for (int n = 1; n <= calls; n++) {
+        ps_why why = {0};
+        use("failing");
+        must(change("old", true, 1, &why), &why);
+        arm(FAIL_ONCE, n);
+        int err = change("new", false, 1, &why);
+        arm(NONE, 0);
+        failed += err != PS_OK;
+        if (err) {
+            assert_int_equal(err, PS_EFULL);
+            assert_true(why.text[0] != '\0');
+            assert_string_equal(listing(), "current gen-000001 lock");
+            assert_string_equal(whole("old"), "gen-000001");
+        } else {
+            assert_string_equal(whole("new"), "gen-000002");
+        }
+        must(change("after", false, 1, &why), &why);
+        whole("after");
+    }
+    assert_true(failed > 15 && failed >= calls - 1);
+}
+
+static void any_failing_call_of_a_first_import_leaves_nothing(void **state)
+{
+    (void)state;
+    int calls = count_calls(true);
+    for (int n = 1; n <= calls; n++) {
+        ps_why why = {0};
+        use("failing-first");
+        arm(FAIL_ONCE, n);
+        int err = change("new", true, 1, &why);
+        arm(NONE, 0);
+        assert_int_equal(err, PS_EFULL);
+        assert_string_equal(listing(), "nothing");
+    }
+}
+
+/* From the Nth call on nothing works any more, the clean-up's calls neither. */
+static void a_disk_that_dies_leaves_a_whole_generation(void **state)
+{
+    (void)state;
+    int calls = count_calls(false);
+    for (int n = 1; n <= calls; n++) {
+        ps_why why = {0};
+        use("dying");
+        must(change("old", true, 1, &why), &why);
+        arm(FAIL_ON, n);
+        change("new", false, 1, &why);
+        arm(NONE, 0);
+        whole(NULL);
+        must(change("after", false, 1, &why), &why);
+        whole("after");
+    }
+}
+
+static void killed_before_any_call(bool first)
+{
+    int calls = count_calls(first);
+    for (int n = 1; n <= calls; n++) {
+        ps_why why = {0};
+        int status;
+        use("killed");
+        if (!first)
+            must(change("old", true, 1, &why), &why);
+        pid_t child = fork();
+        if (child == 0) {
+            arm(KILL, n);
+            _exit(change("new", first, 1, NULL) != PS_OK);
+        }
+        waitpid(child, &status, 0);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        if (!first)
+            whole(NULL); /* old or new, but whole */
+        must(change("after", true, 1, &why), &why);
+        whole("after");
+        assert_null(strstr(listing(), "."));
+    }
+}
+
+static void a_kill_at_any_call_leaves_a_whole_generation(void **state)
+{
+    (void)state;
+    killed_before_any_call(false);
+}
+
+static void a_kill_at_any_call_of_a_first_import_does_no_harm(void **state)
+{
+    (void)state;
+    killed_before_any_call(true);
+}
+
+/* The same at any instruction: writers one after the other, each killed some time. */
+static void kills_at_odd_times_never_break_the_catalog(void **state)
+{
+    (void)state;
+    ps_why why = {0};
+    uint64_t seed = 11;
+    use("odd");
+    must(change("0", true, 1, &why), &why);
+    for (int turn = 0; turn < 60; turn++) {
+        pid_t child = fork();
+        if (child == 0)
+            for (;;)
+                change("x", false, 1, NULL);
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        usleep((useconds_t)(seed >> 33) % 20000);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        whole(NULL);
+    }
+    must(change("last", false, 1, &why), &why);
+    whole("last");
+    assert_null(strstr(listing(), "."));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_failing_call_leaves_the_old_generation_and_nothing_else),
+        cmocka_unit_test(any_failing_call_of_a_first_import_leaves_nothing),
+        cmocka_unit_test(a_disk_that_dies_leaves_a_whole_generation),
+        cmocka_unit_test(a_kill_at_any_call_leaves_a_whole_generation),
+        cmocka_unit_test(a_kill_at_any_call_of_a_first_import_does_no_harm),
+        cmocka_unit_test(kills_at_odd_times_never_break_the_catalog),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
