@@ -264,7 +264,7 @@ static char *title_of_place(const corpus *c, const picture *p)
 {
     const char *slash = strrchr(p->folder, '/');
     char *out = NULL;
-    char *place = without_banned(&c->banned, slash ? slash + 1 : p->folder, "", NULL);
+    char *place = without_banned(&c->banned, slash ? slash + 1 : p->folder, "");
     if (asprintf(&out, ELLIPSIS " (%s)", *place ? place : p->author) < 0)
         out = NULL;
     free(place);
@@ -274,7 +274,7 @@ static char *title_of_place(const corpus *c, const picture *p)
 static char *title_of(const corpus *c, const picture *p, bool in_series)
 {
     char *file = file_in_words(p);
-    char *title = without_banned(&c->banned, in_series ? file : p->title, ELLIPSIS, NULL);
+    char *title = without_banned(&c->banned, in_series ? file : p->title, ELLIPSIS);
     free(file);
     if (says_something(title))
         return title;
@@ -294,7 +294,7 @@ static char *text_for(const corpus *c, const picture *p)
     for (char *s = must(raw); *s; s++)
         if (*s == '_')
             *s = ' ';
-    char *text = without_banned(&c->banned, raw, "", NULL);
+    char *text = without_banned(&c->banned, raw, "");
     free(raw);
     return text;
 }

@@ -276,7 +276,7 @@ static const char *banned_end(const banned *b, const char *s)
     return *next && joined_is_banned(b, s, end, next, next_end) ? next_end : NULL;
 }
 
-char *without_banned(const banned *b, const char *s, const char *instead, int *changed)
+char *without_banned(const banned *b, const char *s, const char *instead)
 {
     char *out = NULL, *tidy;
     size_t size;
@@ -289,8 +289,6 @@ char *without_banned(const banned *b, const char *s, const char *instead, int *c
             fputs(instead, w);
         else
             fwrite(word, 1, (size_t)(end - word), w);
-        if (hit && changed)
-            ++*changed;
         s = hit ? hit : end;
     }
     fclose(w);

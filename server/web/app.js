@@ -217,15 +217,21 @@ function moreButton(list, pins) {
   return button;
 }
 
+function aboutBoard(board, shown) {
+  const copies = board.pins.length - shown;
+  return `${board.count} pins on this board` +
+    (board.pins.length < board.count ? `, the first ${board.pins.length} here` : '') +
+    (copies ? ` (${copies} of them copies, not shown)` : '');
+}
+
 async function boardView(address, signal) {
   const board = await ask('/boards/' + encodeURIComponent(address.name), signal);
-  const list = grid(board.pins.slice(0, BOARD_STEP), '');
-  const more = board.pins.length > BOARD_STEP ? element('p', null, moreButton(list, board.pins))
-    : null;
-  const some = board.pins.length < board.count ? `, ${board.pins.length} of them here` : '';
+  const pins = withoutCopies(board.pins);
+  const list = grid(pins.slice(0, BOARD_STEP), '');
+  const more = pins.length > BOARD_STEP ? element('p', null, moreButton(list, pins)) : null;
   return {
     title: board.board,
-    say: `${board.count} pins on this board${some}`,
+    say: aboutBoard(board, pins.length),
     nodes: [heading(board.board), list, ...(more ? [more] : [])],
   };
 }
