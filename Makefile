@@ -12,7 +12,7 @@ endif
 SAN :=#                address, undefined, thread, or address,undefined
 V :=#                  1 prints every command in full
 WERROR :=#             1 makes warnings errors
-FAISS := auto#         auto: our own build (make deps); system: the distribution's
+FAISS := auto#         auto or plain: our own build (make deps); system: Debian's own
 PREFIX := /usr/local
 DESTDIR :=
 T :=#                  make check T=walk runs the tests whose path contains "walk"
@@ -53,8 +53,8 @@ ps_version := $(VERSION)$(if $(describe),+$(describe))
 
 faiss_dir := $(shell deploy/setup/faiss.sh --find $(FAISS) 2>/dev/null)
 faiss_cpp := $(if $(findstring /,$(faiss_dir)),-isystem $(faiss_dir)/include)
-faiss_cpp += $(if $(findstring -avx2,$(faiss_dir)),-DPS_FAISS_AVX2=1)
-faiss_lib := $(if $(findstring -avx2,$(faiss_dir)),-lfaiss_avx2,-lfaiss)
+faiss_cpp += $(if $(filter %-avx2,$(faiss_dir)),-DPS_FAISS_AVX2=1)
+faiss_lib := $(if $(filter %-avx2,$(faiss_dir)),-lfaiss_avx2,-lfaiss)
 FAISS_LINK := $(if $(faiss_dir),$(if $(findstring /,$(faiss_dir)),-L$(faiss_dir)/lib) \
               -lfaiss_c $(faiss_lib) -lopenblas -lgomp -lstdc++)
 
@@ -148,7 +148,7 @@ help:
 	@echo
 	@echo 'CC=gcc|clang    compiler              V=1       show full commands'
 	@echo 'SAN=address|undefined|thread|address,undefined   in build/san-...'
-	@echo 'WERROR=1        warnings are errors   FAISS=auto|system'
+	@echo 'WERROR=1        warnings are errors   FAISS=auto|plain|system'
 	@echo 'TIMEOUT=900     seconds a test program may take'
 
 # ------------------------------- Rules ------------------------------------------
@@ -156,7 +156,7 @@ help:
 # What the machine must have, tested once in words instead of by compiler errors.
 $(B)/have.build: deploy/setup/have.sh deploy/setup/packages.txt
 	@mkdir -p $(@D)
-	@CC='$(CC)' FAISS_CPP='$(faiss_cpp)' FAISS_DIR='$(faiss_dir)' \
+	@CC='$(CC)' FAISS_CPP='$(faiss_cpp)' FAISS_DIR='$(faiss_dir)' FAISS='$(FAISS)' \
 	    deploy/setup/have.sh build && touch $@
 
 $(B)/have.%: $(B)/have.build

@@ -1,11 +1,12 @@
 #!/bin/bash
-# faiss.sh [auto|system] - provides FAISS with its C API, once per user and machine.
-# faiss.sh --find [auto|system] - prints where it is, or nothing; asks nobody.
+# faiss.sh [MODE] - provides FAISS with its C API, once per user and machine.
+# faiss.sh --find [MODE] - prints where it is, or nothing; asks nobody.
 # faiss.sh --sources DIR - writes the source entries it would use, and stops.
 #
 # Debian 12 packages FAISS without the C API and for plain x86-64, which searches 3 to 7
 # times slower than a build for AVX2. So the distribution's own source package is built
-# here, for the processor at hand, and kept where every clone of this user finds it:
+# here, for the processor at hand (MODE auto) or for any (plain), and kept where every
+# clone of this user finds it; MODE system takes the distribution's library instead.
 #
 #     ~/.cache/pinsage/faiss-1.7.3-2-avx2/   lib/ include/faiss/c_api/ stamp
 #
@@ -54,7 +55,11 @@ cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pinsage
 
 # ---------------------------- What fits this machine ------------------------------
 
-variant=avx2
+case $mode in
+auto) variant=avx2 ;;
+plain | system) variant=plain ;;
+*) die "FAISS must be auto, plain or system, not '$mode'" ;;
+esac
 for flag in avx2 fma f16c popcnt; do
     grep -qwm1 "$flag" /proc/cpuinfo 2>/dev/null || variant=plain
 done
@@ -93,8 +98,8 @@ if [ -n "$where" ]; then
     say "ready: $where"
     exit 0
 fi
-[ "$mode" != system ] || die "the distribution's libfaiss-dev, if installed, has no" \
-    "libfaiss_c.a: use FAISS=auto"
+[ "$mode" != system ] || die "there is no libfaiss_c.a here, which Debian has from 13 on:" \
+    "use FAISS=auto"
 
 # ---------------------------- Source package by apt -------------------------------
 
@@ -137,7 +142,8 @@ source_entries "$work/apt/sources"
 apt_private update >> "$log" 2>&1 </dev/null || say "not every package source has sources"
 say "fetching the source package"
 mkdir "$work/source"
-(cd "$work/source" && logged apt_private source --download-only faiss)
+(cd "$work/source" && logged apt_private source --download-only faiss) ||
+    die "no source package; where the distribution has libfaiss_c.a, use FAISS=system"
 dsc=$(ls "$work"/source/faiss_*.dsc)
 version=$(sed -n 's/^Version: //p' "$dsc" | head -n 1)
 logged dpkg-source --no-check -x "$dsc" "$work/faiss"

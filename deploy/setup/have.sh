@@ -6,6 +6,8 @@
 # would, in a chroot, a cross compiler or under CPATH, which a package query does not.
 cd "$(dirname "$0")/../.." || exit 2
 CC=${CC:-gcc}
+deps="make deps"
+case ${FAISS:-auto} in auto) ;; *) deps="make deps FAISS=$FAISS" ;; esac
 
 missing=
 header() # HEADER NAME
@@ -53,5 +55,5 @@ demo)
 esac
 [ -z "$missing" ] && exit 0
 echo "This machine lacks what $1 needs:$missing
-Run \`make deps\` once (as root, or with sudo at hand): it installs all of it." >&2
+Run \`$deps\` once (as root, or with sudo at hand): it installs all of it." >&2
 exit 1
