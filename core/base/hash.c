@@ -40,5 +40,10 @@ void ps_hasher_free(ps_hasher *h)
 
 uint64_t ps_pin_seed(uint64_t seed, const char *id, size_t len)
 {
-    return ps_mix64(seed * 0x9e3779b97f4a7c15u) ^ ps_hash(id, len);
+    return ps_pin_seed_of(seed, ps_hash(id, len));
+}
+
+uint64_t ps_pin_seed_of(uint64_t seed, uint64_t id_hash)
+{
+    return ps_mix64(seed * 0x9e3779b97f4a7c15u) ^ id_hash;
 }

@@ -19,5 +19,7 @@ void ps_hasher_free(ps_hasher *h);
 
 /* Seed of a pin's walks: from the run's seed and its id. */
 uint64_t ps_pin_seed(uint64_t seed, const char *id, size_t len);
+/* The same from the XXH3 of the id (ps_pins_hashes). */
+uint64_t ps_pin_seed_of(uint64_t seed, uint64_t id_hash);
 
 #endif

@@ -1,0 +1,26 @@
+/* checkpoint.h - all that an interrupted training needs to go on as if nothing happened.
+ *
+ * A safetensors file: tensors `params`, `adam.mean`, `adam.square`, `average`, `best`,
+ * and metadata (epoch, step, best so far, epochs told, fingerprint of the run). Written
+ * beside its place and renamed, so there is always a whole one.
+ *
+ * Threads: one thread of control.
+ */
+#ifndef PINSAGE_CORE_TRAIN_CHECKPOINT_H
+#define PINSAGE_CORE_TRAIN_CHECKPOINT_H
+
+#include "pinsage/train.h"
+
+typedef struct ps_progress_state {
+    size_t n;                                       /* parameters */
+    float *params, *mean, *square, *average, *best; /* (n), the trainer's */
+    uint64_t step, fingerprint;
+    double best_score;
+    ps_train_result *result; /* epochs so far */
+} ps_progress_state;
+
+int ps_checkpoint_save(const char *path, const ps_progress_state *s, ps_why *why);
+/* PS_ENOENT when there is none, PS_EMISMATCH when it is another run's. */
+int ps_checkpoint_load(const char *path, ps_progress_state *s, ps_why *why);
+
+#endif
