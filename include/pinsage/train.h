@@ -93,4 +93,51 @@ int ps_train(ps_model *model, ps_corpus *corpus, const ps_pairs *pairs,
 int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
                     const ps_progress *progress, ps_why *why);
 
+/* ---- What `pinsage train` does ---- */
+typedef struct ps_train_step_opts {
+    ps_train_opts train;
+    const char *pairs, *valid; /* paths; NULL: label boards; a slice of the pairs */
+    double label_boards;       /* share of boards held out as labels; default 0.2 */
+    double valid_share;        /* of the queries, when there is no valid file; 0.1 */
+    bool trials;          /* choose similarity, walk pairs, structure by short runs */
+    const char *variants; /* baselines to train too: comma-separated names of
+                             ps_variants; NULL: none */
+    bool skip_unknown;
+    unsigned keep;
+} ps_train_step_opts;
+
+#define PS_TRIALS_MAX 12
+typedef struct ps_trial {
+    char what[96]; /* "inner product, walk pairs 0.5, structure" */
+    double hit_10, hit_100, mrr, seconds;
+    bool chosen;
+} ps_trial;
+
+typedef struct ps_train_report {
+    ps_train_result result;
+    ps_train_opts used; /* after the trials */
+    ps_trial trial[PS_TRIALS_MAX];
+    uint32_t n_trials;
+    uint64_t pairs, valid;
+    uint32_t label_boards; /* held out; 0 with a pairs file */
+    double seconds;
+    char generation[32];
+} ps_train_report;
+
+/* Train on the current generation: model.safetensors, neighbours.*.npy, and
+ * baselines/NAME.npy for each variant, as a new generation. The checkpoint lies in the
+ * catalog as train.checkpoint until the step is done. */
+int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
+                  ps_train_report *report, const ps_progress *progress, ps_why *why);
+
+/* The paper to the letter: sizes, margin, curriculum; no skip, walk pairs, structure. */
+void ps_train_paper(ps_train_opts *o);
+
+/* A baseline as a change of the trained configuration. */
+typedef struct ps_variant {
+    const char *name, *text;
+    void (*change)(ps_train_opts *o);
+} ps_variant;
+const ps_variant *ps_variant_at(size_t i); /* NULL past the end */
+
 #endif

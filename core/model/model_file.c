@@ -1,0 +1,209 @@
+/* model_file.c - a model as safetensors: tensors by name, configuration as metadata.
+ *
+ * Sizes are read from the tensors' own shapes, so a model that was made elsewhere with
+ * the same names loads too; metadata that it lacks gets the defaults below.
+ *
+ * Threads: see model.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinsage/hash.h"
+#include "pinsage/model.h"
+#include "pinsage/safetensors.h"
+
+enum { TENSORS = 4 * PS_LAYERS_MAX + 4, NAME = 32, META = 16 };
+
+/* The tensors of a model by name, in file order. */
+typedef struct listing {
+    ps_tensor tensor[TENSORS];
+    char name[TENSORS][NAME];
+    size_t n;
+} listing;
+
+static void list(listing *l, const char *name, float *data, uint64_t rows, uint64_t cols)
+{
+    snprintf(l->name[l->n], NAME, "%s", name);
+    l->tensor[l->n] = (ps_tensor){.name = l->name[l->n],
+                                  .ndim = cols ? 2 : 1,
+                                  .shape = {rows, cols ? cols : 1},
+                                  .data = data};
+    l->n++;
+}
+
+static void list_all(listing *l, const ps_model *m)
+{
+    const ps_model_config *c = &m->config;
+    static const char *const parts[] = {"Q.weight", "Q.bias", "W.weight", "W.bias"};
+    l->n = 0;
+    for (uint32_t k = 0; k < c->layers; k++) {
+        uint64_t in = ps_model_width(c, k);
+        float *data[] = {m->conv[k].Q, m->conv[k].q, m->conv[k].W, m->conv[k].w};
+        uint64_t rows[] = {c->m, c->m, c->d, c->d}, cols[] = {in, 0, in + c->m, 0};
+        for (int i = 0; i < 4; i++) {
+            char name[NAME];
+            snprintf(name, sizeof name, "conv.%u.%s", k + 1, parts[i]);
+            list(l, name, data[i], rows[i], cols[i]);
+        }
+    }
+    list(l, "head.G1.weight", m->G1, c->d, ps_model_width(c, c->layers));
+    list(l, "head.G1.bias", m->g, c->d, 0);
+    list(l, "head.G2.weight", m->G2, c->e, c->d);
+    if (m->S)
+        list(l, "skip.weight", m->S, c->e, c->d_in);
+}
+
+/* ------------------------------ Configuration ----------------------------- */
+
+static const char *const poolings[] = {"importance", "mean", "max"};
+
+typedef struct words {
+    char text[META][40];
+    const char *pair[META][2];
+    size_t n;
+} words;
+
+static void add(words *w, const char *key, const char *value)
+{
+    w->pair[w->n][0] = key;
+    w->pair[w->n++][1] = value;
+}
+
+static void add_number(words *w, const char *key, double value)
+{
+    snprintf(w->text[w->n], sizeof w->text[0], "%.9g", value);
+    add(w, key, w->text[w->n]);
+}
+
+static void configuration(words *w, const ps_model_config *c)
+{
+    w->n = 0;
+    add(w, "format", "pinsage 1");
+    add(w, "blocks", c->blocks);
+    add(w, "pooling", poolings[c->pooling]);
+    add(w, "neighbourhood", c->khop ? "khop" : "walk");
+    add(w, "similarity", c->cosine ? "cosine" : "ip");
+    add_number(w, "layers", c->layers);
+    add_number(w, "neighbours", c->neighbours);
+    add_number(w, "walks", c->n_walks);
+    add_number(w, "walk_length", c->length);
+    add_number(w, "temperature", (double)c->temperature);
+    snprintf(w->text[w->n], sizeof w->text[0], "%" PRIu64, c->seed);
+    add(w, "seed", w->text[w->n]);
+}
+
+int ps_model_save(const ps_model *m, const char *path, uint64_t *size, uint64_t *hash,
+                  ps_why *why)
+{
+    listing *l = malloc(sizeof *l);
+    words w;
+    if (!l)
+        return ps_fail(why, PS_ENOMEM, path, 0, "out of memory");
+    list_all(l, m);
+    configuration(&w, &m->config);
+    int err = ps_safetensors_write(path, l->tensor, l->n, w.pair, w.n, size, hash, why);
+    free(l);
+    return err;
+}
+
+static double number_of(const ps_safetensors *f, const char *key, double otherwise)
+{
+    const char *text = ps_safetensors_meta(f, key);
+    return text ? strtod(text, NULL) : otherwise;
+}
+
+static bool says(const ps_safetensors *f, const char *key, const char *value)
+{
+    const char *text = ps_safetensors_meta(f, key);
+    return text && strcmp(text, value) == 0;
+}
+
+static uint32_t shape_of(const ps_safetensors *f, const char *name, int axis)
+{
+    const ps_tensor *t = ps_safetensors_find(f, name);
+    return t && t->shape[axis] <= UINT32_MAX ? (uint32_t)t->shape[axis] : 0;
+}
+
+static int read_config(const ps_safetensors *f, const char *path, ps_model_config *c,
+                       ps_why *why)
+{
+    const char *blocks = ps_safetensors_meta(f, "blocks");
+    const char *seed = ps_safetensors_meta(f, "seed");
+    char name[NAME] = "conv.1.Q.weight";
+    *c = (ps_model_config){.pooling = says(f, "pooling", "mean")  ? PS_POOL_MEAN
+                                      : says(f, "pooling", "max") ? PS_POOL_MAX
+                                                                  : PS_POOL_IMPORTANCE,
+                           .khop = says(f, "neighbourhood", "khop"),
+                           .cosine = says(f, "similarity", "cosine"),
+                           .skip = ps_safetensors_find(f, "skip.weight") != NULL,
+                           .neighbours = (uint32_t)number_of(f, "neighbours", 20),
+                           .n_walks = (uint32_t)number_of(f, "walks", 500),
+                           .length = (uint32_t)number_of(f, "walk_length", 2),
+                           .temperature = (float)number_of(f, "temperature", 1),
+                           .seed = seed ? strtoull(seed, NULL, 10) : 1};
+    while (c->layers < PS_LAYERS_MAX && ps_safetensors_find(f, name))
+        snprintf(name, sizeof name, "conv.%u.Q.weight", ++c->layers + 1);
+    c->m = c->layers ? shape_of(f, "conv.1.Q.weight", 0) : 1;
+    c->d = shape_of(f, "head.G1.weight", 0);
+    c->e = shape_of(f, "head.G2.weight", 0);
+    c->d_in =
+        c->layers ? shape_of(f, "conv.1.Q.weight", 1) : shape_of(f, "head.G1.weight", 1);
+    if (!c->m || !c->d || !c->e || !c->d_in)
+        return ps_fail(why, PS_EFORMAT, path, 0,
+                       "not a PinSage model: head.G1.weight, head.G2.weight or "
+                       "conv.1.Q.weight is missing");
+    if (blocks && strlen(blocks) >= sizeof c->blocks)
+        return ps_fail(why, PS_EFORMAT, path, 0, "the list of blocks is too long");
+    strcpy(c->blocks, blocks ? blocks : "");
+    return PS_OK;
+}
+
+static int read_tensors(const ps_safetensors *f, ps_model *m, ps_why *why)
+{
+    listing *l = malloc(sizeof *l);
+    int err = l ? PS_OK : PS_ENOMEM;
+    if (l)
+        list_all(l, m);
+    for (size_t i = 0; l && i < l->n && !err; i++) {
+        const ps_tensor *t = &l->tensor[i];
+        err = ps_safetensors_read_f32(f, t->name, t->shape[0],
+                                      t->ndim == 2 ? t->shape[1] : 0, (float *)t->data,
+                                      why);
+    }
+    free(l);
+    return err;
+}
+
+int ps_model_load(ps_model *m, const char *path, ps_why *why)
+{
+    ps_safetensors *f;
+    ps_model_config c;
+    *m = (ps_model){0};
+    int err = ps_safetensors_open(&f, path, why);
+    if (err)
+        return err;
+    err = read_config(f, path, &c, why);
+    if (!err)
+        err = ps_model_new(m, &c, why);
+    if (!err)
+        err = read_tensors(f, m, why);
+    if (err)
+        ps_model_free(m);
+    ps_safetensors_close(f);
+    return err;
+}
+
+uint64_t ps_model_fingerprint(const ps_model *m)
+{
+    words w;
+    ps_hasher *h = ps_hasher_new();
+    configuration(&w, &m->config);
+    for (size_t i = 0; i < w.n; i++)
+        ps_hasher_add(h, w.pair[i][1], strlen(w.pair[i][1]) + 1);
+    ps_hasher_add(h, m->params, m->n_params * sizeof *m->params);
+    uint64_t value = ps_hasher_value(h);
+    ps_hasher_free(h);
+    return value;
+}

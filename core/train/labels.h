@@ -1,0 +1,32 @@
+/* labels.h - pairs to learn from when there is no file of them, and pairs to choose by.
+ *
+ * Label boards: a share of the boards, picked by the hash of their number, is taken out
+ * of the graph; pins that lay together on one of them are pairs. Without a valid file,
+ * the pairs of a share of the queries are set aside.
+ *
+ * Threads: one thread of control.
+ */
+#ifndef PINSAGE_CORE_TRAIN_LABELS_H
+#define PINSAGE_CORE_TRAIN_LABELS_H
+
+#include "pinsage/graph.h"
+#include "pinsage/import.h"
+
+/* A board gives at most this many pairs, so that a few large ones do not drown the rest;
+ * boards of more pins than PS_LABEL_CAP say little and are left in the graph. */
+#define PS_LABEL_PAIRS 64
+#define PS_LABEL_CAP   1000
+
+/* Pairs of the held-out boards, and the graph without them: owned, free with
+ * ps_labels_graph_free. *boards is how many were held out. */
+int ps_labels_hold_out(const ps_graph *g, double share, uint64_t seed, ps_pairs *pairs,
+                       ps_graph *rest, uint32_t *boards);
+void ps_labels_graph_free(ps_graph *g);
+
+/* Move the pairs of about `share` of the queries (both directions of a pair together)
+ * from pairs to valid. A pin is set aside or not by the hash of its row; pairs between
+ * one that is and one that is not are dropped from neither: they stay in pairs only if
+ * their query stays. */
+int ps_labels_slice(ps_pairs *pairs, ps_pairs *valid, double share, uint64_t seed);
+
+#endif

@@ -1,0 +1,77 @@
+/* presets.c - the paper's configuration, and the baselines as changes of one.
+ *
+ * Threads: constant.
+ */
+#include <string.h>
+
+#include "pinsage/train.h"
+
+void ps_train_paper(ps_train_opts *o)
+{
+    o->model.layers = 2;
+    o->model.m = 2048;
+    o->model.d = o->model.e = 1024;
+    o->model.neighbours = 50;
+    o->model.pooling = PS_POOL_IMPORTANCE;
+    o->model.khop = o->model.skip = o->model.cosine = false;
+    o->loss = PS_LOSS_MARGIN;
+    o->batch = 2048;
+    o->negatives = 500;
+    o->hard = true;
+    o->walk_pairs = 0;
+    o->temperature = 1;
+    o->epochs = 7; /* six hard negatives a pair in the last one */
+}
+
+static void to_combined(ps_train_opts *o)
+{
+    o->model.layers = 0;
+    o->walk_pairs = 0;
+    o->hard = false;
+}
+
+static void to_khop(ps_train_opts *o)
+{
+    o->model.khop = true;
+    o->model.pooling = PS_POOL_MEAN;
+}
+
+static void to_mean(ps_train_opts *o)
+{
+    o->model.pooling = PS_POOL_MEAN;
+}
+
+static void to_max(ps_train_opts *o)
+{
+    o->model.pooling = PS_POOL_MAX;
+}
+
+/* The content alone: the block of the graph is struck from the list. */
+static void to_content(ps_train_opts *o)
+{
+    char *at = strstr(o->model.blocks, "structure");
+    to_combined(o);
+    if (!at)
+        return;
+    char *end = at + strlen("structure");
+    if (*end == ',')
+        end++;
+    else if (at > o->model.blocks)
+        at--;
+    memmove(at, end, strlen(end) + 1);
+}
+
+static const ps_variant variants[] = {
+    {"combined", "two-layer MLP over the content blocks, same pairs and loss",
+     to_content},
+    {"combined-structure", "the same with the structure block", to_combined},
+    {"khop", "same network, uniform neighbours that share a board, mean pooling",
+     to_khop},
+    {"meanpool", "walk neighbours, mean instead of importance pooling", to_mean},
+    {"maxpool", "walk neighbours, max pooling", to_max},
+};
+
+const ps_variant *ps_variant_at(size_t i)
+{
+    return i < sizeof variants / sizeof variants[0] ? &variants[i] : NULL;
+}

@@ -1,0 +1,444 @@
+/* step.c - `pinsage train`: from a catalog and pairs to a catalog with a model.
+ *
+ * Order: read the pairs (or hold boards out), try a few configurations for a short
+ * while, train the chosen one, train the baselines, write. The draft is held from the
+ * start, so a second writer is refused before an hour of work, not after it.
+ *
+ * Threads: see train.h. Not here: embeddings of all pins for serving (core/embed).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/train/corpus.h"
+#include "core/train/labels.h"
+#include "pinsage/buf.h"
+#include "pinsage/catalog.h"
+
+typedef struct step {
+    const ps_train_step_opts *opts;
+    ps_train_report *report;
+    const ps_progress *progress;
+    ps_draft *draft;
+    ps_generation *g;
+    ps_pairs pairs, valid;
+    ps_graph rest; /* without label boards, when they are held out */
+    bool held_out;
+    ps_corpus *corpus;
+    ps_train_opts train; /* as chosen so far */
+    char checkpoint[PS_PATH_MAX];
+} step;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ------------------------------ Pairs ------------------------------------- */
+
+static int load_file(step *s, const char *path, ps_pairs *out, ps_why *why)
+{
+    ps_pins_reader *reader = NULL;
+    int err = ps_pins_reader_new(&reader, s->g->pins);
+    if (!err)
+        err = ps_pairs_load(out, path, reader, s->opts->skip_unknown, why);
+    ps_pins_reader_free(reader);
+    return err;
+}
+
+static int load_pairs(step *s, ps_why *why)
+{
+    const ps_train_step_opts *o = s->opts;
+    int err;
+    if (o->pairs)
+        err = load_file(s, o->pairs, &s->pairs, why);
+    else {
+        err = ps_labels_hold_out(&s->g->graph, o->label_boards, o->train.seed, &s->pairs,
+                                 &s->rest, &s->report->label_boards);
+        s->held_out = !err;
+    }
+    if (!err && o->valid)
+        err = load_file(s, o->valid, &s->valid, why);
+    else if (!err)
+        err = ps_labels_slice(&s->pairs, &s->valid, o->valid_share, o->train.seed);
+    s->report->pairs = s->pairs.n;
+    s->report->valid = s->valid.n;
+    return err;
+}
+
+/* ------------------------------ Trials ------------------------------------ */
+
+/* Short enough to be a fraction of the training, long enough to tell tenths apart. */
+enum { TRIAL_PAIRS = 16000, TRIAL_VALID = 2000, TRIAL_EPOCHS = 3 };
+
+/* An even sample of the pairs, borrowed rows copied: own memory. */
+static int thin(const ps_pairs *from, size_t most, ps_pairs *out)
+{
+    size_t n = from->n < most ? from->n : most;
+    *out = (ps_pairs){.pair = malloc((n + 1) * sizeof *out->pair), .n = n};
+    for (size_t i = 0; out->pair && i < n; i++)
+        memcpy(out->pair[i], from->pair[i * from->n / n], sizeof *out->pair);
+    return out->pair ? PS_OK : PS_ENOMEM;
+}
+
+static void describe(const ps_train_opts *o, char *out, size_t n)
+{
+    snprintf(out, n, "%s, walk pairs %.1f, %s",
+             o->model.cosine ? "cosine" : "inner product", (double)o->walk_pairs,
+             o->model.blocks[0] ? o->model.blocks : "all blocks");
+}
+
+static double score_of(const ps_trial *t)
+{
+    return 0.5 * (t->hit_10 + t->hit_100);
+}
+
+static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
+                    const ps_pairs *valid, ps_why *why)
+{
+    ps_train_opts run = *o;
+    ps_model model = {0};
+    ps_train_result *result = malloc(sizeof *result);
+    ps_trial *t = &s->report->trial[s->report->n_trials++];
+    double began = now();
+    run.epochs = run.patience = TRIAL_EPOCHS;
+    run.checkpoint = NULL;
+    run.hard = false;
+    run.stage = "trial";
+    describe(o, t->what, sizeof t->what);
+    int err =
+        result ? ps_train(&model, s->corpus, pairs, valid, &run, result, s->progress, why)
+               : PS_ENOMEM;
+    if (!err) {
+        const ps_epoch *e = &result->epoch[result->best - 1];
+        t->hit_10 = e->hit_10;
+        t->hit_100 = e->hit_100;
+        t->mrr = e->mrr;
+        t->seconds = now() - began;
+    }
+    ps_model_free(&model);
+    free(result);
+    return err;
+}
+
+/* Try a change; keep it when its valid score beats the best so far. */
+static int consider(step *s, const ps_train_opts *o, size_t *best, const ps_pairs *pairs,
+                    const ps_pairs *valid, ps_why *why)
+{
+    int err = try_once(s, o, pairs, valid, why);
+    size_t last = s->report->n_trials - 1;
+    if (!err && (last == 0 || score_of(&s->report->trial[last]) >
+                                  score_of(&s->report->trial[*best]))) {
+        *best = last;
+        s->train = *o;
+    }
+    return err;
+}
+
+static void to_similarity(ps_train_opts *o, bool cosine)
+{
+    o->model.cosine = cosine;
+    o->temperature = cosine ? 0.05f : 1.0f;
+}
+
+/* One choice after the other, each from the best so far. */
+static int run_trials(step *s, ps_why *why)
+{
+    static const float shares[] = {0.0f, 0.1f, 0.5f};
+    ps_pairs pairs = {0}, valid = {0};
+    ps_train_opts o = s->train;
+    size_t best = 0;
+    int err = thin(&s->pairs, TRIAL_PAIRS, &pairs);
+    if (!err)
+        err = thin(&s->valid, TRIAL_VALID, &valid);
+    for (int cosine = 1; cosine >= 0 && !err; cosine--) {
+        to_similarity(&o, cosine);
+        o.walk_pairs = 0.1f;
+        err = consider(s, &o, &best, &pairs, &valid, why);
+    }
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0] && !err; i++) {
+        o = s->train;
+        o.walk_pairs = shares[i];
+        if (shares[i] != s->train.walk_pairs)
+            err = consider(s, &o, &best, &pairs, &valid, why);
+    }
+    if (!err && ps_generation_block(s->g, "structure") && s->g->n_blocks > 1) {
+        o = s->train;
+        size_t used = 0;
+        for (uint32_t b = 0; b < s->g->n_blocks; b++)
+            if (strcmp(s->g->blocks[b].name, "structure") != 0)
+                used +=
+                    (size_t)snprintf(o.model.blocks + used, sizeof o.model.blocks - used,
+                                     "%s%s", used ? "," : "", s->g->blocks[b].name);
+        err = consider(s, &o, &best, &pairs, &valid, why);
+    }
+    if (!err)
+        s->report->trial[best].chosen = true;
+    ps_pairs_free(&pairs);
+    ps_pairs_free(&valid);
+    return err;
+}
+
+/* ------------------------------ Writing ----------------------------------- */
+
+static int write_array(step *s, const char *name, ps_dtype type, uint64_t cols,
+                       const void *data, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    ps_out *out = NULL;
+    uint64_t hash, size;
+    int err = ps_draft_path(s->draft, name, path, why);
+    if (!err)
+        err = ps_out_open(&out, path, why);
+    if (err)
+        return err;
+    ps_npy_header(out, type, s->g->n_pins, cols);
+    ps_out_write(out, data, s->g->n_pins * cols * ps_dtype_size(type));
+    size = ps_out_size(out);
+    err = ps_out_close(out, &hash, why);
+    if (!err)
+        ps_draft_file(s->draft, name, size, hash);
+    return err;
+}
+
+static int write_neighbours(step *s, const ps_model *model, ps_why *why)
+{
+    const ps_model_config *c = &model->config;
+    const ps_table *t;
+    ps_walk_opts walk = {
+        .n_walks = c->n_walks, .length = c->length, .top = c->neighbours};
+    /* The served lists are of the whole graph: label boards are back in it. */
+    ps_corpus *whole = s->corpus;
+    int err = PS_OK;
+    if (s->held_out)
+        err = ps_corpus_new(&whole, s->g, &s->g->graph, s->opts->train.seed,
+                            s->opts->train.threads, s->progress, why);
+    if (!err)
+        err = ps_corpus_table(whole, walk, c->khop, &t, s->progress, why);
+    if (!err)
+        err = write_array(s, "neighbours.indices.npy", PS_U32, t->T, t->row, why);
+    if (!err)
+        err = write_array(s, "neighbours.weights.npy", PS_F32, t->T, t->weight, why);
+    if (whole != s->corpus)
+        ps_corpus_free(whole);
+    return err;
+}
+
+/* Which versions of which files the model saw, so that a later change of one of them
+ * drops it. */
+static int sign(step *s, const char *file)
+{
+    ps_manifest *m = ps_draft_manifest(s->draft);
+    char name[96];
+    int err = ps_manifest_made_from(m, file, "graph/pin_boards.indices.npy");
+    for (uint32_t b = 0; b < s->g->n_blocks && !err; b++) {
+        snprintf(name, sizeof name, "features/%s.npy", s->g->blocks[b].name);
+        if (strstr(s->train.model.blocks, s->g->blocks[b].name))
+            err = ps_manifest_made_from(m, file, name);
+    }
+    return err;
+}
+
+static int write_model(step *s, const ps_model *model, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    uint64_t size, hash;
+    int err = ps_draft_path(s->draft, "model.safetensors", path, why);
+    if (!err)
+        err = ps_model_save(model, path, &size, &hash, why);
+    if (!err)
+        ps_draft_file(s->draft, "model.safetensors", size, hash);
+    if (!err)
+        err = sign(s, "model.safetensors");
+    if (!err && model->config.layers)
+        err = write_neighbours(s, model, why);
+    return err;
+}
+
+/* ------------------------------ Baselines --------------------------------- */
+
+static bool asked_for(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = list; at && *at;
+         at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
+        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+static int train_variant(step *s, const ps_variant *v, ps_why *why)
+{
+    ps_train_opts o = s->train;
+    ps_model model = {0};
+    char file[64];
+    ps_train_result *result = malloc(sizeof *result);
+    float *z = malloc((size_t)s->g->n_pins * o.model.e * sizeof *z + 1);
+    o.checkpoint = NULL;
+    o.stage = v->name;
+    v->change(&o);
+    snprintf(file, sizeof file, "baselines/%s.npy", v->name);
+    int err = result && z ? ps_train(&model, s->corpus, &s->pairs, &s->valid, &o, result,
+                                     s->progress, why)
+                          : PS_ENOMEM;
+    if (!err)
+        err = ps_corpus_embed(s->corpus, &model, z, s->progress, why);
+    if (!err)
+        err = write_array(s, file, PS_F32, o.model.e, z, why);
+    if (!err)
+        err = sign(s, file);
+    ps_model_free(&model);
+    free(result);
+    free(z);
+    return err;
+}
+
+/* `combined` needs content, and its twin the structure block beside it. */
+static bool possible(const step *s, const ps_variant *v)
+{
+    bool structure = ps_generation_block(s->g, "structure") != NULL;
+    bool content = s->g->n_blocks > (structure ? 1 : 0);
+    if (strcmp(v->name, "combined") == 0)
+        return content;
+    return strcmp(v->name, "combined-structure") != 0 || structure;
+}
+
+static int train_variants(step *s, ps_why *why)
+{
+    int err = PS_OK;
+    for (size_t i = 0; ps_variant_at(i) && !err; i++)
+        if (asked_for(s->opts->variants, ps_variant_at(i)->name) &&
+            possible(s, ps_variant_at(i)))
+            err = train_variant(s, ps_variant_at(i), why);
+    return err;
+}
+
+/* ------------------------------ The manifest ------------------------------ */
+
+static int note_trials(step *s)
+{
+    ps_buf b = {0};
+    ps_buf_char(&b, '[');
+    for (uint32_t i = 0; i < s->report->n_trials; i++) {
+        const ps_trial *t = &s->report->trial[i];
+        ps_buf_printf(&b, "%s{\"what\":", i ? "," : "");
+        ps_buf_json(&b, t->what, strlen(t->what));
+        ps_buf_printf(&b, ",\"hit_10\":%.5f,\"hit_100\":%.5f,\"mrr\":%.5f,\"chosen\":%s}",
+                      t->hit_10, t->hit_100, t->mrr, t->chosen ? "true" : "false");
+    }
+    ps_buf_char(&b, ']');
+    int err = b.failed ? PS_ENOMEM
+                       : ps_manifest_set_json(ps_draft_manifest(s->draft), "train.trials",
+                                              b.data);
+    ps_buf_done(&b);
+    return err;
+}
+
+static int note_manifest(step *s, const ps_model *model)
+{
+    ps_manifest *m = ps_draft_manifest(s->draft);
+    const ps_train_opts *o = &s->report->used;
+    const ps_train_result *r = &s->report->result;
+    const ps_epoch *best = &r->epoch[r->best - 1];
+    char print[24];
+    snprintf(print, sizeof print, "%016llx",
+             (unsigned long long)ps_model_fingerprint(model));
+    ps_manifest_set_text(m, "model.fingerprint", print);
+    ps_manifest_set_text(m, "model.similarity", o->model.cosine ? "cosine" : "ip");
+    ps_manifest_set_text(m, "model.blocks", model->config.blocks);
+    ps_manifest_set_u64(m, "model.parameters", model->n_params);
+    ps_manifest_set_text(m, "train.loss", o->loss == PS_LOSS_XENT ? "xent" : "margin");
+    ps_manifest_set_real(m, "train.walk_pairs", (double)o->walk_pairs);
+    ps_manifest_set_real(m, "train.temperature", (double)o->temperature);
+    ps_manifest_set_u64(m, "train.pairs", s->report->pairs);
+    ps_manifest_set_u64(m, "train.valid_pairs", s->report->valid);
+    ps_manifest_set_u64(m, "train.label_boards", s->report->label_boards);
+    ps_manifest_set_u64(m, "train.epochs", r->n_epochs);
+    ps_manifest_set_u64(m, "train.best_epoch", r->best);
+    ps_manifest_set_real(m, "train.valid.hit_10", best->hit_10);
+    ps_manifest_set_real(m, "train.valid.hit_100", best->hit_100);
+    ps_manifest_set_real(m, "train.valid.mrr", best->mrr);
+    ps_manifest_set_u64(m, "train.seed", o->seed);
+    return note_trials(s);
+}
+
+/* ------------------------------ The step ---------------------------------- */
+
+static int train_and_write(step *s, ps_why *why)
+{
+    ps_model model = {0};
+    int err = PS_OK;
+    if (s->opts->trials)
+        err = run_trials(s, why);
+    s->train.checkpoint = s->checkpoint;
+    if (!err)
+        err = ps_train(&model, s->corpus, &s->pairs, &s->valid, &s->train,
+                       &s->report->result, s->progress, why);
+    if (!err) {
+        s->train.model = model.config;
+        s->report->used = s->train;
+        err = write_model(s, &model, why);
+    }
+    if (!err)
+        err = train_variants(s, why);
+    if (!err)
+        err = note_manifest(s, &model);
+    ps_model_free(&model);
+    return err;
+}
+
+static int begin(step *s, const char *catalog, ps_why *why)
+{
+    char dir[PS_PATH_MAX];
+    int err =
+        ps_path_join(s->checkpoint, sizeof s->checkpoint, catalog, "train.checkpoint");
+    if (!err)
+        err = ps_draft_begin(&s->draft, catalog, (ps_draft_opts){.step = "train"}, why);
+    if (!err)
+        err = ps_generation_open(&s->g, catalog, why);
+    if (!err)
+        err = ps_path_join(dir, sizeof dir, ps_draft_dir(s->draft), "baselines");
+    if (!err)
+        err = ps_dir_make(dir, why);
+    if (!err)
+        err = load_pairs(s, why);
+    return err ? err
+               : ps_corpus_new(&s->corpus, s->g, s->held_out ? &s->rest : &s->g->graph,
+                               s->opts->train.seed, s->opts->train.threads, s->progress,
+                               why);
+}
+
+int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
+                  ps_train_report *report, const ps_progress *progress, ps_why *why)
+{
+    double began = now();
+    char name[PS_PATH_MAX];
+    *report = (ps_train_report){0};
+    step s = {.opts = opts, .report = report, .progress = progress, .train = opts->train};
+    int err = begin(&s, catalog, why);
+    if (!err)
+        err = train_and_write(&s, why);
+    ps_corpus_free(s.corpus);
+    if (s.held_out)
+        ps_labels_graph_free(&s.rest);
+    ps_pairs_free(&s.pairs);
+    ps_pairs_free(&s.valid);
+    ps_generation_release(s.g);
+    if (err) {
+        ps_draft_abort(s.draft);
+        return err;
+    }
+    err = ps_draft_commit(s.draft, opts->keep ? opts->keep : 1, name, why);
+    if (!err)
+        unlink(s.checkpoint);
+    snprintf(report->generation, sizeof report->generation, "%.31s",
+             err                  ? ""
+             : strrchr(name, '/') ? strrchr(name, '/') + 1
+                                  : name);
+    report->seconds = now() - began;
+    return err;
+}
