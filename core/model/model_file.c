@@ -156,7 +156,7 @@ static int read_config(const ps_safetensors *f, const char *path, ps_model_confi
                        "conv.1.Q.weight is missing");
     if (blocks && strlen(blocks) >= sizeof c->blocks)
         return ps_fail(why, PS_EFORMAT, path, 0, "the list of blocks is too long");
-    strcpy(c->blocks, blocks ? blocks : "");
+    snprintf(c->blocks, sizeof c->blocks, "%s", blocks ? blocks : "");
     return PS_OK;
 }
 

@@ -87,9 +87,10 @@ static int thin(const ps_pairs *from, size_t most, ps_pairs *out)
 
 static void describe(const ps_train_opts *o, char *out, size_t n)
 {
+    const char *blocks = o->model.blocks;
     snprintf(out, n, "%s, walk pairs %.1f, %s",
              o->model.cosine ? "cosine" : "inner product", (double)o->walk_pairs,
-             o->model.blocks[0] ? o->model.blocks : "all blocks");
+             blocks[0] && !strstr(blocks, "structure") ? "no structure" : "all blocks");
 }
 
 static double score_of(const ps_trial *t)

@@ -8,12 +8,14 @@
  */
 #include "pinsage/train.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/model/adam.h"
 #include "core/model/loss.h"
@@ -373,18 +375,31 @@ static int validate(trainer *t, ps_epoch *e)
     return PS_OK;
 }
 
+static void epoch_json(const trainer *t, const ps_epoch *e, ps_buf *b)
+{
+    ps_buf_printf(b,
+                  "{\"stage\":\"%s\",\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
+                  "\"valid_hit_10\":%.6g,\"valid_hit_100\":%.6g,\"valid_mrr\":%.6g,"
+                  "\"pairs_per_s\":%.0f,\"seconds\":%.2f}\n",
+                  t->o.stage, e->epoch, (double)e->loss, (double)e->violated, e->hit_10,
+                  e->hit_100, e->mrr, e->pairs_per_s, e->seconds);
+}
+
 static int write_log(const trainer *t, const ps_epoch *e, ps_why *why)
 {
-    FILE *f = t->o.log ? fopen(t->o.log, "ae") : NULL;
-    if (!f)
-        return t->o.log ? ps_fail_errno(why, t->o.log, "cannot be opened") : PS_OK;
-    fprintf(f,
-            "{\"stage\":\"%s\",\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
-            "\"valid_hit_10\":%.6g,\"valid_hit_100\":%.6g,\"valid_mrr\":%.6g,"
-            "\"pairs_per_s\":%.0f,\"seconds\":%.2f}\n",
-            t->o.stage, e->epoch, (double)e->loss, (double)e->violated, e->hit_10,
-            e->hit_100, e->mrr, e->pairs_per_s, e->seconds);
-    return fclose(f) ? ps_fail_errno(why, t->o.log, "cannot be written") : PS_OK;
+    ps_buf line = {0};
+    if (!t->o.log)
+        return PS_OK;
+    int fd = open(t->o.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return ps_fail_errno(why, t->o.log, "cannot be opened");
+    epoch_json(t, e, &line);
+    ssize_t n = write(fd, line.data, line.size);
+    int err = n == (ssize_t)line.size ? PS_OK
+                                      : ps_fail_errno(why, t->o.log, "cannot be written");
+    close(fd);
+    ps_buf_done(&line);
+    return err;
 }
 
 static ps_progress_state state_of(trainer *t)
