@@ -78,9 +78,9 @@ void banned_add(banned *b, const char *idea);
 void banned_seal(banned *b);
 void banned_done(banned *b);
 /* A copy of s with every banned word, and every two neighbours that are one when
- * written together, replaced by `instead` (may be ""). *changed counts them, if not NULL.
+ * written together, replaced by `instead` (may be "").
  */
-char *without_banned(const banned *b, const char *s, const char *instead, int *changed);
+char *without_banned(const banned *b, const char *s, const char *instead);
 
 /* ----------------------------- metadata.c --------------------------------- */
 
