@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deflateSync, crc32 as zlibCrc32 } from 'node:zlib';
+import { deflateSync } from 'node:zlib';
 
 const program = process.env.PINSAGE || 'build/pinsage';
 const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
@@ -77,7 +77,6 @@ function png(red, green, blue) {
 }
 
 function crc32(bytes) {
-  if (zlibCrc32) return zlibCrc32(bytes);
   let crc = ~0;
   for (const byte of bytes) {
     crc ^= byte;
