@@ -12,6 +12,7 @@
 #ifndef PINSAGE_GENERATION_H
 #define PINSAGE_GENERATION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pinsage/err.h"
@@ -49,6 +50,12 @@ void ps_generation_release(ps_generation *g); /* NULL is fine; last one closes *
 
 /* A feature block by name, NULL when there is none. Borrowed. */
 const ps_block *ps_generation_block(const ps_generation *g, const char *name);
+/* True if the manifest lists this file ("words.safetensors"); its path into out
+ * (PS_PATH_MAX), which may be NULL. */
+bool ps_generation_file(const ps_generation *g, const char *name, char *out);
+/* Map a listed array of one row a pin ("messages.1.npy") that is not opened above. The
+ * caller closes it. PS_ENOENT: not listed; PS_EMISMATCH: it has not N rows. */
+int ps_generation_array(const ps_generation *g, const char *name, ps_npy *a, ps_why *why);
 
 /* One check of `pinsage verify`, told as it ends: err 0 = passed. detail may be NULL. */
 typedef void (*ps_check_fn)(void *cls, const char *name, int err, const char *detail);
