@@ -161,13 +161,11 @@ static int inherit(ps_draft *d, ps_why *why)
 
 /* ------------------------------ Beginning --------------------------------- */
 
-/* Folders that every generation has. */
-static const char *const folders[] = {"graph", "features"};
-
 static int make_dir(ps_draft *d, ps_why *why)
 {
     char name[32], path[PS_PATH_MAX];
     snprintf(name, sizeof name, ".draft-%ld", (long)getpid());
+    static const char *const folders[] = {"graph", "features"};
     int err = ps_path_join(d->dir, sizeof d->dir, d->catalog, name);
     if (!err)
         err = ps_dir_make(d->dir, why);
@@ -344,16 +342,32 @@ static void describe(ps_draft *d, uint64_t number)
         ps_manifest_set_text(d->manifest, "parent", d->parent);
 }
 
-/* Everything below the draft durable; files are already. */
-static int sync_draft(const ps_draft *d, ps_why *why)
+/* Make the folder of name durable, unless it is the one that `last` (PS_PATH_MAX) says
+ * was made so before. */
+static int sync_folder_of(const ps_draft *d, const char *name, char *last, ps_why *why)
 {
     char path[PS_PATH_MAX];
+    const char *slash = strrchr(name, '/');
+    if (!slash)
+        return PS_OK;
+    int n = snprintf(path, sizeof path, "%s/%.*s", d->dir, (int)(slash - name), name);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return ps_fail(why, PS_ERANGE, name, 0, "the path is too long");
+    if (strcmp(path, last) == 0)
+        return PS_OK;
+    memcpy(last, path, (size_t)n + 1);
+    return ps_file_sync(path, why);
+}
+
+/* Everything below the draft durable; files are already. Names are sorted, so those of
+ * one folder follow each other. */
+static int sync_draft(const ps_draft *d, ps_why *why)
+{
+    char path[PS_PATH_MAX], last[PS_PATH_MAX] = "";
+    const char *name;
     int err = PS_OK;
-    for (int i = 0; i < 2 && !err; i++) {
-        err = ps_path_join(path, sizeof path, d->dir, folders[i]);
-        if (!err)
-            err = ps_file_sync(path, why);
-    }
+    for (size_t i = 0; !err && (name = ps_manifest_file_at(d->manifest, i)); i++)
+        err = sync_folder_of(d, name, last, why);
     if (!err)
         err = ps_path_join(path, sizeof path, d->dir, "manifest.json");
     return err ? err : ps_manifest_save(d->manifest, path, why);

@@ -353,6 +353,16 @@ static int check_messages(verify *v)
     return err;
 }
 
+/* What the manifest says of the embeddings, or of the model that made them. */
+static bool embeddings_are_unit(const ps_manifest *m)
+{
+    uint64_t hash;
+    const char *said = ps_manifest_text(m, "embeddings.similarity", NULL);
+    if (!said && ps_manifest_fingerprint(m, "embeddings.npy", "model.safetensors", &hash))
+        said = ps_manifest_text(m, "model.similarity", NULL);
+    return said && strcmp(said, "cosine") == 0;
+}
+
 static int check_matrices(verify *v)
 {
     char name[96];
@@ -366,9 +376,8 @@ static int check_matrices(verify *v)
         err = check_messages(v);
     if (err || !g->embeddings.data)
         return err;
-    const char *similarity = ps_manifest_text(g->manifest, "embeddings.similarity", "");
     return check_matrix(v, "embeddings", &g->embeddings,
-                        strcmp(similarity, "cosine") == 0);
+                        embeddings_are_unit(g->manifest));
 }
 
 /* ------------------------------ Neighbours -------------------------------- */

@@ -1,8 +1,12 @@
-/* test_tsv.c - lines, headers, gzip and every way a file can be wrong. */
+/* test_tsv.c - lines, headers, gzip and every way a file can be wrong.
+ *
+ * Link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+ */
 #include "core/data/tsv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +62,78 @@ static void add_member(const char *path, const char *mode, const char *data, siz
     assert_non_null(f);
     assert_int_equal(gzwrite(f, data, (unsigned)size), size);
     assert_int_equal(gzclose(f), Z_OK);
+}
+
+/* ------------------------------ Memory ------------------------------------ */
+
+/* The allocation that shall fail, counted down; 0: none. */
+static int fail_at;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__wrap_strdup(const char *text);
+
+static bool exhausted(void)
+{
+    return fail_at && --fail_at == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return exhausted() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return exhausted() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return exhausted() ? NULL : __real_realloc(p, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return exhausted() ? NULL : __real_strdup(text);
+}
+
+/* A line longer than the first buffer, so that it must grow. */
+static void running_out_of_memory_is_told_at_every_allocation(void **state)
+{
+    (void)state;
+    size_t size = (size_t)3 << 20;
+    char *data = malloc(size);
+    memset(data, 'x', size);
+    memcpy(data, "a\n", 2);
+    const char *path = scratch_file("long.tsv", data, size);
+    free(data);
+    int failures = 0;
+    for (int n = 1;; n++) {
+        ps_tsv *t = NULL;
+        ps_why why = {0};
+        const ps_text *field;
+        fail_at = n;
+        int err = ps_tsv_open(&t, path, 0, &why);
+        if (!err)
+            err = ps_tsv_next(t, &field, &why);
+        bool over = fail_at > 0; /* nothing failed: all allocations were tried */
+        fail_at = 0;
+        ps_tsv_close(t);
+        if (over) {
+            assert_int_equal(err, 1);
+            break;
+        }
+        assert_int_equal(err, PS_ENOMEM);
+        assert_string_equal(why.where, path);
+        failures++;
+    }
+    assert_true(failures >= 8);
 }
 
 /* ------------------------------ Plain text -------------------------------- */
@@ -341,6 +417,7 @@ static void a_real_data_set_is_read_to_its_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(running_out_of_memory_is_told_at_every_allocation),
         cmocka_unit_test(a_plain_file_gives_its_fields),
         cmocka_unit_test(crlf_bom_and_a_missing_last_line_end_are_tolerated),
         cmocka_unit_test(text_that_is_utf8_passes_as_it_is),
