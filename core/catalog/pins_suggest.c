@@ -1,0 +1,188 @@
+/* pins_suggest.c - ids near to a misspelt one, without looking at all of them.
+ *
+ * The table of ids is sorted, which makes it a trie that one can walk with seeks. As
+ * soon as a prefix is further from the query than allowed, the walk works out the next
+ * prefix that is not, and jumps there:
+ *
+ *     query a107   at a0... : too far from here on   -> seek a1
+ *                  at a100  : distance 1, keep; a101 : keep ... -> seek a17, b107, ...
+ *
+ * Distance 1 takes some hundred seeks in any catalog; distance 2 more, up to a budget.
+ * When nothing is near, titles that contain the text (of the first few thousand pins)
+ * and ids that begin as it does are offered.
+ *
+ * Threads: see pins.h. Not here: the distance itself (near.c).
+ */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/catalog/near.h"
+#include "core/catalog/pins_db.h"
+
+#define SEEKS_ONE 3000 /* budget of the walk at distance 1 */
+#define SEEKS_TWO 6000
+#define TITLES    4096
+
+typedef struct search {
+    MDB_cursor *ids;
+    ps_near near;
+    unsigned most; /* distance allowed */
+    unsigned char name[PS_ID_MAX + PS_NEAR_MAX + 2];
+    size_t filled; /* bytes of name whose rows are filled */
+    ps_text *out;
+    unsigned char *distance; /* of each of out */
+    size_t n, max;
+} search;
+
+/* Keep out sorted by distance; equal ones stay in the order they came. */
+static void offer(search *s, ps_text id, unsigned distance)
+{
+    size_t at = s->n;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->out[i].len == id.len && memcmp(s->out[i].data, id.data, id.len) == 0)
+            return;
+    while (at > 0 && s->distance[at - 1] > distance)
+        at--;
+    if (at == s->max)
+        return;
+    size_t moved = (s->n < s->max ? s->n : s->max - 1) - at;
+    memmove(s->out + at + 1, s->out + at, moved * sizeof *s->out);
+    memmove(s->distance + at + 1, s->distance + at, moved);
+    s->out[at] = id;
+    s->distance[at] = (unsigned char)distance;
+    s->n += s->n < s->max;
+}
+
+/* ------------------------------ The walk ---------------------------------- */
+
+/* Let name be the first prefix in order after its first `len` bytes that is not too
+ * far; false when there is none. */
+static bool next_prefix(search *s, size_t len)
+{
+    for (; len > 0; len--)
+        while (s->name[len - 1] < 0xff) {
+            s->name[len - 1]++;
+            if (ps_near_step(&s->near, s->name, len) <= s->most) {
+                s->filled = len;
+                return true;
+            }
+        }
+    return false;
+}
+
+/* Look at one id. True if it is near enough from end to end; else *far is how many of
+ * its bytes are already too far, 0 if only its end is. */
+static bool look(search *s, ps_text id, size_t *far)
+{
+    size_t i = 0, limit = s->near.len + s->most;
+    *far = 0;
+    while (i < s->filled && i < id.len && s->name[i] == (unsigned char)id.data[i])
+        i++;
+    while (i < id.len) {
+        s->name[i] = (unsigned char)id.data[i];
+        if (++i > limit || ps_near_step(&s->near, s->name, i) > s->most) {
+            *far = i;
+            return false;
+        }
+        s->filled = i;
+    }
+    s->filled = i;
+    return ps_near_distance(&s->near, id.len) <= s->most;
+}
+
+static void walk(search *s, unsigned most, int seeks)
+{
+    MDB_val key = {0}, value;
+    size_t far;
+    s->most = most;
+    s->filled = 0;
+    int rc = mdb_cursor_get(s->ids, &key, &value, MDB_FIRST);
+    while (!rc && seeks-- > 0) {
+        ps_text id = {key.mv_data, key.mv_size};
+        if (look(s, id, &far))
+            offer(s, id, ps_near_distance(&s->near, id.len));
+        if (!far) {
+            rc = mdb_cursor_get(s->ids, &key, &value, MDB_NEXT);
+            continue;
+        }
+        if (!next_prefix(s, far))
+            return;
+        key = (MDB_val){s->filled, s->name};
+        rc = mdb_cursor_get(s->ids, &key, &value, MDB_SET_RANGE);
+    }
+}
+
+/* ------------------------------ When nothing is near ---------------------- */
+
+static bool contains(ps_text hay, const char *needle, size_t len)
+{
+    for (size_t i = 0; i + len <= hay.len; i++)
+        if (strncasecmp(hay.data + i, needle, len) == 0)
+            return true;
+    return false;
+}
+
+static void offer_titles(search *s, ps_pins_reader *r, const char *text, size_t len)
+{
+    ps_pin pin;
+    for (uint32_t row = 0; row < TITLES && s->n < s->max; row++) {
+        if (ps_pins_get(r, row, &pin))
+            return;
+        if (contains(pin.title, text, len))
+            offer(s, pin.id, PS_NEAR_FAR);
+    }
+}
+
+static size_t shared(MDB_val key, const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && n < key.mv_size && ((char *)key.mv_data)[n] == text[n])
+        n++;
+    return n;
+}
+
+/* Ids with the first half of the text in common, the closest in order first. */
+static void offer_neighbours(search *s, const char *text, size_t len)
+{
+    size_t need = (len + 1) / 2;
+    for (int back = 0; back < 2; back++) {
+        MDB_val value, key = {len, (void *)(uintptr_t)text};
+        int rc = mdb_cursor_get(s->ids, &key, &value, MDB_SET_RANGE);
+        if (back)
+            rc = mdb_cursor_get(s->ids, &key, &value, rc ? MDB_LAST : MDB_PREV);
+        while (!rc && s->n < s->max && shared(key, text, len) >= need) {
+            offer(s, (ps_text){key.mv_data, key.mv_size}, PS_NEAR_FAR + 1);
+            rc = mdb_cursor_get(s->ids, &key, &value, back ? MDB_PREV : MDB_NEXT);
+        }
+    }
+}
+
+size_t ps_pins_suggest(ps_pins_reader *r, const char *id, size_t len, ps_text *out,
+                       size_t max)
+{
+    search *s = max && len ? calloc(1, sizeof *s + max) : NULL;
+    size_t n = 0;
+    if (!s)
+        return 0;
+    s->out = out;
+    s->max = max;
+    s->distance = (unsigned char *)(s + 1);
+    if (len > PS_ID_MAX)
+        len = PS_ID_MAX;
+    if (mdb_cursor_open(r->txn, r->pins->dbi[PIN_ROW], &s->ids) == 0) {
+        ps_near_init(&s->near, id, len);
+        walk(s, 1, SEEKS_ONE);
+        if (s->n < max && len > 3)
+            walk(s, 2, SEEKS_TWO);
+        if (s->n < max && len > 2)
+            offer_titles(s, r, id, len);
+        if (s->n == 0)
+            offer_neighbours(s, id, len);
+        mdb_cursor_close(s->ids);
+        n = s->n;
+    }
+    free(s);
+    return n;
+}
