@@ -1,0 +1,397 @@
+/* embed.c - `pinsage embed`: the stages over mapped files, each done once.
+ *
+ *     CATALOG/embed.partial/KEY/   messages.1.npy h.1.npy messages.2.npy h.2.npy z.npy
+ *
+ * KEY is the fingerprint of everything the vectors depend on. A stage writes NAME.new,
+ * makes it durable and renames it: the file's presence says that the stage is done, so
+ * after a kill the next run begins where the last one was. At the end the files move into
+ * the draft. A generation whose embeddings have the same inputs is left as it is.
+ *
+ * Threads: see embed.h. Not here: the arithmetic (stages.c, core/model).
+ */
+#include "pinsage/embed.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/embed/stages.h"
+#include "pinsage/catalog.h"
+#include "pinsage/gemm.h"
+#include "pinsage/hash.h"
+
+typedef struct embedding {
+    const ps_embed_opts *opts;
+    ps_embed_report *report;
+    ps_draft *draft;
+    ps_generation *g;
+    ps_model model;
+    ps_features features;
+    ps_stages stages;
+    char root[PS_PATH_MAX], dir[PS_PATH_MAX]; /* embed.partial, and KEY below it */
+} embedding;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ------------------------------ The key ----------------------------------- */
+
+static const char *const graph_files[] = {
+    "graph/pin_boards.indices.npy", "neighbours.indices.npy", "neighbours.weights.npy"};
+
+/* The i-th file that the vectors depend on, beside the model; NULL past the end. */
+static const char *input(const embedding *e, size_t i, char *name, size_t n)
+{
+    size_t fixed = e->model.config.layers ? 3 : 1;
+    if (i < fixed)
+        return graph_files[i];
+    if (i - fixed >= e->features.n_blocks)
+        return NULL;
+    snprintf(name, n, "features/%s.npy", e->features.block[i - fixed]->name);
+    return name;
+}
+
+static uint64_t key_of(const embedding *e)
+{
+    char name[96];
+    const char *file;
+    ps_hasher *h = ps_hasher_new();
+    uint64_t model = ps_model_fingerprint(&e->model);
+    ps_hasher_add(h, &model, sizeof model);
+    ps_hasher_add(h, &e->opts->half, sizeof e->opts->half);
+    for (size_t i = 0; (file = input(e, i, name, sizeof name)); i++) {
+        uint64_t size = 0, hash = 0;
+        ps_manifest_file(e->g->manifest, file, &size, &hash);
+        ps_hasher_add(h, &hash, sizeof hash);
+    }
+    uint64_t key = ps_hasher_value(h);
+    ps_hasher_free(h);
+    return key;
+}
+
+/* ------------------------------ A stage ----------------------------------- */
+
+typedef struct array {
+    ps_npy file;
+    char path[PS_PATH_MAX], fresh[PS_PATH_MAX];
+    void *data; /* for writing; NULL when the stage was done before */
+} array;
+
+static int array_paths(array *a, const embedding *e, const char *name, ps_why *why)
+{
+    char part[64];
+    snprintf(part, sizeof part, "%s.new", name);
+    if (ps_path_join(a->path, sizeof a->path, e->dir, name) ||
+        ps_path_join(a->fresh, sizeof a->fresh, e->dir, part))
+        return ps_fail(why, PS_ERANGE, e->dir, 0, "the path is too long");
+    return PS_OK;
+}
+
+/* Open a stage's file: finished, or new and mapped for writing. */
+static int array_open(array *a, embedding *e, const char *name, ps_dtype type,
+                      uint32_t cols, ps_why *why)
+{
+    *a = (array){0};
+    int err = array_paths(a, e, name, why);
+    if (err)
+        return err;
+    e->report->stages++;
+    if (!ps_file_exists(a->path))
+        return ps_npy_create(&a->file, &a->data, a->fresh, type, e->g->n_pins, cols, why);
+    e->report->reused++;
+    return ps_npy_open_as(&a->file, a->path, type, e->g->n_pins, cols, PS_SEQUENTIAL,
+                          why);
+}
+
+/* The stage is done: durable under its own name, mapped for reading. */
+static int array_finish(array *a, embedding *e, ps_why *why)
+{
+    if (!a->data)
+        return PS_OK;
+    ps_dtype type = a->file.dtype;
+    uint64_t cols = a->file.cols;
+    int err = ps_map_sync(&a->file.map, a->fresh, why);
+    ps_npy_close(&a->file);
+    if (!err)
+        err = ps_file_sync(a->fresh, why);
+    if (!err && rename(a->fresh, a->path) < 0)
+        err = ps_fail_errno(why, a->path, "cannot be made");
+    if (!err)
+        err = ps_file_sync(e->dir, why);
+    a->data = NULL;
+    return err ? err
+               : ps_npy_open_as(&a->file, a->path, type, e->g->n_pins, cols,
+                                PS_SEQUENTIAL, why);
+}
+
+static int stage_map(embedding *e, uint32_t k, const float *h, array *a, ps_why *why)
+{
+    char name[32];
+    snprintf(name, sizeof name, "messages.%u.npy", k);
+    int err = array_open(a, e, name, PS_F16, e->model.config.m, why);
+    if (!err && a->data)
+        err = ps_stages_map(&e->stages, k, h, a->data);
+    return err ? err : array_finish(a, e, why);
+}
+
+static int stage_reduce(embedding *e, uint32_t k, const float *h, const array *messages,
+                        array *a, ps_why *why)
+{
+    char name[32];
+    snprintf(name, sizeof name, "h.%u.npy", k);
+    int err = array_open(a, e, name, PS_F32, e->model.config.d, why);
+    if (!err && a->data)
+        err = ps_stages_reduce(&e->stages, k, h, messages->file.data, a->data);
+    return err ? err : array_finish(a, e, why);
+}
+
+static int stage_head(embedding *e, const float *h, ps_why *why)
+{
+    array a;
+    uint32_t E = e->model.config.e;
+    int err = array_open(&a, e, "z.npy", PS_F32, E, why);
+    if (!err && a.data)
+        err = ps_stages_head(&e->stages, h, a.data);
+    if (!err)
+        err = array_finish(&a, e, why);
+    ps_npy_close(&a.file);
+    return err;
+}
+
+static int run_stages(embedding *e, ps_why *why)
+{
+    array h[2] = {0}, messages = {0};
+    const float *below = NULL;
+    int err = PS_OK;
+    for (uint32_t k = 1; k <= e->model.config.layers && !err; k++) {
+        ps_npy_close(&h[k % 2].file);
+        err = stage_map(e, k, below, &messages, why);
+        if (!err)
+            err = stage_reduce(e, k, below, &messages, &h[k % 2], why);
+        ps_npy_close(&messages.file);
+        below = h[k % 2].file.data;
+    }
+    if (!err)
+        err = stage_head(e, below, why);
+    ps_npy_close(&h[0].file);
+    ps_npy_close(&h[1].file);
+    return err;
+}
+
+/* ------------------------------ Into the draft ---------------------------- */
+
+static int sign(embedding *e, const char *file)
+{
+    char name[96];
+    const char *in;
+    ps_manifest *m = ps_draft_manifest(e->draft);
+    int err = ps_manifest_made_from(m, file, "model.safetensors");
+    for (size_t i = 0; !err && (in = input(e, i, name, sizeof name)); i++)
+        err = ps_manifest_made_from(m, file, in);
+    return err;
+}
+
+static int move_messages(embedding *e, uint32_t k, ps_why *why)
+{
+    char name[32], from[PS_PATH_MAX], to[PS_PATH_MAX];
+    snprintf(name, sizeof name, "messages.%u.npy", k);
+    int err = ps_path_join(from, sizeof from, e->dir, name);
+    if (!err)
+        err = ps_draft_path(e->draft, name, to, why);
+    if (!err && rename(from, to) < 0)
+        err = ps_fail_errno(why, to, "cannot be made");
+    if (!err)
+        err = ps_draft_file_read(e->draft, name, why);
+    return err ? err : sign(e, name);
+}
+
+/* z as f32 or f16; a copy, so that its checksum is made on the way. */
+static int write_embeddings(embedding *e, ps_why *why)
+{
+    char from[PS_PATH_MAX], to[PS_PATH_MAX];
+    ps_npy z = {0};
+    ps_out *out = NULL;
+    uint64_t hash, size, E = e->model.config.e;
+    uint16_t *half = malloc(E * sizeof *half);
+    int err = half ? ps_path_join(from, sizeof from, e->dir, "z.npy") : PS_ENOMEM;
+    if (!err)
+        err = ps_npy_open_as(&z, from, PS_F32, e->g->n_pins, E, PS_SEQUENTIAL, why);
+    if (!err)
+        err = ps_draft_path(e->draft, "embeddings.npy", to, why);
+    if (!err)
+        err = ps_out_open(&out, to, why);
+    if (!err) {
+        ps_npy_header(out, e->opts->half ? PS_F16 : PS_F32, z.rows, E);
+        for (uint64_t r = 0; r < z.rows; r++) {
+            const float *row = (const float *)z.data + r * E;
+            if (e->opts->half)
+                ps_f32_to_f16(row, half, E);
+            ps_out_write(out, e->opts->half ? (const void *)half : row,
+                         E * (e->opts->half ? sizeof *half : sizeof *row));
+        }
+        size = ps_out_size(out);
+        err = ps_out_close(out, &hash, why);
+    }
+    if (!err) {
+        ps_draft_file(e->draft, "embeddings.npy", size, hash);
+        err = sign(e, "embeddings.npy");
+    }
+    ps_npy_close(&z);
+    free(half);
+    return err;
+}
+
+static int note_manifest(embedding *e)
+{
+    ps_manifest *m = ps_draft_manifest(e->draft);
+    char print[24];
+    snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(&e->model));
+    ps_manifest_set_text(m, "embeddings.source", "model");
+    ps_manifest_set_text(m, "embeddings.model", print);
+    ps_manifest_set_u64(m, "embeddings.dim", e->model.config.e);
+    ps_manifest_set_text(m, "embeddings.similarity",
+                         e->model.config.cosine ? "cosine" : "ip");
+    return PS_OK;
+}
+
+static int write_draft(embedding *e, ps_why *why)
+{
+    int err = write_embeddings(e, why);
+    for (uint32_t k = 1; k <= e->model.config.layers && !err; k++)
+        err = move_messages(e, k, why);
+    return err ? err : note_manifest(e);
+}
+
+/* ------------------------------ The step ---------------------------------- */
+
+static int open_neighbours(embedding *e, ps_why *why)
+{
+    const ps_model_config *c = &e->model.config;
+    const ps_npy *nbr = &e->g->nbr_rows;
+    if (!c->layers)
+        return PS_OK;
+    if (!nbr->rows || nbr->cols != c->neighbours)
+        return ps_fail(
+            why, PS_EMISMATCH, e->g->name, 0,
+            "has no lists of %u neighbours for this model: run `pinsage train`",
+            c->neighbours);
+    e->stages.nbr = nbr->data;
+    e->stages.weight = e->g->nbr_weights.data;
+    return PS_OK;
+}
+
+static int open_model(embedding *e, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    int err = ps_path_join(path, sizeof path, e->g->dir, "model.safetensors");
+    if (!err && !ps_file_exists(path))
+        return ps_fail(why, PS_ENOENT, e->g->name, 0,
+                       "has no model: run `pinsage train` first");
+    if (!err)
+        err = ps_model_load(&e->model, path, why);
+    if (!err)
+        err = ps_features_open(&e->features, e->g, e->model.config.blocks, why);
+    if (!err && e->features.dim != e->model.config.d_in)
+        err = ps_fail(why, PS_EMISMATCH, e->g->name, 0,
+                      "the model wants %u numbers a pin, the blocks give %u",
+                      e->model.config.d_in, e->features.dim);
+    return err;
+}
+
+static int begin(embedding *e, const char *catalog, const ps_progress *progress,
+                 ps_why *why)
+{
+    char key[24];
+    int err = ps_draft_begin(&e->draft, catalog, (ps_draft_opts){.step = "embed"}, why);
+    if (!err)
+        err = ps_generation_open(&e->g, catalog, why);
+    if (!err)
+        err = open_model(e, why);
+    if (err)
+        return err;
+    e->stages = (ps_stages){.model = &e->model,
+                            .features = &e->features,
+                            .n = e->g->n_pins,
+                            .T = e->model.config.neighbours,
+                            .progress = progress};
+    err = open_neighbours(e, why);
+    if (!err)
+        err = ps_workers_new(&e->stages.team, e->opts->threads);
+    snprintf(key, sizeof key, "%016" PRIx64, key_of(e));
+    if (!err)
+        err = ps_path_join(e->root, sizeof e->root, catalog, "embed.partial");
+    if (!err)
+        err = ps_path_join(e->dir, sizeof e->dir, e->root, key);
+    return err;
+}
+
+/* Partial work of other inputs will never be finished. */
+static int sweep_others(const embedding *e, ps_why *why)
+{
+    return ps_file_exists(e->dir) ? PS_OK : ps_dir_remove(e->root, why);
+}
+
+static bool up_to_date(const embedding *e)
+{
+    const ps_manifest *m = e->g->manifest;
+    char print[24], name[96];
+    const char *in;
+    snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(&e->model));
+    bool same = strcmp(ps_manifest_text(m, "embeddings.model", ""), print) == 0 &&
+                (e->g->embeddings.dtype == PS_F16) == e->opts->half;
+    for (size_t i = 0; same && (in = input(e, i, name, sizeof name)); i++) {
+        uint64_t size, now_hash, then;
+        same = ps_manifest_file(m, in, &size, &now_hash) &&
+               ps_manifest_fingerprint(m, "embeddings.npy", in, &then) &&
+               then == now_hash;
+    }
+    return same;
+}
+
+static int finish(embedding *e, char *name, ps_why *why)
+{
+    int err = sweep_others(e, why);
+    if (!err)
+        err = ps_dir_make(e->dir, why);
+    if (!err)
+        err = run_stages(e, why);
+    if (!err)
+        err = write_draft(e, why);
+    if (err)
+        return err;
+    err = ps_draft_commit(e->draft, e->opts->keep ? e->opts->keep : 1, name, why);
+    e->draft = NULL;
+    return err ? err : ps_dir_remove(e->root, why);
+}
+
+int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *report,
+             const ps_progress *progress, ps_why *why)
+{
+    double began = now();
+    char name[PS_PATH_MAX] = "";
+    *report = (ps_embed_report){0};
+    embedding e = {.opts = opts, .report = report};
+    ps_gemm_init();
+    int err = begin(&e, catalog, progress, why);
+    if (!err && up_to_date(&e)) {
+        report->stages = report->reused = 2 * e.model.config.layers + 1;
+        snprintf(name, sizeof name, "%s", e.g->name);
+    } else if (!err)
+        err = finish(&e, name, why);
+    report->pins = e.g ? e.g->n_pins : 0;
+    const char *slash = strrchr(name, '/');
+    snprintf(report->generation, sizeof report->generation, "%.31s",
+             slash ? slash + 1 : name);
+    ps_workers_free(e.stages.team);
+    ps_model_free(&e.model);
+    ps_generation_release(e.g);
+    ps_draft_abort(e.draft);
+    report->seconds = now() - began;
+    return err;
+}

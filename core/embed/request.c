@@ -1,0 +1,203 @@
+/* request.c - one pin's vector now, from the messages that the batch left.
+ *
+ *     x -> h1 = update(x, pool of messages.1) -> h2 = update(h1, pool of messages.2) -> z
+ *
+ * Pooling reads T mapped rows a layer, so nothing but the pin itself is computed: T x m
+ * multiply-adds and a few small products, instead of the pin's whole two-hop
+ * surroundings.
+ *
+ * Threads: a ps_embedder is scratch for one thread.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinsage/convolve.h"
+#include "pinsage/embed.h"
+#include "pinsage/gemm.h"
+#include "pinsage/hash.h"
+
+struct ps_embedder {
+    ps_generation *g;      /* borrowed */
+    const ps_model *model; /* borrowed */
+    ps_features features;
+    ps_npy messages[PS_LAYERS_MAX];
+    ps_walker *walker;
+    ps_pins_reader *reader;
+    uint32_t *nbr; /* (T) */
+    float *weight; /* (T) */
+    float *x, *pooled, *h[2];
+};
+
+static int open_messages(ps_embedder *e, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    int err = PS_OK;
+    for (uint32_t k = 1; k <= e->model->config.layers && !err; k++) {
+        snprintf(path, sizeof path, "%s/messages.%u.npy", e->g->dir, k);
+        if (!ps_file_exists(path))
+            return ps_fail(why, PS_EUNSUPPORTED, e->g->name, 0,
+                           "has no messages: run `pinsage embed` first");
+        err = ps_npy_open_as(&e->messages[k - 1], path, PS_F16, e->g->n_pins,
+                             e->model->config.m, PS_RANDOM, why);
+    }
+    return err;
+}
+
+static int take_scratch(ps_embedder *e)
+{
+    const ps_model_config *c = &e->model->config;
+    ps_walk_opts walk = {
+        .n_walks = c->n_walks, .length = c->length, .top = c->neighbours};
+    e->nbr = malloc(c->neighbours * sizeof *e->nbr + 1);
+    e->weight = malloc(c->neighbours * sizeof *e->weight + 1);
+    e->x = malloc(c->d_in * sizeof *e->x);
+    e->pooled = malloc(c->m * sizeof *e->pooled);
+    e->h[0] = malloc(c->d * sizeof(float));
+    e->h[1] = malloc(c->d * sizeof(float));
+    if (!e->nbr || !e->weight || !e->x || !e->pooled || !e->h[0] || !e->h[1])
+        return PS_ENOMEM;
+    int err = ps_pins_reader_new(&e->reader, e->g->pins);
+    if (!err && c->layers)
+        err = ps_walker_new(&e->walker, &e->g->graph, walk);
+    return err;
+}
+
+int ps_embedder_new(ps_embedder **out, ps_generation *g, const ps_model *m, ps_why *why)
+{
+    ps_embedder *e = calloc(1, sizeof *e);
+    if (!e)
+        return ps_fail(why, PS_ENOMEM, NULL, 0, "out of memory");
+    *e = (ps_embedder){.g = g, .model = m};
+    ps_gemm_init();
+    int err = ps_features_open(&e->features, g, m->config.blocks, why);
+    if (!err && e->features.dim != m->config.d_in)
+        err = ps_fail(why, PS_EMISMATCH, g->name, 0,
+                      "the model wants %u numbers a pin, the blocks give %u",
+                      m->config.d_in, e->features.dim);
+    if (!err)
+        err = open_messages(e, why);
+    if (!err)
+        err = take_scratch(e);
+    *out = e;
+    if (err) {
+        ps_embedder_free(e);
+        *out = NULL;
+    }
+    return err;
+}
+
+void ps_embedder_free(ps_embedder *e)
+{
+    if (!e)
+        return;
+    for (int k = 0; k < PS_LAYERS_MAX; k++)
+        ps_npy_close(&e->messages[k]);
+    ps_walker_free(e->walker);
+    ps_pins_reader_free(e->reader);
+    free(e->nbr), free(e->weight), free(e->x), free(e->pooled);
+    free(e->h[0]), free(e->h[1]);
+    free(e);
+}
+
+const ps_features *ps_embedder_features(const ps_embedder *e)
+{
+    return &e->features;
+}
+
+int ps_embedder_vector(ps_embedder *e, const float *x, const uint32_t *nbr,
+                       const float *weight, uint32_t T, float *z)
+{
+    const ps_model *m = e->model;
+    const float *h = x;
+    int err = PS_OK;
+    for (uint32_t k = 1; k <= m->config.layers && !err; k++) {
+        ps_stage_reduce(m, nbr, weight, 1, T, e->messages[k - 1].data, e->pooled);
+        err = ps_stage_update(m, k, h, e->pooled, 1, e->h[k % 2]);
+        h = e->h[k % 2];
+    }
+    return err ? err : ps_stage_head(m, h, x, 1, z);
+}
+
+/* A catalog made by `train` or `embed` has the lists; they are what a walk would give. */
+static int neighbours(ps_embedder *e, uint32_t row)
+{
+    const ps_model_config *c = &e->model->config;
+    ps_pin pin;
+    if (c->khop && e->g->nbr_rows.rows) {
+        const uint32_t *nbr = e->g->nbr_rows.data;
+        const float *weight = e->g->nbr_weights.data;
+        memcpy(e->nbr, nbr + (size_t)row * c->neighbours, c->neighbours * sizeof *nbr);
+        memcpy(e->weight, weight + (size_t)row * c->neighbours,
+               c->neighbours * sizeof *weight);
+        return PS_OK;
+    }
+    int err = ps_pins_get(e->reader, row, &pin);
+    if (err)
+        return err;
+    uint64_t seed = ps_pin_seed(c->seed, pin.id.data, pin.id.len);
+    ps_walk_neighbours(e->walker, &row, &seed, 1, e->nbr, e->weight);
+    return PS_OK;
+}
+
+int ps_embedder_pin(ps_embedder *e, uint32_t row, float *z)
+{
+    int err = e->model->config.layers ? neighbours(e, row) : PS_OK;
+    if (err)
+        return err;
+    ps_features_row(&e->features, row, e->x);
+    return ps_embedder_vector(e, e->x, e->nbr, e->weight, e->model->config.neighbours, z);
+}
+
+/* ------------------------------ Parity ------------------------------------ */
+
+static void compare(const float *a, const float *b, uint32_t n, ps_parity *out)
+{
+    double dot = 0, aa = 0, bb = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        double x = (double)a[i], y = (double)b[i], difference = fabs(x - y);
+        dot += x * y;
+        aa += x * x;
+        bb += y * y;
+        if (difference > out->largest_difference)
+            out->largest_difference = difference;
+    }
+    double cosine = aa > 0 && bb > 0 ? dot / sqrt(aa * bb) : aa == bb ? 1.0 : 0.0;
+    out->least_cosine = cosine < out->least_cosine ? cosine : out->least_cosine;
+}
+
+static int sample(ps_embedder *e, uint32_t n, ps_parity *out)
+{
+    uint32_t E = e->model->config.e, N = e->g->n_pins;
+    float *pair = malloc(2 * (size_t)E * sizeof *pair);
+    int err = pair ? PS_OK : PS_ENOMEM;
+    *out = (ps_parity){.pins = n < N ? n : N, .least_cosine = 1};
+    for (uint32_t i = 0; i < out->pins && !err; i++) {
+        uint32_t row = (uint32_t)((uint64_t)i * N / out->pins);
+        err = ps_embedder_pin(e, row, pair);
+        ps_npy_row_f32(&e->g->embeddings, row, pair + E);
+        compare(pair, pair + E, E, out);
+    }
+    free(pair);
+    return err;
+}
+
+int ps_embed_parity(ps_generation *g, uint32_t n, ps_parity *out, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    ps_model model;
+    ps_embedder *e = NULL;
+    snprintf(path, sizeof path, "%s/model.safetensors", g->dir);
+    int err = ps_model_load(&model, path, why);
+    if (err)
+        return err;
+    err = ps_embedder_new(&e, g, &model, why);
+    if (!err && g->embeddings.cols != model.config.e)
+        err = ps_fail(why, PS_EMISMATCH, g->name, 0, "embeddings are not the model's");
+    if (!err)
+        err = sample(e, n, out);
+    ps_embedder_free(e);
+    ps_model_free(&model);
+    return err;
+}
