@@ -40,6 +40,7 @@ typedef struct ps_ann_report {
     char factory[128], knob[64],
         vectors[40]; /* knob "efSearch=48", "" when there is none */
     double recall_at_10, search_us, exact_us; /* per query, one thread */
+    uint32_t overfetch; /* candidates re-ranked exactly, for each result */
     double build_s;
     uint64_t bytes;
     int reached; /* recall_at_10 >= wished */
@@ -67,7 +68,7 @@ int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip s
                   void *cls, ps_scored *out, uint32_t *found, ps_why *why);
 
 /* Exact search over any (N, D) f32/f16 array: the oracle, and the method of feature
- * blocks that have no index. cosine: divide by the norms of the rows. */
+ * blocks that have no index. cosine: divide by both norms; 0 when either is 0. */
 int ps_exact_search(const ps_npy *vectors, int cosine, const float *query, uint32_t k,
                     ps_ann_skip skip, void *cls, ps_scored *out, uint32_t *found);
 

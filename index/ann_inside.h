@@ -1,0 +1,46 @@
+/* ann_inside.h - an index as the files that build, tune and search it see it.
+ *
+ * Threads: see pinsage/ann.h.
+ */
+#ifndef PINSAGE_INDEX_ANN_INSIDE_H
+#define PINSAGE_INDEX_ANN_INSIDE_H
+
+#include "exact.h"
+#include "faiss.h"
+#include "pinsage/ann.h"
+#include "pinsage/workers.h"
+
+enum { OVERFETCH_MAX = 256 };
+
+struct ps_ann {
+    struct ps_generation *g; /* a reference; NULL while building */
+    char vectors[40];
+    const ps_npy *array; /* borrowed from g */
+    space space;
+    ps_faiss *faiss;    /* owned */
+    uint32_t overfetch; /* candidates asked for, for each result */
+};
+
+/* Build, measure and tune an index over vectors in memory or mapped, which a borrows.
+ * Fills the report but for its generation and bytes. */
+int ann_make(ps_ann **a, const ps_npy *vectors, const char *name,
+             const ps_ann_build_opts *opts, ps_ann_report *report,
+             const ps_progress *progress, ps_why *why);
+
+/* Set the knob and the overfetch that reach opts->recall at the least work, and fill in
+ * recall, times and the knob. factory is the real one, not "auto". */
+int ann_tune(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
+             ps_ann_report *report, const ps_progress *progress, ps_why *why);
+
+/* Lists of an inverted file "IVF1024,..", 0 when factory is of another kind. */
+uint32_t factory_lists(const char *factory);
+/* The string that "auto" stands for. */
+void factory_auto(uint64_t rows, uint64_t dim, char out[128]);
+
+/* Rows are searched by cosine unless they are embeddings. */
+int vectors_cosine(const char *name);
+/* Vectors of a generation by name, NULL when there are none; and their file's name. */
+const ps_npy *vectors_find(const struct ps_generation *g, const char *name);
+void vectors_file(const char *name, char *out, size_t n);
+
+#endif

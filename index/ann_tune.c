@@ -1,0 +1,292 @@
+/* ann_tune.c - how exact is the index, and what must be asked of it to be exact enough.
+ *
+ * Sampled rows are queries (each without itself); their true ten best come from exact
+ * search. Recall is the share of answers that score as well as the true tenth, so that
+ * rows with equal vectors do not count as misses.
+ *
+ * Two dials: the knob of the kind (nprobe, efSearch: how much is visited) and the
+ * overfetch (how many candidates are re-ranked exactly, which makes up for coarse codes).
+ * For each overfetch the smallest sufficient knob is found by climbing; of the pairs
+ * that suffice, the one with the least estimated work is taken. Work is estimated in
+ * bytes read, not measured: the same catalog gives the same index on a busy machine.
+ *
+ * Threads: queries of the sample are cut among a team. Knobs are turned between loops.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ann_inside.h"
+#include "pinsage/rng.h"
+
+enum { BEST = 10 };
+
+typedef struct tuning {
+    ps_ann *a;
+    ps_workers *team;
+    const ps_progress *progress;
+    ps_why *why;
+    uint32_t lists; /* of an inverted file, 0 for other kinds */
+    size_t n;       /* queries */
+    uint32_t *row;  /* (n) */
+    float *query;   /* (n, dim) */
+    float *tenth;   /* (n) true score of the last of the best */
+    uint32_t best;  /* how many there can be: BEST, or all rows but the query */
+    uint32_t *hits; /* (n) */
+} tuning;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ------------------------------ Sample ------------------------------------- */
+
+/* One row from each of n equal stretches, rows without content passed over. */
+static void draw_sample(tuning *t, uint64_t seed)
+{
+    size_t dim = t->a->space.rows.dim, want = t->n, kept = 0;
+    uint64_t rng = ps_rng_at(seed, 0);
+    for (size_t i = 0; i < want; i++) {
+        size_t begin = i * t->a->space.n / want, end = (i + 1) * t->a->space.n / want;
+        size_t row = begin + ps_rng_below(&rng, end - begin);
+        float squares;
+        ps_dot_squares(t->a->space.rows, row, 1, &squares);
+        if (!(squares > 0))
+            continue;
+        t->row[kept] = (uint32_t)row;
+        ps_npy_row_f32(t->a->array, row, t->query + kept++ * dim);
+    }
+    t->n = kept;
+}
+
+static int is_row(void *cls, uint32_t row)
+{
+    return *(const uint32_t *)cls == row;
+}
+
+static int on_truth(void *cls, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    tuning *t = cls;
+    size_t n = end - begin;
+    ps_scored best[EXACT_BLOCK][BEST];
+    top lists[EXACT_BLOCK];
+    for (size_t i = 0; i < n; i++)
+        lists[i] = (top){.at = best[i], .k = t->best};
+    exact_block(&t->a->space, t->query + begin * t->a->space.rows.dim, n, is_row,
+                t->row + begin, sizeof *t->row, lists);
+    for (size_t i = 0; i < n; i++) {
+        float scale =
+            space_scale(&t->a->space, t->query + (begin + i) * t->a->space.rows.dim);
+        t->tenth[begin + i] =
+            t->best ? best[i][0].score * scale : 0; /* the heap's worst */
+    }
+    return ps_progress_at(t->progress, "measure", end, t->n, "queries");
+}
+
+/* ------------------------------ Recall ------------------------------------- */
+
+static int count_hits(tuning *t, size_t i)
+{
+    ps_scored found[BEST];
+    uint32_t n;
+    int err = ps_ann_search(t->a, t->query + i * t->a->space.rows.dim, t->best, is_row,
+                            &t->row[i], found, &n, NULL);
+    /* Sums of equal vectors are equal bits, but a norm may round. */
+    float room = 1e-6f * (t->tenth[i] < 0 ? -t->tenth[i] : t->tenth[i]);
+    t->hits[i] = 0;
+    for (uint32_t j = 0; j < n; j++)
+        t->hits[i] += found[j].score >= t->tenth[i] - room;
+    return err;
+}
+
+static int on_recall(void *cls, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    int err = PS_OK;
+    for (size_t i = begin; i < end && !err; i++)
+        err = count_hits(cls, i);
+    return err;
+}
+
+static double recall_of(const tuning *t)
+{
+    uint64_t hits = 0;
+    for (size_t i = 0; i < t->n; i++)
+        hits += t->hits[i];
+    return t->n && t->best ? (double)hits / ((double)t->n * t->best) : 1;
+}
+
+static int measure(tuning *t, double *recall)
+{
+    int err = ps_workers_run(t->team, t->n, 8, on_recall, t);
+    if (err)
+        return ps_fail(t->why, err, NULL, 0, "a search of the new index failed");
+    *recall = recall_of(t);
+    return PS_OK;
+}
+
+/* ------------------------------ Choice ------------------------------------- */
+
+typedef struct setting {
+    const char *dial; /* "nprobe", "efSearch"; NULL when the kind has none */
+    uint32_t value, overfetch;
+    double recall;
+} setting;
+
+static const uint32_t ladder[] = {1,   2,   3,   4,    6,    8,    12,   16,
+                                  24,  32,  48,  64,   96,   128,  192,  256,
+                                  384, 512, 768, 1024, 1536, 2048, 3072, 4096};
+enum { RUNGS = sizeof ladder / sizeof *ladder };
+
+static void knob_text(const setting *s, char out[64])
+{
+    out[0] = 0;
+    if (s->dial)
+        snprintf(out, 64, "%s=%u", s->dial, s->value);
+}
+
+static int apply(tuning *t, const setting *s)
+{
+    char text[64];
+    knob_text(s, text);
+    t->a->overfetch = s->overfetch;
+    return *text ? ps_faiss_tune(t->a->faiss, text, t->why) : PS_OK;
+}
+
+static const char *find_dial(ps_ann *a)
+{
+    if (!ps_faiss_tune(a->faiss, "nprobe=1", NULL))
+        return "nprobe";
+    return ps_faiss_tune(a->faiss, "efSearch=16", NULL) ? NULL : "efSearch";
+}
+
+/* Bytes that a search reads, roughly: a re-ranked row lies anywhere and so weighs
+ * several rows read in order; a graph visits its width for each step. */
+static double work(const tuning *t, const setting *s)
+{
+    double codes = 0, dim = (double)t->a->space.rows.dim, fetch = BEST * s->overfetch;
+    if (s->dial && t->lists)
+        codes = (double)s->value * (double)t->a->space.n / t->lists;
+    else if (s->dial)
+        codes = 32.0 * s->value;
+    return dim * (codes + 4 * fetch * (t->a->space.rows.half ? 2 : 4));
+}
+
+/* Climb until the recall is reached, or two rungs in a row bring nothing. */
+static int climb(tuning *t, setting *s, double wished)
+{
+    int flat = 0, err = PS_OK;
+    double before = -1;
+    size_t rung = s->dial && !t->lists ? 7 : 0; /* efSearch below 16 saves nothing */
+    for (; rung < RUNGS && flat < 2; rung++) {
+        if (t->lists && ladder[rung] > t->lists)
+            break;
+        s->value = ladder[rung];
+        err = apply(t, s);
+        if (!err)
+            err = measure(t, &s->recall);
+        if (err || s->recall >= wished || !s->dial)
+            break;
+        flat = s->recall < before + .001 ? flat + 1 : 0;
+        before = s->recall;
+    }
+    return err;
+}
+
+static int better(const tuning *t, const setting *a, const setting *b, double wished)
+{
+    int reach_a = a->recall >= wished, reach_b = b->recall >= wished;
+    if (reach_a != reach_b)
+        return reach_a;
+    return reach_a ? work(t, a) < work(t, b) : a->recall > b->recall;
+}
+
+static int choose(tuning *t, double wished, setting *best)
+{
+    const char *dial = find_dial(t->a);
+    *best = (setting){.recall = -1};
+    for (uint32_t times = 1; times <= OVERFETCH_MAX; times *= 2) {
+        setting s = {.dial = dial, .overfetch = times};
+        if (best->recall >= wished && (s.value = 1, work(t, &s) >= work(t, best)))
+            break; /* even the lowest rung would be more work */
+        int err = climb(t, &s, wished);
+        if (err)
+            return err;
+        if (better(t, &s, best, wished))
+            *best = s;
+    }
+    return apply(t, best);
+}
+
+/* ------------------------------ Times -------------------------------------- */
+
+static void time_index(tuning *t, ps_ann_report *r)
+{
+    double begin = now();
+    for (size_t i = 0; i < t->n; i++)
+        count_hits(t, i);
+    r->search_us = t->n ? 1e6 * (now() - begin) / (double)t->n : 0;
+}
+
+/* One query at a time, as a server without an index would; a few are enough. */
+static void time_exact(tuning *t, ps_ann_report *r)
+{
+    size_t n = t->n < 20 ? t->n : 20;
+    double begin = now();
+    for (size_t i = 0; i < n; i++) {
+        ps_scored found[BEST];
+        uint32_t got;
+        ps_exact_search(t->a->array, t->a->space.cosine,
+                        t->query + i * t->a->space.rows.dim, t->best, is_row, &t->row[i],
+                        found, &got);
+    }
+    r->exact_us = n ? 1e6 * (now() - begin) / (double)n : 0;
+}
+
+static int tuning_init(tuning *t, const ps_ann_build_opts *opts)
+{
+    size_t rows = t->a->space.n;
+    t->n = opts->sample < rows ? opts->sample : rows;
+    t->best = rows > BEST ? BEST : (uint32_t)rows - 1;
+    t->row = malloc((t->n + 1) * sizeof *t->row);
+    t->query = malloc((t->n * t->a->space.rows.dim + 1) * sizeof *t->query);
+    t->tenth = malloc((t->n + 1) * sizeof *t->tenth);
+    t->hits = malloc((t->n + 1) * sizeof *t->hits);
+    if (!t->row || !t->query || !t->tenth || !t->hits)
+        return ps_fail(t->why, PS_ENOMEM, NULL, 0, "no memory for %zu queries", t->n);
+    draw_sample(t, opts->seed);
+    return ps_workers_new(&t->team, opts->threads);
+}
+
+int ann_tune(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
+             ps_ann_report *report, const ps_progress *progress, ps_why *why)
+{
+    tuning t = {
+        .a = a, .progress = progress, .why = why, .lists = factory_lists(factory)};
+    setting best;
+    int err = tuning_init(&t, opts);
+    if (!err)
+        err = ps_workers_run(t.team, t.n, EXACT_BLOCK, on_truth, &t);
+    if (!err)
+        err = choose(&t, opts->recall, &best);
+    if (err)
+        goto out;
+    knob_text(&best, report->knob);
+    report->overfetch = best.overfetch;
+    report->recall_at_10 = best.recall;
+    report->reached = best.recall >= opts->recall;
+    time_index(&t, report);
+    time_exact(&t, report);
+out:
+    ps_workers_free(t.team);
+    free(t.row);
+    free(t.query);
+    free(t.tenth);
+    free(t.hits);
+    return err;
+}
