@@ -47,6 +47,17 @@ key=$(cat "$dir/openclipart" "$PINSAGE" deploy/demo/demo.sh 2>/dev/null | sha256
 key+=$(dpkg-query -W -f '${Version}' openclipart-svg 2>/dev/null || true)
 mkdir -p "$dir/done"
 
+passed= # the steps of this run so far
+
+# What follows a step that is done anew is done anew, even if this run ends before.
+forget_rest()
+{
+    local stamp
+    for stamp in "$dir/done"/*; do
+        [[ $passed == *" ${stamp##*/} "* ]] || rm -f "$stamp"
+    done
+}
+
 # step NAME RESULT WHAT COMMAND...: runs it unless RESULT exists and its stamp is current.
 step()
 {
@@ -56,13 +67,15 @@ step()
     head_line "$name: $what"
     if [ -e "$result" ] && [ "$(cat "$dir/done/$name" 2>/dev/null)" = "$key" ]; then
         say "already done"
+        passed+=" $name "
         return
     fi
-    rm -f "$dir/done/$name"
+    forget_rest
     say "+ $*"
     start=$(now)
     "$@" || die "$name failed"
     echo "$key" > "$dir/done/$name"
+    passed+=" $name "
     say "took $(since "$start") s"
 }
 
