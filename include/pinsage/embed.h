@@ -25,7 +25,8 @@ typedef struct ps_embed_opts {
 } ps_embed_opts;
 
 typedef struct ps_embed_report {
-    uint64_t pins, reused_stages;
+    uint64_t pins;
+    uint32_t stages, reused; /* of stages, how many were there already */
     double seconds;
     char generation[32];
 } ps_embed_report;
@@ -49,8 +50,18 @@ void ps_embedder_free(ps_embedder *e);
 /* z (e) of a stored pin, computed anew: walk, pool mapped messages, update. Layer 2 needs
  * the pin's own h1, made from its features and neighbours' layer-1 messages. */
 int ps_embedder_pin(ps_embedder *e, uint32_t row, float *z);
+/* x of the catalog's pin into out (d_in): what ps_embedder_vector takes. */
+const ps_features *ps_embedder_features(const ps_embedder *e);
 /* z of x (d_in) and a given neighbourhood (T rows, weights). */
 int ps_embedder_vector(ps_embedder *e, const float *x, const uint32_t *nbr,
                        const float *weight, uint32_t T, float *z);
+
+/* Batch and request must agree: embed n pins of a generation on request, in an even
+ * sample, and compare with embeddings.npy. */
+typedef struct ps_parity {
+    uint32_t pins;
+    double least_cosine, largest_difference;
+} ps_parity;
+int ps_embed_parity(ps_generation *g, uint32_t n, ps_parity *out, ps_why *why);
 
 #endif
