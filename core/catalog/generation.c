@@ -246,7 +246,22 @@ static int load_manifest(ps_generation *g, ps_why *why)
     return ps_manifest_load(&g->manifest, path, why);
 }
 
-int ps_generation_open_dir(ps_generation **out, const char *dir, ps_why *why)
+static int check_pins(const ps_generation *g, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    uint64_t want = 0, have, size;
+    ps_generation_file(g, "pins.mdb", path);
+    ps_manifest_file(g->manifest, "pins.mdb", NULL, &want);
+    int err = ps_file_hash(path, &have, &size, why);
+    if (!err && have != want)
+        err = ps_fail(why, PS_EMISMATCH, path, 0,
+                      "it is damaged: its XXH3 is %016" PRIx64
+                      ", the manifest says %016" PRIx64,
+                      have, want);
+    return err;
+}
+
+static int open_dir(ps_generation **out, const char *dir, bool checked, ps_why *why)
 {
     ps_generation *g = calloc(1, sizeof *g);
     if (!g)
@@ -259,6 +274,8 @@ int ps_generation_open_dir(ps_generation **out, const char *dir, ps_why *why)
         err = check_files(g, why);
     if (!err)
         err = check_fingerprints(g, why);
+    if (!err && checked)
+        err = check_pins(g, why);
     if (!err)
         err = open_parts(g, why);
     if (err)
@@ -268,18 +285,33 @@ int ps_generation_open_dir(ps_generation **out, const char *dir, ps_why *why)
     return err;
 }
 
-int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why)
+int ps_generation_open_dir(ps_generation **g, const char *dir, ps_why *why)
+{
+    return open_dir(g, dir, false, why);
+}
+
+static int open_current(ps_generation **g, const char *catalog, bool checked, ps_why *why)
 {
     char dir[PS_PATH_MAX], again[PS_PATH_MAX];
     for (int turn = 0;; turn++) {
         int err = ps_catalog_current(catalog, dir, why);
         if (!err)
-            err = ps_generation_open_dir(g, dir, why);
+            err = open_dir(g, dir, checked, why);
         /* Two commits since `current` was read may have pruned what it led to. */
         if (err != PS_ENOENT || turn == 3 || ps_catalog_current(catalog, again, NULL) ||
             strcmp(dir, again) == 0)
             return err;
     }
+}
+
+int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why)
+{
+    return open_current(g, catalog, false, why);
+}
+
+int ps_generation_open_checked(ps_generation **g, const char *catalog, ps_why *why)
+{
+    return open_current(g, catalog, true, why);
 }
 
 /* ------------------------------ Sharing ----------------------------------- */

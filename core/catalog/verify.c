@@ -28,8 +28,9 @@ typedef struct verify {
     ps_workers *team;
     pthread_mutex_t mutex; /* progress is told by one thread at a time */
     uint64_t done, total;
-    int err;     /* first failure */
-    ps_why *why; /* of the first failure; NULL: nobody wants it */
+    bool pins_damaged; /* LMDB trusts its pages: do not walk through bad ones */
+    int err;           /* first failure */
+    ps_why *why;       /* of the first failure; NULL: nobody wants it */
 } verify;
 
 /* ------------------------------ Telling ----------------------------------- */
@@ -166,6 +167,8 @@ static int check_checksums(verify *v)
         char name[300];
         snprintf(name, sizeof name, "checksum: %s", ps_manifest_file_at(m, i));
         tell(v, name, s.of[i].err, &s.of[i].why, NULL);
+        if (s.of[i].err && strcmp(ps_manifest_file_at(m, i), "pins.mdb") == 0)
+            v->pins_damaged = true;
     }
     free(s.of);
     return err;
@@ -431,7 +434,7 @@ static int run_checks(verify *v)
     check_fingerprints(v);
     if (!err)
         check_graph(v);
-    if (!err)
+    if (!err && !v->pins_damaged)
         err = check_ids(v);
     if (!err)
         err = check_matrices(v);

@@ -43,6 +43,9 @@ typedef struct ps_generation {
 
 /* Open the current generation of a catalog. */
 int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why);
+/* The same, but reads pins.mdb first and holds it against its checksum: LMDB trusts its
+ * pages, and a damaged one can end the process at open. For verify. */
+int ps_generation_open_checked(ps_generation **g, const char *catalog, ps_why *why);
 /* Open one by its directory ("CATALOG/gen-000003"). */
 int ps_generation_open_dir(ps_generation **g, const char *dir, ps_why *why);
 ps_generation *ps_generation_acquire(ps_generation *g);
