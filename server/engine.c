@@ -1,0 +1,213 @@
+/* engine.c - opens a generation and lists what it can answer.
+ *
+ * Threads: see engine.h.
+ */
+#include "server/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/engine_inside.h"
+
+const char *const ps_source_name[PS_SOURCES] = {
+    [PS_STORED] = "stored",
+    [PS_COMPUTED] = "computed",
+    [PS_FALLBACK] = "fallback",
+};
+
+/* ------------------------------ Methods ------------------------------------ */
+
+static void add_method(ps_engine *e, method m)
+{
+    if (e->n_methods < ENGINE_METHODS)
+        e->methods[e->n_methods++] = m;
+}
+
+static bool is_indexed(const ps_engine *e, const char *vectors)
+{
+    return e->ann && strcmp(ps_ann_vectors(e->ann), vectors) == 0;
+}
+
+static void add_vectors(ps_engine *e)
+{
+    ps_generation *g = e->g;
+    if (g->embeddings.rows)
+        add_method(e, (method){.name = ps_manifest_has(g->manifest, "embeddings.model")
+                                           ? "pinsage"
+                                           : "embeddings",
+                               .array = &g->embeddings,
+                               .indexed = is_indexed(e, "embeddings")});
+    for (uint32_t b = 0; b < g->n_blocks; b++)
+        add_method(e, (method){.name = g->blocks[b].name,
+                               .array = &g->blocks[b].array,
+                               .cosine = true,
+                               .indexed = is_indexed(e, g->blocks[b].name)});
+}
+
+/* The default comes first: what the index was built for. */
+static void list_methods(ps_engine *e)
+{
+    add_vectors(e);
+    add_method(e, (method){.name = "pixie", .kind = BY_WALK, .walk = WALK_PLAIN});
+    add_method(
+        e, (method){.name = "pixie-corrected", .kind = BY_WALK, .walk = WALK_CORRECTED});
+    add_method(e, (method){.name = "popular", .kind = BY_POPULARITY});
+    for (unsigned i = 1; i < e->n_methods; i++) {
+        method m = e->methods[i];
+        if (!m.indexed)
+            continue;
+        memmove(e->methods + 1, e->methods, i * sizeof m);
+        e->methods[0] = m;
+    }
+}
+
+const method *engine_find_method(const ps_engine *e, ps_text name)
+{
+    if (!name.data)
+        return &e->methods[0];
+    for (unsigned i = 0; i < e->n_methods; i++)
+        if (strlen(e->methods[i].name) == name.len &&
+            memcmp(e->methods[i].name, name.data, name.len) == 0)
+            return &e->methods[i];
+    return NULL;
+}
+
+const char *ps_engine_method(const ps_engine *e, unsigned i)
+{
+    return i < e->n_methods ? e->methods[i].name : NULL;
+}
+
+/* ------------------------------ Sample ------------------------------------- */
+
+/* The best-connected of a few rows in [begin, end). */
+static uint32_t best_of(const ps_csr *m, uint32_t begin, uint32_t end)
+{
+    uint32_t step = (end - begin) / 64 + 1, best = begin;
+    for (uint64_t row = begin; row < end; row += step)
+        if (ps_csr_degree(m, (uint32_t)row) > ps_csr_degree(m, best))
+            best = (uint32_t)row;
+    return best;
+}
+
+static void take_sample(ps_engine *e)
+{
+    uint64_t n = e->g->n_pins;
+    uint64_t parts = n < ENGINE_SAMPLE ? n : ENGINE_SAMPLE;
+    for (uint64_t i = 0; i < parts; i++)
+        e->sample[e->n_sample++] =
+            best_of(&e->g->graph.pin_boards, (uint32_t)(i * n / parts),
+                    (uint32_t)((i + 1) * n / parts));
+}
+
+uint32_t ps_engine_sample(const ps_engine *e, const uint32_t **rows)
+{
+    *rows = e->sample;
+    return e->n_sample;
+}
+
+/* ------------------------------ Lifetime ----------------------------------- */
+
+static int open_index(ps_engine *e, const char *catalog, ps_why *why)
+{
+    if (!e->g->embeddings.rows && !e->g->n_blocks)
+        return PS_OK;
+    if (!ps_manifest_file(e->g->manifest, "index.faiss", NULL, NULL))
+        return ps_fail(why, PS_ENOENT, e->g->dir, 0,
+                       "there is no index: run `pinsage index %s` first", catalog);
+    return ps_ann_open(&e->ann, e->g, why);
+}
+
+int ps_engine_open(ps_engine **out, const char *catalog, ps_why *why)
+{
+    ps_engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return PS_ENOMEM;
+    atomic_init(&e->refs, 1);
+    pthread_mutex_init(&e->lock, NULL);
+    int err = ps_generation_open(&e->g, catalog, why);
+    if (!err)
+        err = open_index(e, catalog, why);
+    if (err) {
+        ps_engine_release(e);
+        return err;
+    }
+    list_methods(e);
+    take_sample(e);
+    *out = e;
+    return PS_OK;
+}
+
+ps_engine *ps_engine_acquire(ps_engine *e)
+{
+    atomic_fetch_add(&e->refs, 1);
+    return e;
+}
+
+void ps_engine_release(ps_engine *e)
+{
+    if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
+        return;
+    ps_ann_close(e->ann);
+    ps_generation_release(e->g);
+    pthread_mutex_destroy(&e->lock);
+    free(e->popular);
+    free(e);
+}
+
+ps_generation *ps_engine_generation(const ps_engine *e)
+{
+    return e->g;
+}
+
+const char *ps_engine_index(const ps_engine *e)
+{
+    return e->ann ? ps_manifest_text(e->g->manifest, "index.factory", "") : "";
+}
+
+/* ------------------------------ Popularity --------------------------------- */
+
+static bool is_better(ps_scored a, ps_scored b)
+{
+    return a.score > b.score || (a.score == b.score && a.row < b.row);
+}
+
+uint32_t engine_keep(ps_scored *list, uint32_t n, uint32_t max, ps_scored x)
+{
+    if (n == max && (!n || !is_better(x, list[n - 1])))
+        return n;
+    uint32_t low = 0, high = n;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (is_better(x, list[mid]))
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    n = n < max ? n + 1 : n;
+    memmove(list + low + 1, list + low, (n - 1 - low) * sizeof x);
+    list[low] = x;
+    return n;
+}
+
+static int make_popular(ps_engine *e)
+{
+    const ps_csr *m = &e->g->graph.pin_boards;
+    e->popular = malloc(ENGINE_POPULAR * sizeof *e->popular);
+    if (!e->popular)
+        return PS_ENOMEM;
+    for (uint32_t row = 0; row < m->rows; row++) {
+        ps_scored x = {row, (float)ps_csr_degree(m, row)};
+        e->n_popular = engine_keep(e->popular, e->n_popular, ENGINE_POPULAR, x);
+    }
+    return PS_OK;
+}
+
+int engine_popular(ps_engine *e, const ps_scored **list, uint32_t *n)
+{
+    pthread_mutex_lock(&e->lock);
+    int err = e->popular ? PS_OK : make_popular(e);
+    *list = e->popular;
+    *n = e->n_popular;
+    pthread_mutex_unlock(&e->lock);
+    return err;
+}

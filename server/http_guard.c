@@ -1,0 +1,126 @@
+/* http_guard.c - refuses requests that a proxy and we could understand differently.
+ *
+ * What libmicrohttpd 0.9.75 lets pass and we do not: two Host headers; a length given
+ * twice, or together with chunked coding; other transfer codings than chunked; blanks or
+ * odd bytes in header names; a NUL in the request line; methods in other spellings.
+ *
+ * Threads: see http.h.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "server/http_inside.h"
+
+typedef struct look {
+    ps_headers *h;
+    unsigned hosts, lengths, codings;
+    bool odd_name, odd_coding;
+    ps_text length;
+} look;
+
+/* The bytes of a header name, RFC 9110 section 5.6.2. */
+static bool is_token(const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)name[i];
+        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        if (!plain && (!c || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return len > 0;
+}
+
+static bool is(const char *name, size_t len, const char *wanted, size_t n)
+{
+    return len == n && strncasecmp(name, wanted, n) == 0;
+}
+#define IS(wanted) is(name, len, wanted, sizeof wanted - 1)
+
+static void take_header(look *l, const char *name, size_t len, ps_text value)
+{
+    ps_headers *h = l->h;
+    if (IS("host")) {
+        l->hosts++;
+    } else if (IS("content-length")) {
+        l->lengths++;
+        l->length = value;
+    } else if (IS("transfer-encoding")) {
+        l->codings++;
+        l->odd_coding |= !is(value.data, value.len, "chunked", 7);
+    } else if (IS("accept")) {
+        h->accept = value;
+    } else if (IS("accept-encoding")) {
+        h->accept_encoding = value;
+    } else if (IS("if-none-match")) {
+        h->if_none_match = value;
+    } else if (IS("if-modified-since")) {
+        h->if_modified_since = value;
+    } else if (IS("authorization")) {
+        h->authorization = value;
+    } else if (IS("content-type")) {
+        h->content_type = value;
+    }
+}
+
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_len, const char *value, size_t value_len)
+{
+    (void)kind;
+    look *l = cls;
+    if (!name || !is_token(name, name_len))
+        l->odd_name = true;
+    else
+        take_header(l, name, name_len, (ps_text){value ? value : "", value_len});
+    return MHD_YES;
+}
+
+static bool refuse(ps_http *h, ps_code code, unsigned status, const char *text)
+{
+    ps_reply_reset(&h->reply);
+    h->reply.route = (uint8_t)ps_route_unmatched();
+    ps_reply_error(&h->reply, (ps_failure){.code = code, .status = status}, "%s", text);
+    return true;
+}
+
+static bool is_too_long(ps_text length, uint64_t limit)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < length.len && value <= limit; i++)
+        value = value * 10 + (uint64_t)(length.data[i] - '0');
+    return value > limit;
+}
+
+static bool guard_headers(ps_http *h, const look *l)
+{
+    if (l->odd_name)
+        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "a header name is malformed");
+    if (l->hosts > 1)
+        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "more than one Host header");
+    if (l->codings > 1 || l->odd_coding)
+        return refuse(h, PS_CODE_UNIMPLEMENTED, 501,
+                      "no transfer coding but \"chunked\" is known");
+    if (l->lengths > 1 || (l->lengths && l->codings))
+        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400,
+                      "the length of the body is told twice");
+    if (is_too_long(l->length, h->state->opts->body_bytes))
+        return refuse(h, PS_CODE_RESOURCE_EXHAUSTED, 413, "the body is too long");
+    return false;
+}
+
+bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *method,
+                const char *version)
+{
+    look l = {.h = &x->request.header};
+    MHD_get_connection_values_n(c, MHD_HEADER_KIND, on_header, &l);
+    x->request.verb = ps_verb_of(method);
+    if (!x->request.verb)
+        return refuse(h, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");
+    /* The library ends the target at a NUL; then the version does not follow it. */
+    if (x->raw_end && version != x->raw_end + 1)
+        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "the request line is malformed");
+    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
+        return refuse(h, PS_CODE_UNIMPLEMENTED, 505, "HTTP/1.1 is spoken here");
+    if (x->request.raw.len > h->state->opts->url_bytes)
+        return refuse(h, PS_CODE_INVALID_ARGUMENT, 414, "the request target is too long");
+    return guard_headers(h, &l);
+}

@@ -1,0 +1,131 @@
+/* listen.c - sockets and their addresses.
+ *
+ * Threads: see listen.h.
+ */
+#include "server/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct address {
+    struct sockaddr_storage name;
+    socklen_t len;
+} address;
+
+static bool split(const char *text, char *host, size_t room, const char **port)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+        return false;
+    size_t len = (size_t)(colon - text);
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    } else if (memchr(text, ':', len)) {
+        return false; /* an IPv6 address needs its brackets */
+    }
+    if (len >= room)
+        return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    *port = colon + 1;
+    return true;
+}
+
+static int resolve(address *out, const char *text, ps_why *why)
+{
+    char host[256];
+    const char *port;
+    if (!split(text, host, sizeof host, &port))
+        return ps_fail(why, PS_EINVAL, text, 0,
+                       "is not HOST:PORT, [IPV6]:PORT or *:PORT");
+    bool all = !*host || strcmp(host, "*") == 0;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list;
+    int bad = getaddrinfo(all ? "::" : host, port, &hints, &list);
+    if (bad && all)
+        bad = getaddrinfo("0.0.0.0", port, &hints, &list);
+    if (bad)
+        return ps_fail(why, PS_EINVAL, text, 0, "cannot be resolved: %s",
+                       gai_strerror(bad));
+    memcpy(&out->name, list->ai_addr, list->ai_addrlen);
+    out->len = list->ai_addrlen;
+    freeaddrinfo(list);
+    return PS_OK;
+}
+
+static void tell(const address *a, char told[PS_ADDRESS_MAX])
+{
+    char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
+    getnameinfo((const struct sockaddr *)&a->name, a->len, host, sizeof host, port,
+                sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    bool six = a->name.ss_family == AF_INET6;
+    snprintf(told, PS_ADDRESS_MAX, six ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+/* One bound socket, or -1 with errno. */
+static int bind_one(const address *a, bool shared)
+{
+    int family = a->name.ss_family, one = 1, zero = 0;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
+    if (bind(fd, (const struct sockaddr *)&a->name, a->len) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+/* Finds out whether the address is free, and which port 0 stands for. */
+static int probe(address *a, const char *text, ps_why *why)
+{
+    int fd = bind_one(a, false);
+    if (fd < 0 || listen(fd, 1)) {
+        int err = ps_fail_errno(why, text, "cannot listen");
+        if (fd >= 0)
+            close(fd);
+        return err;
+    }
+    getsockname(fd, (struct sockaddr *)&a->name, &a->len);
+    close(fd);
+    return PS_OK;
+}
+
+int ps_listen(int *fd, unsigned n, const char *text, char told[PS_ADDRESS_MAX],
+              ps_why *why)
+{
+    address a = {0};
+    int err = resolve(&a, text, why);
+    if (!err)
+        err = probe(&a, text, why);
+    unsigned made = 0;
+    for (; made < n && !err; made++) {
+        fd[made] = bind_one(&a, true);
+        if (fd[made] < 0 || listen(fd[made], 1024)) {
+            err = ps_fail_errno(why, text, "cannot listen");
+            if (fd[made] >= 0)
+                close(fd[made]);
+            break;
+        }
+    }
+    while (err && made)
+        close(fd[--made]);
+    if (!err)
+        tell(&a, told);
+    return err;
+}

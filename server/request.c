@@ -1,0 +1,67 @@
+/* request.c - finding things in a request.
+ *
+ * Threads: no state.
+ */
+#include "server/request.h"
+
+#include <string.h>
+#include <strings.h>
+
+const ps_text *ps_request_param(const ps_request *r, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < r->target.n_params; i++) {
+        const ps_param *p = &r->target.param[i];
+        if (p->name.len == len && memcmp(p->name.data, name, len) == 0)
+            return &p->value;
+    }
+    return NULL;
+}
+
+static ps_text trim(ps_text t)
+{
+    while (t.len && (t.data[0] == ' ' || t.data[0] == '\t'))
+        t = (ps_text){t.data + 1, t.len - 1};
+    while (t.len && (t.data[t.len - 1] == ' ' || t.data[t.len - 1] == '\t'))
+        t.len--;
+    return t;
+}
+
+/* "q=0", "q=0.000": the client names the token to forbid it. */
+static bool weighs_nothing(ps_text params)
+{
+    ps_text q = trim(params);
+    if (q.len < 3 || strncasecmp(q.data, "q=0", 3) != 0)
+        return false;
+    for (size_t i = 3; i < q.len; i++)
+        if (q.data[i] != '.' && q.data[i] != '0')
+            return false;
+    return true;
+}
+
+bool ps_header_names(ps_text value, const char *token)
+{
+    size_t len = strlen(token);
+    while (value.len) {
+        const char *comma = memchr(value.data, ',', value.len);
+        size_t n = comma ? (size_t)(comma - value.data) : value.len;
+        const char *semi = memchr(value.data, ';', n);
+        ps_text name =
+            trim((ps_text){value.data, semi ? (size_t)(semi - value.data) : n});
+        if (name.len == len && strncasecmp(name.data, token, len) == 0) {
+            size_t used = semi ? (size_t)(semi + 1 - value.data) : n;
+            return !weighs_nothing((ps_text){value.data + used, n - used});
+        }
+        size_t step = comma ? n + 1 : n;
+        value = (ps_text){value.data + step, value.len - step};
+    }
+    return false;
+}
+
+bool ps_etag_matches(ps_text if_none_match, const char *etag)
+{
+    ps_text t = trim(if_none_match);
+    if (t.len == 1 && t.data[0] == '*')
+        return true;
+    return t.len && memmem(t.data, t.len, etag, strlen(etag)) != NULL;
+}

@@ -1,0 +1,51 @@
+/* request.h - a request as the doors see it, free of any HTTP library.
+ *
+ * Threads: a request belongs to the loop that received it.
+ * Not here: splitting the target (target.h), answering (reply.h).
+ */
+#ifndef PINSAGE_SERVER_REQUEST_H
+#define PINSAGE_SERVER_REQUEST_H
+
+#include <stdbool.h>
+
+#include "pinsage/arena.h"
+#include "pinsage/text.h"
+#include "server/target.h"
+
+/* Bits, so that a set of verbs fits into an Allow header's mask. */
+typedef enum ps_verb {
+    PS_GET = 1,
+    PS_HEAD = 2,
+    PS_POST = 4,
+    PS_PUT = 8,
+    PS_DELETE = 16,
+    PS_PATCH = 32,
+    PS_OPTIONS = 64
+} ps_verb;
+
+/* Headers that somebody looks at; data NULL when absent. */
+typedef struct ps_headers {
+    ps_text accept, accept_encoding, if_none_match, if_modified_since;
+    ps_text authorization, content_type;
+} ps_headers;
+
+#define PS_ARGS_MAX 4
+
+typedef struct ps_request {
+    ps_verb verb;
+    ps_text raw; /* target as sent */
+    ps_target target;
+    ps_text arg[PS_ARGS_MAX]; /* what the route's {braces} matched */
+    ps_headers header;
+    ps_text body;
+    ps_arena *arena; /* reset after the request; borrowed */
+} ps_request;
+
+/* First parameter of that name, NULL when there is none. */
+const ps_text *ps_request_param(const ps_request *r, const char *name);
+/* True if a comma-separated header value names the token with a weight above 0. */
+bool ps_header_names(ps_text value, const char *token);
+/* True if an If-None-Match value holds etag (weak or strong) or is "*". */
+bool ps_etag_matches(ps_text if_none_match, const char *etag);
+
+#endif

@@ -1,0 +1,245 @@
+/* rest.c - reads what an address asks for and calls the operation.
+ *
+ * Threads: see rest.h.
+ */
+#include "server/rest.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/health.h"
+#include "server/ops.h"
+
+#define LIST_DEFAULT 100
+#define LIST_MAX     1000
+
+/* ------------------------------ Parameters --------------------------------- */
+
+static bool is_name(ps_text t, const char *name)
+{
+    return t.len == strlen(name) && memcmp(t.data, name, t.len) == 0;
+}
+
+/* Every parameter is one of names (ended by NULL), and stands once; a name that begins
+ * with "*" may stand again. */
+static int check_params(const ps_request *r, const char *const *names, ps_why *why)
+{
+    for (size_t i = 0; i < r->target.n_params; i++) {
+        ps_text name = r->target.param[i].name;
+        size_t n = 0;
+        while (names[n] && !is_name(name, names[n] + (*names[n] == '*')))
+            n++;
+        int shown = (int)(name.len < 60 ? name.len : 60);
+        if (!names[n])
+            return ps_fail(why, PS_EINVAL, NULL, 0, "no parameter \"%.*s\" here", shown,
+                           name.data);
+        if (*names[n] != '*' &&
+            ps_request_param(r, names[n]) != &r->target.param[i].value)
+            return ps_fail(why, PS_EINVAL, NULL, 0, "parameter \"%s\" is given twice",
+                           names[n]);
+    }
+    return PS_OK;
+}
+
+static int number_param(const ps_request *r, const char *name, uint32_t low,
+                        uint32_t high, uint32_t *out, ps_why *why)
+{
+    const ps_text *text = ps_request_param(r, name);
+    uint64_t value = 0;
+    if (!text)
+        return PS_OK;
+    bool digits = text->len > 0 && text->len <= 10;
+    for (size_t i = 0; i < text->len && digits; i++) {
+        digits = text->data[i] >= '0' && text->data[i] <= '9';
+        value = value * 10 + (uint64_t)(text->data[i] - '0');
+    }
+    if (!digits || value < low || value > high)
+        return ps_fail(why, PS_EINVAL, NULL, 0, "%s is not a whole number in %u..%u",
+                       name, low, high);
+    *out = (uint32_t)value;
+    return PS_OK;
+}
+
+static ps_text text_param(const ps_request *r, const char *name)
+{
+    const ps_text *text = ps_request_param(r, name);
+    return text ? *text : (ps_text){NULL, 0};
+}
+
+/* ------------------------------ Related ------------------------------------ */
+
+static int add_id(ps_text *list, uint32_t *n, ps_text id, ps_why *why)
+{
+    if (!id.len)
+        return PS_OK;
+    if (*n == PS_EXCLUDE_MAX)
+        return ps_fail(why, PS_EINVAL, NULL, 0, "exclude names more than %d pins",
+                       PS_EXCLUDE_MAX);
+    list[(*n)++] = id;
+    return PS_OK;
+}
+
+/* An id may hold a comma: the whole value is a pin too, beside its parts. */
+static int add_excluded(ps_text *list, uint32_t *n, ps_text value, ps_why *why)
+{
+    int err = add_id(list, n, value, why);
+    if (!memchr(value.data, ',', value.len))
+        return err;
+    ps_text part;
+    while (!err && ps_text_cut(&value, ',', &part))
+        err = add_id(list, n, part, why);
+    return err;
+}
+
+static int read_excluded(const ps_request *r, ps_related *q, ps_why *why)
+{
+    if (!ps_request_param(r, "exclude"))
+        return PS_OK;
+    ps_text *list = ps_arena_alloc(r->arena, PS_EXCLUDE_MAX * sizeof *list);
+    int err = list ? PS_OK : PS_ENOMEM;
+    for (size_t i = 0; i < r->target.n_params && !err; i++)
+        if (is_name(r->target.param[i].name, "exclude"))
+            err = add_excluded(list, &q->n_exclude, r->target.param[i].value, why);
+    q->exclude = list;
+    return err;
+}
+
+void ps_rest_related(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    static const char *const names[] = {"k", "method", "board", "*exclude", NULL};
+    ps_why why = {0};
+    ps_related q = {.pin = r->arg[0],
+                    .k = d->state->opts->k_max < 20 ? d->state->opts->k_max : 20,
+                    .method = text_param(r, "method"),
+                    .board = text_param(r, "board")};
+    int err = check_params(r, names, &why);
+    if (!err)
+        err = number_param(r, "k", 1, d->state->opts->k_max, &q.k, &why);
+    if (!err)
+        err = read_excluded(r, &q, &why);
+    if (err)
+        ps_reply_failed(out, err, &why);
+    else
+        ps_op_related(d, &q, out);
+}
+
+/* ------------------------------ Pins, boards, version ---------------------- */
+
+static int read_page(const ps_request *r, uint32_t *limit, uint32_t *offset, ps_why *why)
+{
+    static const char *const names[] = {"limit", "offset", NULL};
+    *limit = LIST_DEFAULT;
+    *offset = 0;
+    int err = check_params(r, names, why);
+    if (!err)
+        err = number_param(r, "limit", 0, LIST_MAX, limit, why);
+    if (!err)
+        err = number_param(r, "offset", 0, UINT32_MAX, offset, why);
+    return err;
+}
+
+void ps_rest_pin(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    ps_why why = {0};
+    ps_get_pin q = {.pin = r->arg[0]};
+    int err = read_page(r, &q.limit, &q.offset, &why);
+    if (err)
+        ps_reply_failed(out, err, &why);
+    else
+        ps_op_get_pin(d, &q, out);
+}
+
+void ps_rest_board(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    ps_why why = {0};
+    ps_get_board q = {.board = r->arg[0]};
+    int err = read_page(r, &q.limit, &q.offset, &why);
+    if (err)
+        ps_reply_failed(out, err, &why);
+    else
+        ps_op_get_board(d, &q, out);
+}
+
+void ps_rest_version(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    (void)r;
+    ps_op_version(d, out);
+}
+
+/* ------------------------------ Images ------------------------------------- */
+
+static const char *http_date(time_t t, ps_arena *arena)
+{
+    struct tm tm;
+    char text[40];
+    gmtime_r(&t, &tm);
+    size_t n = strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    const char *kept = ps_arena_copy(arena, text, n);
+    return kept ? kept : "";
+}
+
+/* Ours is the only form of date we compare: a client sends back what it was given. */
+static bool is_unchanged(const ps_request *r, const char *etag, const char *date)
+{
+    if (r->header.if_none_match.data)
+        return ps_etag_matches(r->header.if_none_match, etag);
+    return r->header.if_modified_since.data && is_name(r->header.if_modified_since, date);
+}
+
+void ps_rest_image(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    ps_why why = {0};
+    ps_image image;
+    int err = d->state->images
+                  ? ps_image_open(&image, d->state->images, r->arg[0], &why)
+                  : ps_fail(&why, PS_ENOENT, NULL, 0, "no images are served");
+    if (err) {
+        ps_reply_failed(out, err, &why);
+        return;
+    }
+    const char *date = http_date(image.modified, r->arena);
+    const char *etag = ps_arena_copy(r->arena, image.etag, strlen(image.etag));
+    out->type = image.type;
+    out->fd = image.fd;
+    out->size = image.size;
+    ps_reply_header(out, "ETag", etag ? etag : "\"\"");
+    ps_reply_header(out, "Last-Modified", date);
+    ps_reply_header(out, "Cache-Control", "public, max-age=3600");
+    if (image.script)
+        ps_reply_header(out, "Content-Security-Policy",
+                        "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    if (is_unchanged(r, image.etag, date))
+        out->status = 304;
+}
+
+/* ------------------------------ Metrics ------------------------------------ */
+
+void ps_rest_metrics(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    ps_state *s = d->state;
+    ps_engine *e = ps_state_engine(s);
+    ps_facts facts = {.stats = s->stats,
+                      .n_loops = s->n_loops,
+                      .ready = ps_health_is_ready(s),
+                      .draining = atomic_load(&s->draining),
+                      .log_dropped = ps_log_dropped(s->log),
+                      .start_time = s->start_time,
+                      .source = ps_source_name,
+                      .n_sources = PS_SOURCES};
+    if (e) {
+        const ps_generation *g = ps_engine_generation(e);
+        facts.engine = (struct ps_engine_facts){
+            .generation = g->name,
+            .index = ps_engine_index(e),
+            .number = ps_manifest_u64(g->manifest, "generation", 0),
+            .pins = g->n_pins,
+            .boards = g->n_boards,
+            .edges = g->graph.pin_boards.edges};
+    }
+    bool open = ps_header_names(r->header.accept, "application/openmetrics-text");
+    ps_format format = open ? PS_OPENMETRICS : PS_PROMETHEUS;
+    ps_metrics_write(&out->body, &facts, format);
+    out->type = ps_format_type[format];
+    ps_engine_release(e);
+}

@@ -1,0 +1,194 @@
+/* routes.c - the table of addresses, and how one is found.
+ *
+ * Threads: see routes.h.
+ */
+#include "server/routes.h"
+
+#include <string.h>
+
+#include "server/health.h"
+#include "server/rest.h"
+#include "server/web.h"
+
+/* Rows that name what must be said; the rest is false or NULL. */
+#define KEPT .engine = true, .keep = true, .exists = NULL
+#define FREE .engine = false, .keep = false, .exists = NULL
+
+static const ps_route routes[] = {
+    {PS_GET, "/related/{pin}", ps_rest_related, KEPT},
+    {PS_GET, "/pins/{pin}", ps_rest_pin, KEPT},
+    {PS_GET, "/boards/{board}", ps_rest_board, KEPT},
+    {PS_GET, "/images/{image...}", ps_rest_image, FREE},
+    {PS_GET, "/version", ps_rest_version, KEPT},
+    {PS_GET, "/livez", ps_health_live, FREE},
+    {PS_GET, "/livez/{check}", ps_health_live, FREE},
+    {PS_GET, "/readyz", ps_health_ready, FREE},
+    {PS_GET, "/readyz/{check}", ps_health_ready, FREE},
+    {PS_GET, "/healthz", ps_health_ready, FREE},
+    {PS_GET, "/healthz/{check}", ps_health_ready, FREE},
+    {PS_GET, "/metrics", ps_rest_metrics, FREE},
+    {PS_GET, "/", ps_web_page, FREE},
+    {PS_GET, "/{page}", ps_web_page, .exists = ps_web_has},
+    {PS_GET, "none", NULL, FREE},
+};
+
+enum { N_ROUTES = sizeof routes / sizeof *routes };
+_Static_assert(N_ROUTES <= PS_ROUTES_MAX, "the counters have no room for so many rows");
+
+const ps_route *ps_route_at(unsigned i)
+{
+    return i < N_ROUTES ? &routes[i] : NULL;
+}
+
+unsigned ps_route_unmatched(void)
+{
+    return N_ROUTES - 1;
+}
+
+/* ------------------------------ Verbs -------------------------------------- */
+
+static const struct {
+    ps_verb verb;
+    const char *name;
+} verbs[] = {
+    {PS_GET, "GET"},       {PS_HEAD, "HEAD"},   {PS_POST, "POST"},       {PS_PUT, "PUT"},
+    {PS_DELETE, "DELETE"}, {PS_PATCH, "PATCH"}, {PS_OPTIONS, "OPTIONS"},
+};
+
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+const char *ps_verb_name(ps_verb v)
+{
+    for (unsigned i = 0; i < N_VERBS; i++)
+        if (verbs[i].verb == v)
+            return verbs[i].name;
+    return "OTHER";
+}
+
+ps_verb ps_verb_of(const char *name)
+{
+    for (unsigned i = 0; i < N_VERBS; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return verbs[i].verb;
+    return 0;
+}
+
+/* "GET, HEAD, OPTIONS" for a set of verbs. */
+static const char *allow_header(unsigned set, ps_arena *arena)
+{
+    char text[80] = "";
+    size_t n = 0;
+    set |= (set & PS_GET ? PS_HEAD : 0u) | PS_OPTIONS;
+    for (unsigned i = 0; i < N_VERBS; i++) {
+        if (!(set & verbs[i].verb))
+            continue;
+        size_t len = strlen(verbs[i].name);
+        memcpy(text + n, n ? ", " : "", n ? 2 : 0);
+        n += n ? 2 : 0;
+        memcpy(text + n, verbs[i].name, len);
+        n += len;
+    }
+    return ps_arena_copy(arena, text, n);
+}
+
+/* ------------------------------ Matching ----------------------------------- */
+
+/* From segment i to the end, slashes between, as one text. */
+static int join_rest(ps_text *out, const ps_target *t, size_t i, ps_arena *arena)
+{
+    size_t size = 0, n = 0;
+    for (size_t s = i; s < t->n_segments; s++)
+        size += t->segment[s].len + 1;
+    char *text = ps_arena_alloc(arena, size);
+    if (!text)
+        return PS_ENOMEM;
+    for (size_t s = i; s < t->n_segments; s++) {
+        if (s > i)
+            text[n++] = '/';
+        memcpy(text + n, t->segment[s].data, t->segment[s].len);
+        n += t->segment[s].len;
+    }
+    *out = (ps_text){text, n};
+    return PS_OK;
+}
+
+static bool fits(const ps_route *route, ps_request *r)
+{
+    const ps_target *t = &r->target;
+    const char *at = route->path;
+    size_t n_args = 0, i = 0;
+    memset(r->arg, 0, sizeof r->arg);
+    for (; *at == '/'; i++) {
+        const char *part = at + 1;
+        size_t len = strcspn(part, "/");
+        at = part + len;
+        if (i == t->n_segments)
+            return false;
+        if (len > 4 && memcmp(part + len - 4, "...}", 4) == 0)
+            return join_rest(&r->arg[n_args], t, i, r->arena) == PS_OK;
+        ps_text s = t->segment[i];
+        if (*part == '{' && s.len)
+            r->arg[n_args++] = s;
+        else if (s.len != len || memcmp(s.data, part, len) != 0)
+            return false;
+    }
+    return i == t->n_segments && (!route->exists || route->exists(r->arg[0]));
+}
+
+/* The row for r, or -1 with the verbs of rows whose path fits. */
+static int find_route(ps_request *r, unsigned *verbs_there)
+{
+    unsigned wanted = r->verb == PS_HEAD ? PS_GET : r->verb;
+    *verbs_there = 0;
+    for (int i = 0; i < N_ROUTES - 1; i++) {
+        if (!fits(&routes[i], r))
+            continue;
+        if (routes[i].verb == wanted)
+            return i;
+        *verbs_there |= routes[i].verb;
+    }
+    return -1;
+}
+
+static void answer_unmatched(ps_request *r, unsigned verbs_there, ps_reply *out)
+{
+    if (!verbs_there) {
+        ps_reply_error(out, (ps_failure){.code = PS_CODE_NOT_FOUND},
+                       "there is nothing at this path (a slash inside an id is %%2F)");
+        return;
+    }
+    const char *allow = allow_header(verbs_there, r->arena);
+    if (r->verb == PS_OPTIONS)
+        out->status = 204;
+    else
+        ps_reply_error(out, (ps_failure){.code = PS_CODE_UNIMPLEMENTED, .status = 405},
+                       "%s is not for this path", ps_verb_name(r->verb));
+    if (allow)
+        ps_reply_header(out, "Allow", allow);
+}
+
+void ps_dispatch(ps_door *d, ps_request *r, ps_reply *out)
+{
+    ps_why why = {0};
+    out->route = (uint8_t)ps_route_unmatched();
+    int err = ps_target_parse(&r->target, r->raw, r->arena, &why);
+    if (err) {
+        ps_reply_failed(out, err, &why);
+        return;
+    }
+    unsigned verbs_there;
+    int i = find_route(r, &verbs_there);
+    if (i < 0) {
+        answer_unmatched(r, verbs_there, out);
+        return;
+    }
+    out->route = (uint8_t)i;
+    if (routes[i].engine && !d->reader) {
+        ps_reply_error(out, (ps_failure){.code = PS_CODE_UNAVAILABLE},
+                       "the catalog is being opened");
+        ps_reply_header(out, "Retry-After", "1");
+        return;
+    }
+    routes[i].handle(d, r, out);
+    out->keep = routes[i].keep && out->status == 200;
+}

@@ -1,0 +1,47 @@
+/* routes.h - every address of the server, in one table.
+ *
+ * A path is matched part by part: "{pin}" takes any one part, "{image...}" all that are
+ * left. GET answers HEAD too. The first row whose path and verb fit is taken; when only
+ * the path fits, the answer is 405 with the verbs that would.
+ *
+ * Threads: the table is constant; a door belongs to one loop.
+ * Not here: what the addresses do (rest.c, health.c, web.c).
+ */
+#ifndef PINSAGE_SERVER_ROUTES_H
+#define PINSAGE_SERVER_ROUTES_H
+
+#include "server/engine.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/state.h"
+
+/* One loop's way from requests to answers. */
+typedef struct ps_door {
+    ps_state *state;
+    ps_stats *stats;   /* this loop's */
+    ps_reader *reader; /* this loop's way into the engine; NULL until one is loaded */
+} ps_door;
+
+typedef void (*ps_handler)(ps_door *d, const ps_request *r, ps_reply *out);
+
+typedef struct ps_route {
+    ps_verb verb;
+    const char *path;
+    ps_handler handle;
+    bool engine;                 /* needs one: 503 until it is loaded */
+    bool keep;                   /* good answers may be kept while the engine stays */
+    bool (*exists)(ps_text arg); /* NULL, or: the row fits only if this says so */
+} ps_route;
+
+/* Row i, NULL past the end. The row before the end is where requests are counted that
+ * fit none; it matches nothing. */
+const ps_route *ps_route_at(unsigned i);
+unsigned ps_route_unmatched(void);
+const char *ps_verb_name(ps_verb v);
+/* The verb of a method's name; 0 for one we do not know. */
+ps_verb ps_verb_of(const char *name);
+
+/* Answer r: parse its target, find its row, call the handler. out was reset. */
+void ps_dispatch(ps_door *d, ps_request *r, ps_reply *out);
+
+#endif

@@ -1,0 +1,31 @@
+/* state.c - the engine that is current, handed out by reference.
+ *
+ * Threads: any.
+ */
+#include "server/state.h"
+
+ps_engine *ps_state_engine(ps_state *s)
+{
+    pthread_mutex_lock(&s->lock);
+    ps_engine *e = s->engine ? ps_engine_acquire(s->engine) : NULL;
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+bool ps_state_canary(ps_state *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool canary = s->canary;
+    pthread_mutex_unlock(&s->lock);
+    return canary;
+}
+
+void ps_state_install(ps_state *s, ps_engine *e, bool canary)
+{
+    pthread_mutex_lock(&s->lock);
+    ps_engine *old = s->engine;
+    s->engine = e;
+    s->canary = canary;
+    pthread_mutex_unlock(&s->lock);
+    ps_engine_release(old);
+}
