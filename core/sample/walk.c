@@ -1,0 +1,192 @@
+/* walk.c - importance neighbourhoods, by walks in lanes.
+ *
+ * The walks of a whole batch of pins are numbered through, pin after pin, and taken
+ * PS_LANES at a time: a round. All walks are equally long, so a round's lanes stay in
+ * step, and the rounds cross from one pin to the next without a pause. Where a walk of
+ * the batch lands is appended to its pin's log; a pin whose last walk is in the round is
+ * counted and selected after it, from a log and a table that stay in the first-level
+ * cache at usual sizes (400 visits: 8 KiB).
+ *
+ *     walks   |pin 0 ......|pin 1 ......|pin 2 ......|
+ *     rounds  |====|====|====|====|====|====|====|====|
+ *
+ * Threads: see walk.h. Not here: the hops (lanes.h), counting (tally.h), the T largest
+ * (topk.h), the oracle (walk_plain.c).
+ */
+#include "pinsage/walk.h"
+
+#include <stdlib.h>
+
+#include "core/sample/lanes.h"
+#include "core/sample/tally.h"
+#include "core/sample/topk.h"
+
+/* A pin whose walks are under way. */
+typedef struct job {
+    uint32_t pin, n;
+    uint32_t *log; /* (n) rows visited, itself left out */
+} job;
+
+struct ps_walker {
+    const ps_graph *graph; /* borrowed */
+    ps_walk_opts opts;
+    uint32_t n_jobs; /* most pins that one round can touch */
+    job *jobs;       /* owned, (n_jobs); pin i of a batch uses i % n_jobs */
+    uint32_t *log;   /* owned, (n_jobs, n_walks * length) */
+    uint64_t *key;   /* owned, (n_walks * length) */
+    ps_tally tally;
+    ps_lane lane[PS_LANES];
+};
+
+/* ------------------------------ Lifetime ---------------------------------- */
+
+static int valid(ps_walk_opts o)
+{
+    return o.n_walks >= 1 && o.n_walks <= 100000 && o.length >= 1 && o.length <= 32 &&
+           o.top >= 1 && o.top <= 1000;
+}
+
+int ps_walker_new(ps_walker **out, const ps_graph *g, ps_walk_opts opts)
+{
+    if (!valid(opts))
+        return PS_EINVAL;
+    ps_walker *w = calloc(1, sizeof *w);
+    if (!w)
+        return PS_ENOMEM;
+    size_t visits = (size_t)opts.n_walks * opts.length;
+    size_t pins = g->pin_boards.rows;
+    w->graph = g;
+    w->opts = opts;
+    w->n_jobs = (PS_LANES + opts.n_walks - 2) / opts.n_walks + 1;
+    w->jobs = calloc(w->n_jobs, sizeof *w->jobs);
+    w->log = malloc(w->n_jobs * visits * sizeof *w->log);
+    w->key = malloc(visits * sizeof *w->key);
+    int err = ps_tally_init(&w->tally, visits < pins ? visits : pins);
+    if (!err && (!w->jobs || !w->log || !w->key))
+        err = PS_ENOMEM;
+    if (err) {
+        ps_walker_free(w);
+        return err;
+    }
+    for (uint32_t i = 0; i < w->n_jobs; i++)
+        w->jobs[i].log = w->log + i * visits;
+    *out = w;
+    return PS_OK;
+}
+
+void ps_walker_free(ps_walker *w)
+{
+    if (!w)
+        return;
+    ps_tally_done(&w->tally);
+    free(w->jobs);
+    free(w->log);
+    free(w->key);
+    free(w);
+}
+
+/* ------------------------------ Rounds ------------------------------------ */
+
+typedef struct batch {
+    const uint32_t *pins;  /* (n) */
+    const uint64_t *seeds; /* (n) */
+    uint32_t n;
+    uint32_t pin, walk; /* the next walk to begin: pins[pin]'s */
+    uint32_t open;      /* pins[0 .. open) are done with */
+} batch;
+
+/* The next walk of the batch into a lane. */
+static void begin_walk(ps_walker *w, batch *b, ps_lane *l)
+{
+    uint32_t pin = b->pins[b->pin], j = b->pin % w->n_jobs;
+    if (b->walk == 0) {
+        w->jobs[j].pin = pin;
+        w->jobs[j].n = 0;
+    }
+    *l = (ps_lane){.rng = ps_rng_at(b->seeds[b->pin], b->walk), .row = pin, .owner = j};
+    if (++b->walk < w->opts.n_walks)
+        return;
+    b->walk = 0;
+    b->pin++;
+}
+
+/* Ask early for the offsets of pins that the next round may begin with. */
+static void prefetch_starts(const ps_walker *w, const batch *b)
+{
+    for (uint32_t i = b->pin; i < b->n && i < b->pin + w->n_jobs; i++)
+        ps_lane_prefetch(&w->graph->pin_boards, b->pins[i]);
+}
+
+static void note_visits(ps_walker *w, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        job *j = &w->jobs[w->lane[i].owner];
+        j->log[j->n] = w->lane[i].row;
+        j->n += w->lane[i].row != j->pin;
+    }
+}
+
+static void walk_round(ps_walker *w, batch *b)
+{
+    unsigned n = 0;
+    while (n < PS_LANES && b->pin < b->n)
+        begin_walk(w, b, &w->lane[n++]);
+    prefetch_starts(w, b);
+    for (uint32_t hop = 0; hop < w->opts.length && n; hop++) {
+        n = ps_lanes_hop(w->graph, w->lane, n);
+        note_visits(w, n);
+    }
+}
+
+/* ------------------------------ Results ----------------------------------- */
+
+/* The most visited rows of a job into w->key, at most max; returns how many. */
+static uint32_t select_top(ps_walker *w, const job *j, uint32_t max)
+{
+    ps_tally *t = &w->tally;
+    for (uint32_t i = 0; i < j->n; i++)
+        ps_tally_add(t, j->log[i]);
+    for (size_t i = 0; i < t->n; i++) {
+        const ps_visit *v = &t->slot[t->used[i]];
+        w->key[i] = ps_key(v->count, v->row);
+    }
+    uint32_t n = (uint32_t)ps_top(w->key, t->n, max);
+    ps_tally_clear(t);
+    return n;
+}
+
+static void put_neighbours(ps_walker *w, const job *j, uint32_t *rows, float *weights)
+{
+    uint32_t n = select_top(w, j, w->opts.top), total = 0;
+    for (uint32_t i = 0; i < n; i++)
+        total += ps_key_weight(w->key[i]);
+    for (uint32_t i = 0; i < w->opts.top; i++) {
+        rows[i] = i < n ? ps_key_row(w->key[i]) : j->pin;
+        weights[i] = i < n ? (float)ps_key_weight(w->key[i]) / (float)total : 0.0f;
+    }
+}
+
+void ps_walk_neighbours(ps_walker *w, const uint32_t *pins, const uint64_t *seeds,
+                        uint32_t n, uint32_t *rows, float *weights)
+{
+    const size_t top = w->opts.top;
+    batch b = {.pins = pins, .seeds = seeds, .n = n};
+    while (b.open < n) {
+        walk_round(w, &b);
+        for (; b.open < b.pin; b.open++)
+            put_neighbours(w, &w->jobs[b.open % w->n_jobs], rows + b.open * top,
+                           weights + b.open * top);
+    }
+}
+
+uint32_t ps_walk_visits(ps_walker *w, uint32_t pin, uint64_t seed, ps_visit *out,
+                        uint32_t max)
+{
+    batch b = {.pins = &pin, .seeds = &seed, .n = 1};
+    while (b.pin < 1)
+        walk_round(w, &b);
+    uint32_t n = select_top(w, &w->jobs[0], max);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = (ps_visit){ps_key_row(w->key[i]), ps_key_weight(w->key[i])};
+    return n;
+}
