@@ -40,7 +40,7 @@ HARD_LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 
 # The compiler may neither reorder sums (so never -Ofast) nor fuse a product into one:
 # gcc and clang then round alike. A kernel that wants fused operations says so itself.
-OPT := -O2 -g -ffp-contract=off
+OPT := -O2 -g -ffp-contract=off $(call accepts,-fvect-cost-model=dynamic)
 ifneq ($(strip $(SAN)),)
 # Fortify and zeroed locals would hide what the sanitizers look for.
 OPT := -O1 -g -ffp-contract=off

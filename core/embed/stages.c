@@ -11,7 +11,7 @@
 #include "pinsage/convolve.h"
 #include "pinsage/embed.h"
 
-enum { BLOCK = 256 };
+enum { BLOCK = 1024 };
 
 typedef struct job {
     const ps_stages *s;

@@ -167,7 +167,7 @@ int ps_forward(ps_tape *t, const ps_model *m, const ps_subgraph *s, const float 
 
 /* ------------------------------ Stages over rows -------------------------- */
 
-enum { MAP_ROWS = 256 }; /* rows between product and conversion: stays in cache */
+enum { MAP_ROWS = 1024 }; /* rows between product and conversion: stays in cache */
 
 int ps_stage_map(const ps_model *m, uint32_t k, const float *h, uint32_t n, uint16_t *p)
 {
@@ -185,25 +185,38 @@ int ps_stage_map(const ps_model *m, uint32_t k, const float *h, uint32_t n, uint
     return err;
 }
 
+enum { MEAN_ROWS = 64, MEAN_T = 1000 };
+
+/* Mean pooling counts each neighbour alike: weights are made anew, some rows at a time.
+ * A function of its own, because locals are zeroed and these are large. */
+static void reduce_mean(ps_pool pool, const uint16_t *message, float *pooled)
+{
+    float counted[MEAN_ROWS * MEAN_T];
+    uint32_t n = pool.n;
+    const float *weight = pool.weight;
+    for (uint32_t at = 0; at < n; at += MEAN_ROWS) {
+        pool.n = n - at < MEAN_ROWS ? n - at : MEAN_ROWS;
+        ps_pool_weights(PS_POOL_MEAN, weight + (size_t)at * pool.T, pool.n, pool.T,
+                        counted);
+        pool.weight = counted;
+        ps_pool_forward_half(NULL, &pool, message, pooled + (size_t)at * pool.m);
+        pool.nbr += (size_t)pool.n * pool.T;
+    }
+}
+
 void ps_stage_reduce(const ps_model *m, const uint32_t *nbr, const float *weight,
                      uint32_t n, uint32_t T, const uint16_t *message, float *pooled)
 {
-    enum { SOME = 64 };
-    float counted[SOME * 1024]; /* T is at most 1000 */
-    for (uint32_t at = 0; at < n; at += SOME) {
-        uint32_t some = n - at < SOME ? n - at : SOME;
-        ps_pool pool = {.n = some,
-                        .T = T,
-                        .m = m->config.m,
-                        .nbr = nbr + (size_t)at * T,
-                        .weight = weight + (size_t)at * T,
-                        .how = m->config.pooling};
-        if (pool.how == PS_POOL_MEAN) {
-            ps_pool_weights(pool.how, pool.weight, some, T, counted);
-            pool.weight = counted;
-        }
-        ps_pool_forward_half(NULL, &pool, message, pooled + (size_t)at * m->config.m);
-    }
+    ps_pool pool = {.n = n,
+                    .T = T,
+                    .m = m->config.m,
+                    .nbr = nbr,
+                    .weight = weight,
+                    .how = m->config.pooling};
+    if (pool.how == PS_POOL_MEAN)
+        reduce_mean(pool, message, pooled);
+    else
+        ps_pool_forward_half(NULL, &pool, message, pooled);
 }
 
 int ps_stage_update(const ps_model *m, uint32_t k, const float *h, const float *pooled,

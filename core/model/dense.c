@@ -19,14 +19,19 @@ int ps_team_run(ps_workers *team, size_t n, size_t grain, ps_work fn, void *cls)
     return err;
 }
 
-static void finish_row(float *y, const float *b, size_t n, bool relu)
+static void finish_row(float *restrict y, const float *restrict b, size_t n, bool relu)
 {
-    if (b)
-        for (size_t j = 0; j < n; j++)
-            y[j] += b[j];
-    if (relu)
-        for (size_t j = 0; j < n; j++)
-            y[j] = y[j] > 0.0f ? y[j] : 0.0f;
+    if (b && relu) { /* the usual case, in one pass */
+        for (size_t j = 0; j < n; j++) {
+            float s = y[j] + b[j];
+            y[j] = s > 0.0f ? s : 0.0f;
+        }
+        return;
+    }
+    for (size_t j = 0; b && j < n; j++)
+        y[j] += b[j];
+    for (size_t j = 0; relu && j < n; j++)
+        y[j] = y[j] > 0.0f ? y[j] : 0.0f;
 }
 
 static int forward_piece(void *cls, size_t begin, size_t end, unsigned worker)
