@@ -61,8 +61,9 @@ const char *ps_ann_vectors(const ps_ann *a);
 
 /* The k best rows for query (dim), best first, exact scores; found rows into *found.
  * skip (may be NULL) leaves rows out: it is asked for each candidate. When too few are
- * left, the search widens itself, in the end to an exact scan. scratch memory is
- * thread-local. */
+ * left, the search widens itself, in the end to an exact scan, so fewer than k are found
+ * only when fewer are allowed. Blocks are scored by cosine, embeddings by inner product;
+ * equal scores stand by row. Scratch memory is thread-local. */
 typedef int (*ps_ann_skip)(void *cls, uint32_t row);
 int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip skip,
                   void *cls, ps_scored *out, uint32_t *found, ps_why *why);
