@@ -1,0 +1,286 @@
+/* import.c - from a user's files to a generation, or to nothing at all.
+ *
+ *     look at every header -> draft -> pins -> matrices -> edges -> counts -> commit
+ *
+ * All files are opened before the first is read, so that a misspelt name costs a second
+ * and not an hour. Any failure aborts the draft: what was there before is untouched.
+ *
+ * Threads: see import.h. Not here: the steps (import_pins.c, import_edges.c,
+ * import_arrays.c).
+ */
+#include "pinsage/import.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/catalog/import_parts.h"
+#include "pinsage/file.h"
+#include "pinsage/graph.h"
+
+/* ------------------------------ What is asked for ------------------------- */
+
+const char *ps_import_path(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "/dev/stdin" : path;
+}
+
+static bool name_fits(const char *name)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return name[len] == '\0' && len >= 1 && len <= 32 && name[0] >= 'a' && name[0] <= 'z';
+}
+
+static int check_feature(const ps_import_opts *o, size_t i, ps_why *why)
+{
+    const char *name = o->features[i].name;
+    if (!name_fits(name))
+        return ps_fail(why, PS_EINVAL, "--feature", 0,
+                       "\"%.64s\" is no name for a block: lower-case letters, digits "
+                       "and _, a letter first, at most 32",
+                       name);
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(o->features[j].name, name) == 0)
+            return ps_fail(why, PS_EINVAL, "--feature", 0, "\"%s\" is given twice", name);
+    return ps_import_array_check(o->features[i].path, why);
+}
+
+static int check_opts(const ps_import_opts *o, ps_why *why)
+{
+    int err = PS_OK;
+    if (!o->pins || !o->edges)
+        return ps_fail(why, PS_EINVAL, NULL, 0, "both pins and edges are needed");
+    if (strcmp(o->pins, "-") == 0 && strcmp(o->edges, "-") == 0)
+        return ps_fail(why, PS_EINVAL, NULL, 0,
+                       "pins and edges cannot both come from the standard input");
+    for (size_t i = 0; i < o->n_features && !err; i++)
+        err = check_feature(o, i, why);
+    if (!err && o->embeddings)
+        err = ps_import_array_check(o->embeddings, why);
+    return err;
+}
+
+int ps_import_two_columns(ps_tsv *t, const char *first, const char *second,
+                          size_t column[2], ps_why *why)
+{
+    char shown[PS_SHOWN];
+    int err = ps_tsv_need(t, first, &column[0], why);
+    if (!err)
+        err = ps_tsv_need(t, second, &column[1], why);
+    for (size_t i = 0; i < ps_tsv_columns(t) && !err; i++)
+        if (i != column[0] && i != column[1])
+            err = ps_fail(why, PS_EFORMAT, ps_tsv_path(t), 1,
+                          "column \"%s\" has no meaning here; there may be \"%s\" and "
+                          "\"%s\"",
+                          ps_import_shown(shown, ps_tsv_name(t, i)), first, second);
+    return err;
+}
+
+int ps_import_open(ps_import_job *job)
+{
+    size_t column[2] = {0};
+    const ps_import_opts *o = job->opts;
+    int err = ps_tsv_open(&job->pins, ps_import_path(o->pins), 0, job->why);
+    if (!err)
+        err = ps_tsv_need(job->pins, "pin", &column[0], job->why);
+    if (!err)
+        err = ps_tsv_open(&job->edges, ps_import_path(o->edges), 0, job->why);
+    if (!err)
+        err = ps_import_two_columns(job->edges, "pin", "board", column, job->why);
+    job->edge_pin = column[0];
+    job->edge_board = column[1];
+    return err;
+}
+
+/* ------------------------------ Matrices ---------------------------------- */
+
+static int import_feature(ps_import_job *job, const ps_import_feature *f)
+{
+    char name[64], key[64];
+    ps_import_array_found found;
+    ps_manifest *m = ps_draft_manifest(job->draft);
+    snprintf(name, sizeof name, "features/%s.npy", f->name);
+    int err = ps_import_array(job, name, f->path, &found);
+    if (err)
+        return err;
+    snprintf(key, sizeof key, "blocks.%s.dim", f->name);
+    ps_manifest_set_u64(m, key, found.dim);
+    snprintf(key, sizeof key, "blocks.%s.dtype", f->name);
+    ps_manifest_set_text(m, key, found.dtype);
+    snprintf(key, sizeof key, "blocks.%s.filled", f->name);
+    ps_manifest_set_u64(m, key, found.filled);
+    snprintf(key, sizeof key, "options.import.features.%s", f->name);
+    ps_manifest_set_text(m, key, f->path);
+    return PS_OK;
+}
+
+static int import_embeddings(ps_import_job *job)
+{
+    const char *path = job->opts->embeddings;
+    ps_import_array_found found;
+    ps_manifest *m = ps_draft_manifest(job->draft);
+    int err = ps_import_array(job, "embeddings.npy", path, &found);
+    if (err)
+        return err;
+    ps_manifest_set_text(m, "embeddings.source", "import");
+    ps_manifest_set_text(m, "embeddings.of", path);
+    ps_manifest_set_text(m, "embeddings.similarity", "ip");
+    ps_manifest_set_u64(m, "embeddings.dim", found.dim);
+    ps_manifest_set_text(m, "embeddings.dtype", found.dtype);
+    ps_manifest_set_u64(m, "embeddings.filled", found.filled);
+    return PS_OK;
+}
+
+static int import_arrays(ps_import_job *job)
+{
+    int err = PS_OK;
+    for (size_t i = 0; i < job->opts->n_features && !err; i++)
+        err = import_feature(job, &job->opts->features[i]);
+    if (!err && job->opts->embeddings)
+        err = import_embeddings(job);
+    return err;
+}
+
+/* ------------------------------ Counts ------------------------------------ */
+
+/* The k-th smallest degree (from 0), by counting twice: upper halves, then the lower
+ * halves of those in the right upper half. count: (65536). */
+static uint32_t degree_at(const ps_csr *m, uint64_t k, uint64_t *count)
+{
+    uint32_t high = 0, low = 0;
+    memset(count, 0, 65536 * sizeof *count);
+    for (uint32_t i = 0; i < m->rows; i++)
+        count[ps_csr_degree(m, i) >> 16]++;
+    for (; k >= count[high]; high++)
+        k -= count[high];
+    memset(count, 0, 65536 * sizeof *count);
+    for (uint32_t i = 0; i < m->rows; i++)
+        if (ps_csr_degree(m, i) >> 16 == high)
+            count[ps_csr_degree(m, i) & 0xffff]++;
+    for (; k >= count[low]; low++)
+        k -= count[low];
+    return high << 16 | low;
+}
+
+static const unsigned percent[5] = {0, 50, 90, 99, 100};
+
+int ps_import_degrees(ps_import_job *job)
+{
+    char dir[PS_PATH_MAX];
+    ps_graph g;
+    ps_import_report *r = job->report;
+    uint64_t *count = malloc(65536 * sizeof *count);
+    if (!count)
+        return ps_fail(job->why, PS_ENOMEM, NULL, 0, "no memory to count degrees");
+    int err = ps_path_join(dir, sizeof dir, ps_draft_dir(job->draft), "graph");
+    if (!err)
+        err = ps_graph_open(&g, dir, job->why);
+    if (err) {
+        free(count);
+        return err;
+    }
+    for (uint32_t i = 0; i < r->pins; i++)
+        r->isolated += ps_csr_degree(&g.pin_boards, i) == 0;
+    for (int i = 0; i < 5; i++) {
+        uint64_t pin = (uint64_t)(r->pins - 1) * percent[i] / 100;
+        uint64_t board = (uint64_t)(r->boards - 1) * percent[i] / 100;
+        r->pin_degree[i] = degree_at(&g.pin_boards, pin, count);
+        r->board_degree[i] = degree_at(&g.board_pins, board, count);
+    }
+    ps_graph_close(&g);
+    free(count);
+    return PS_OK;
+}
+
+static void describe(const ps_import_job *job)
+{
+    char key[64];
+    const ps_import_report *r = job->report;
+    ps_manifest *m = ps_draft_manifest(job->draft);
+    ps_manifest_set_u64(m, "counts.pins", r->pins);
+    ps_manifest_set_u64(m, "counts.boards", r->boards);
+    ps_manifest_set_u64(m, "counts.edges", r->edges);
+    ps_manifest_set_u64(m, "counts.duplicates", r->duplicates);
+    ps_manifest_set_u64(m, "counts.isolated", r->isolated);
+    ps_manifest_set_u64(m, "counts.unknown", r->unknown);
+    for (int i = 0; i < 5; i++) {
+        snprintf(key, sizeof key, "degrees.boards_of_pin.p%u", percent[i]);
+        ps_manifest_set_u64(m, key, r->pin_degree[i]);
+        snprintf(key, sizeof key, "degrees.pins_of_board.p%u", percent[i]);
+        ps_manifest_set_u64(m, key, r->board_degree[i]);
+    }
+    ps_manifest_set_text(m, "options.import.pins", job->opts->pins);
+    ps_manifest_set_text(m, "options.import.edges", job->opts->edges);
+    ps_manifest_set_text(m, "options.import.unknown_pins",
+                         job->opts->skip_unknown ? "skip" : "error");
+    if (job->opts->embeddings)
+        ps_manifest_set_text(m, "options.import.embeddings", job->opts->embeddings);
+}
+
+/* ------------------------------ The whole --------------------------------- */
+
+static int close_writer(ps_import_job *job)
+{
+    int err = ps_pins_writer_close(job->writer, job->why);
+    job->writer = NULL;
+    return err ? err : ps_draft_file_read(job->draft, "pins.mdb", job->why);
+}
+
+static int fill_draft(ps_import_job *job)
+{
+    char path[PS_PATH_MAX];
+    int err = ps_draft_path(job->draft, "pins.mdb", path, job->why);
+    if (!err)
+        err = ps_pins_writer_new(&job->writer, path, ps_tsv_total(job->pins), job->why);
+    if (!err)
+        err = ps_import_pins(job);
+    if (!err)
+        err = import_arrays(job);
+    if (!err)
+        err = ps_import_edges(job);
+    if (!err)
+        err = close_writer(job);
+    if (!err)
+        err = ps_import_degrees(job);
+    if (!err)
+        describe(job);
+    return err;
+}
+
+static int change_catalog(ps_import_job *job, const char *catalog)
+{
+    char name[PS_PATH_MAX];
+    ps_draft_opts opts = {.step = "import", .create = true, .fresh = true};
+    int err = ps_draft_begin(&job->draft, catalog, opts, job->why);
+    if (err)
+        return err;
+    err = fill_draft(job);
+    ps_pins_writer_abort(job->writer); /* nothing to do when all went well */
+    if (err) {
+        ps_draft_abort(job->draft);
+        return err;
+    }
+    err = ps_draft_commit(job->draft, job->opts->keep ? job->opts->keep : 1, name,
+                          job->why);
+    if (!err)
+        snprintf(job->report->generation, sizeof job->report->generation, "%.31s", name);
+    return err;
+}
+
+int ps_import(const char *catalog, const ps_import_opts *opts, ps_import_report *report,
+              const ps_progress *progress, ps_why *why)
+{
+    ps_import_report own;
+    ps_import_job job = {
+        .opts = opts, .progress = progress, .why = why, .report = report ? report : &own};
+    *job.report = (ps_import_report){0};
+    int err = check_opts(opts, why);
+    if (!err)
+        err = ps_import_open(&job);
+    if (!err)
+        err = change_catalog(&job, catalog);
+    ps_idmap_done(&job.ids);
+    ps_tsv_close(job.pins);
+    ps_tsv_close(job.edges);
+    return err;
+}

@@ -1,0 +1,56 @@
+/* import_parts.h - the steps of an import, and what they hand to each other.
+ *
+ * Threads: a job belongs to one thread. Not here: their order (import.c).
+ */
+#ifndef PS_CATALOG_IMPORT_PARTS_H
+#define PS_CATALOG_IMPORT_PARTS_H
+
+#include "core/catalog/idmap.h"
+#include "core/data/tsv.h"
+#include "pinsage/catalog.h"
+#include "pinsage/import.h"
+#include "pinsage/pins.h"
+
+typedef struct ps_import_job {
+    const ps_import_opts *opts;
+    const ps_progress *progress;
+    ps_why *why;
+    ps_import_report *report;
+    ps_draft *draft;
+    ps_tsv *pins, *edges; /* open, headers read */
+    size_t edge_pin, edge_board;
+    ps_pins_writer *writer; /* pins.mdb */
+    ps_idmap ids;           /* pin ids; numbers are rows */
+} ps_import_job;
+
+/* Open both files and look at their headers, so that a wrong one is told at once. */
+int ps_import_open(ps_import_job *job);
+/* All of pins.tsv: records and ids into job->writer and job->ids. */
+int ps_import_pins(ps_import_job *job);
+/* All of edges.tsv: the four arrays of the graph, boards into job->writer. */
+int ps_import_edges(ps_import_job *job);
+/* Counts and degrees of the graph that was just built, into the report. */
+int ps_import_degrees(ps_import_job *job);
+
+/* What can be said about a matrix before the pins are counted: type and dimensions. */
+int ps_import_array_check(const char *path, ps_why *why);
+typedef struct ps_import_array_found {
+    uint64_t dim, filled; /* filled: rows that are not all zero */
+    const char *dtype;
+} ps_import_array_found;
+/* Copy a matrix to the draft's file `name`: every number looked at, no row held. */
+int ps_import_array(ps_import_job *job, const char *name, const char *path,
+                    ps_import_array_found *found);
+
+/* "-" is the standard input. */
+const char *ps_import_path(const char *path);
+
+/* A name as it may stand in a message: cut if long, control bytes as '?'. */
+#define PS_SHOWN 84
+const char *ps_import_shown(char out[PS_SHOWN], ps_text name);
+
+/* Refuse columns but these two, and find them. */
+int ps_import_two_columns(ps_tsv *t, const char *first, const char *second,
+                          size_t column[2], ps_why *why);
+
+#endif
