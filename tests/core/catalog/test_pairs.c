@@ -1,0 +1,117 @@
+/* test_pairs.c - pairs by name become pairs of rows, or an error with file and line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pinsage/generation.h"
+#include "pinsage/import.h"
+#include "tests/support/changes.h"
+#include "tests/support/corpus.h"
+#include "tests/support/scratch.h"
+
+static ps_why why;
+static ps_generation *generation;
+static ps_pins_reader *reader;
+
+static int set_up(void **state)
+{
+    (void)state;
+    ps_import_opts o = {
+        .pins = scratch_text("pins.tsv", "pin\na1\na2\nb/3 ü\na107\n"),
+        .edges = scratch_text("edges.tsv", "pin\tboard\na1\tx\n"),
+    };
+    use("pairs");
+    must(ps_import(catalog, &o, NULL, NULL, &why), &why);
+    must(ps_generation_open(&generation, catalog, &why), &why);
+    return ps_pins_reader_new(&reader, generation->pins);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ps_pins_reader_free(reader);
+    ps_generation_release(generation);
+    return 0;
+}
+
+static int load(ps_pairs *p, const char *text, bool skip_unknown)
+{
+    why = (ps_why){0};
+    return ps_pairs_load(p, scratch_text("pairs.tsv", text), reader, skip_unknown, &why);
+}
+
+static void pairs_come_as_rows_in_the_order_of_the_file(void **state)
+{
+    (void)state;
+    ps_pairs p;
+    const uint32_t want[][2] = {{1, 0}, {2, 3}, {1, 0}};
+    must(load(&p, "query\trelated\na2\ta1\nb/3 ü\ta107\na2\ta1\n", false), &why);
+    assert_int_equal(p.n, 3);
+    assert_memory_equal(p.pair, want, sizeof want);
+    assert_int_equal(p.unknown, 0);
+    ps_pairs_free(&p);
+    must(ps_pairs_load(&p, gzip_file("p.gz", "related\tquery\na1\ta2\n", 0), reader,
+                       false, &why),
+         &why);
+    assert_memory_equal(p.pair, want, sizeof want[0]);
+    ps_pairs_free(&p);
+}
+
+static void unknown_pins_are_an_error_or_skipped(void **state)
+{
+    (void)state;
+    ps_pairs p;
+    assert_int_equal(load(&p, "query\trelated\na1\ta2\na1\ta1O7\n", false), PS_EFORMAT);
+    assert_int_equal(why.line, 3);
+    assert_string_equal(why.text,
+                        "pin \"a1O7\" is not in the catalog; did you mean \"a107\"?");
+    assert_null(p.pair);
+    must(load(&p, "query\trelated\na1\ta2\na1\tzz\nzz\ta1\n", true), &why);
+    assert_int_equal(p.n, 1);
+    assert_int_equal(p.unknown, 2);
+    ps_pairs_free(&p);
+}
+
+static void broken_files_of_pairs_are_refused_with_their_line(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *words;
+        long line;
+    } bad[] = {
+        {"", "the file is empty", 0},
+        {"query\trelated\n", "there are no pairs, only the header", 0},
+        {"query\tpin\na1\ta2\n", "there is no column \"related\"; there is: query pin",
+         1},
+        {"query\trelated\tweight\na1\ta2\t3\n",
+         "column \"weight\" has no meaning here; there may be \"query\" and \"related\"",
+         1},
+        {"query\trelated\na1\n", "the line has 1 field, the header has 2", 2},
+        {"query\trelated\n\ta2\n", "pin \"\" is not in the catalog", 2},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ps_pairs p;
+        assert_int_equal(load(&p, bad[i].text, false), PS_EFORMAT);
+        assert_string_equal(why.text, bad[i].words);
+        assert_int_equal(why.line, bad[i].line);
+        assert_null(p.pair);
+    }
+    ps_pairs p;
+    assert_int_equal(load(&p, "query\trelated\nzz\ta1\n", true), PS_EFORMAT);
+    assert_string_equal(why.text, "no pair is left: all 1 have a pin that is not in the "
+                                  "catalog");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs_come_as_rows_in_the_order_of_the_file),
+        cmocka_unit_test(unknown_pins_are_an_error_or_skipped),
+        cmocka_unit_test(broken_files_of_pairs_are_refused_with_their_line),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
