@@ -2,11 +2,15 @@
  *
  * From each query pin a share of the step budget is walked, shares growing with the
  * query's weight and, sub-linearly, with its degree; every hop pin -> board -> pin
- * counts a visit, every walk ends with the chance `restart` a hop. A query's walk stops
+ * counts a visit, every walk ends with the chance `restart` a hop. A query's walks stop
  * early when more than n_p pins have n_v visits. Several queries are joined by the
  * multi-hit booster V[p] = (sum_q sqrt(V_q[p]))^2. Query pins themselves are left out.
  *
- * Degree correction divides a pin's count by degree^correction, so that hubs do not
+ * Walk j of a query has its own random stream, ps_rng_at(seed, j), and the result is
+ * that of walk 0, walk 1, ... one after the other until the budget is used up or the
+ * visits are enough: it depends on graph, options, queries and seeds only.
+ *
+ * Degree correction divides a pin's score by degree^correction, so that hubs do not
  * win by being everywhere.
  *
  * Threads: a ps_pixie is scratch space for one thread. The graph is only read.
@@ -20,12 +24,12 @@
 #include "pinsage/graph.h"
 
 typedef struct ps_pixie_opts {
-    uint32_t steps; /* total hops; default 20000, 1..10000000 */
-    float restart;  /* chance that a walk ends after a hop; default 0.5, (0, 1] */
-    uint32_t n_p,
-        n_v; /* early stop: n_p pins with n_v visits; n_v 0 = never; default 2000, 4 */
-    float correction; /* exponent of the degree; default 0 */
-    bool no_boost;    /* plain weighted sums instead of the booster */
+    uint32_t steps;    /* total hops; default 20000, 1..10000000 */
+    float restart;     /* chance that a walk ends after a hop; default 0.5, (0, 1] */
+    uint32_t n_p, n_v; /* stop at more than n_p pins of n_v visits; default 2000, 4;
+                          n_v 0 = never */
+    float correction;  /* exponent of the degree, >= 0; default 0 */
+    bool no_boost;     /* sum_q V_q[p] instead of the booster; weights act by budgets */
 } ps_pixie_opts;
 #define PS_PIXIE_DEFAULTS                                                                \
     ((ps_pixie_opts){.steps = 20000, .restart = 0.5f, .n_p = 2000, .n_v = 4})
@@ -42,16 +46,18 @@ typedef struct ps_scored {
 } ps_scored;
 
 typedef struct ps_pixie ps_pixie;
+/* Borrows g. PS_EINVAL for options out of range. */
 int ps_pixie_new(ps_pixie **p, const ps_graph *g, ps_pixie_opts opts);
 void ps_pixie_free(ps_pixie *p);
 
 /* The best pins, highest score first, ties by row, at most max into out; sets *found.
- * *steps (may be NULL) gets the hops really walked. PS_EINVAL for no or bad queries. */
+ * *steps (may be NULL) gets the hops that count. PS_EINVAL for no or bad queries: a row
+ * or weight out of range, or more of them than steps. */
 int ps_pixie_related(ps_pixie *p, const ps_pixie_query *q, uint32_t n, ps_scored *out,
                      uint32_t max, uint32_t *found, uint64_t *steps);
 
 /* Step budget of each query pin, (n) into out: at least 1 each. The rule of section 3.1
- * with C = log(max degree) + 1, see pixie.c. */
+ * with C = log(max degree) + 1, see pixie.c. Several pins: looks at every degree. */
 void ps_pixie_budget(const ps_graph *g, const ps_pixie_query *q, uint32_t n,
                      uint32_t steps, uint32_t *out);
 
