@@ -1,0 +1,216 @@
+/* structure.c - `pinsage structure`: from the graph to a block and its boards' vectors.
+ *
+ * With A = U S V^T, the row of a pin in U S is its row of A times V: the sum of the
+ * vectors of its boards, each weighted by the board's scale, times the pin's own scale,
+ * which the normalisation takes away. So the boards' vectors alone say everything, and
+ * stored and folded-in pins come from one function.
+ *
+ * Threads: see structure.h.
+ */
+#include "pinsage/structure.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/structure/svd.h"
+#include "pinsage/catalog.h"
+#include "pinsage/generation.h"
+
+#define BOARDS "structure.boards.npy"
+#define BLOCK  "features/structure.npy"
+
+typedef struct making {
+    const ps_structure_opts *opts;
+    ps_structure_report *report;
+    const ps_progress *progress;
+    ps_draft *draft;
+    ps_generation *g;
+    ps_workers *team;
+    float *pin_scale, *board_scale;
+    float *right;  /* (boards, dim + 1) */
+    float *boards; /* (boards, dim) what is written */
+    double *value; /* (dim + 1) */
+} making;
+
+void ps_structure_fold(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
+                       float *out)
+{
+    size_t dim = vectors->cols;
+    const float *rows = vectors->data;
+    double square = 0;
+    memset(out, 0, dim * sizeof *out);
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            out[j] += rows[boards[i] * dim + j];
+    for (size_t j = 0; j < dim; j++)
+        square += (double)out[j] * (double)out[j];
+    float scale = square > 1e-24 ? (float)(1 / sqrt(square)) : 0;
+    for (size_t j = 0; j < dim; j++)
+        out[j] *= scale;
+}
+
+static void fill_scale(const ps_csr *m, float *scale)
+{
+    for (uint32_t r = 0; r < m->rows; r++) {
+        uint32_t degree = ps_csr_degree(m, r);
+        scale[r] = degree ? 1 / sqrtf((float)degree) : 0;
+    }
+}
+
+static int decompose(making *k)
+{
+    uint32_t dim = k->opts->dim, B = k->g->n_boards;
+    ps_bipartite a = {&k->g->graph, k->pin_scale, k->board_scale};
+    fill_scale(&k->g->graph.pin_boards, k->pin_scale);
+    fill_scale(&k->g->graph.board_pins, k->board_scale);
+    int err = ps_svd_right(&a, dim + 1, k->opts->iterations, k->opts->seed, k->team,
+                           k->progress, k->value, k->right);
+    for (uint32_t b = 0; b < B && !err; b++)
+        for (uint32_t j = 0; j < dim; j++) /* column 0 is dropped */
+            k->boards[(size_t)b * dim + j] =
+                k->board_scale[b] * k->right[(size_t)b * (dim + 1) + j + 1];
+    k->report->dim = dim;
+    k->report->first = k->value[0];
+    k->report->second = k->value[1];
+    k->report->last = k->value[dim];
+    return err;
+}
+
+/* ------------------------------ Files ------------------------------------- */
+
+static int open_array(making *k, const char *name, uint64_t rows, ps_out **out,
+                      ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    int err = ps_draft_path(k->draft, name, path, why);
+    if (!err)
+        err = ps_out_open(out, path, why);
+    if (!err)
+        ps_npy_header(*out, PS_F32, rows, k->opts->dim);
+    return err;
+}
+
+static int close_array(making *k, const char *name, ps_out *out, ps_why *why)
+{
+    uint64_t hash, size = ps_out_size(out);
+    int err = ps_out_close(out, &hash, why);
+    if (err)
+        return err;
+    ps_draft_file(k->draft, name, size, hash);
+    return ps_manifest_made_from(ps_draft_manifest(k->draft), name,
+                                 "graph/pin_boards.indices.npy");
+}
+
+static int write_boards(making *k, ps_why *why)
+{
+    ps_out *out;
+    int err = open_array(k, BOARDS, k->g->n_boards, &out, why);
+    if (err)
+        return err;
+    ps_out_write(out, k->boards,
+                 (size_t)k->g->n_boards * k->opts->dim * sizeof *k->boards);
+    return close_array(k, BOARDS, out, why);
+}
+
+static int write_block(making *k, ps_why *why)
+{
+    const ps_csr *m = &k->g->graph.pin_boards;
+    uint32_t dim = k->opts->dim;
+    ps_npy vectors = {.rows = k->g->n_boards, .cols = dim, .data = k->boards};
+    float *row = malloc(dim * sizeof *row);
+    ps_out *out = NULL;
+    int err = row ? open_array(k, BLOCK, k->g->n_pins, &out, why) : PS_ENOMEM;
+    for (uint32_t p = 0; p < m->rows && !err; p++) {
+        ps_structure_fold(&vectors, ps_csr_row(m, p), ps_csr_degree(m, p), row);
+        ps_out_write(out, row, dim * sizeof *row);
+        k->report->filled += ps_csr_degree(m, p) > 0;
+    }
+    if (!err)
+        err = close_array(k, BLOCK, out, why);
+    free(row);
+    return err;
+}
+
+static void note_manifest(making *k)
+{
+    ps_manifest *m = ps_draft_manifest(k->draft);
+    ps_manifest_set_u64(m, "blocks.structure.dim", k->opts->dim);
+    ps_manifest_set_text(m, "blocks.structure.dtype", "<f4");
+    ps_manifest_set_u64(m, "blocks.structure.filled", k->report->filled);
+    ps_manifest_set_u64(m, "options.structure.iterations", k->opts->iterations);
+    ps_manifest_set_u64(m, "options.structure.seed", k->opts->seed);
+    ps_manifest_set_real(m, "structure.first_value", k->report->first);
+    ps_manifest_set_real(m, "structure.last_value", k->report->last);
+}
+
+/* ------------------------------ The step ---------------------------------- */
+
+static int begin(making *k, const char *catalog, ps_why *why)
+{
+    int err =
+        ps_draft_begin(&k->draft, catalog, (ps_draft_opts){.step = "structure"}, why);
+    if (!err)
+        err = ps_generation_open(&k->g, catalog, why);
+    if (err)
+        return err;
+    uint32_t N = k->g->n_pins, B = k->g->n_boards, dim = k->opts->dim;
+    if (dim < 2 || dim + 1 > (N < B ? N : B))
+        return ps_fail(why, PS_EINVAL, NULL, 0,
+                       "--dim %u is too large for %u pins and %u boards", dim, N, B);
+    k->pin_scale = malloc((size_t)N * sizeof(float));
+    k->board_scale = malloc((size_t)B * sizeof(float));
+    k->right = malloc((size_t)B * (dim + 1) * sizeof(float));
+    k->boards = malloc((size_t)B * dim * sizeof(float));
+    k->value = calloc(dim + 1, sizeof *k->value);
+    if (!k->pin_scale || !k->board_scale || !k->right || !k->boards || !k->value)
+        return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory for %u vectors of %u numbers",
+                       B, dim);
+    return ps_workers_new(&k->team, k->opts->threads);
+}
+
+static void end(making *k)
+{
+    ps_workers_free(k->team);
+    ps_generation_release(k->g);
+    free(k->pin_scale), free(k->board_scale), free(k->right), free(k->boards);
+    free(k->value);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int ps_structure(const char *catalog, const ps_structure_opts *opts,
+                 ps_structure_report *report, const ps_progress *progress, ps_why *why)
+{
+    double began = now();
+    char name[PS_PATH_MAX] = "";
+    *report = (ps_structure_report){0};
+    making k = {.opts = opts, .report = report, .progress = progress};
+    int err = begin(&k, catalog, why);
+    if (!err)
+        err = decompose(&k);
+    if (!err)
+        err = write_boards(&k, why);
+    if (!err)
+        err = write_block(&k, why);
+    if (!err)
+        note_manifest(&k);
+    end(&k);
+    if (err) {
+        ps_draft_abort(k.draft);
+        return err;
+    }
+    err = ps_draft_commit(k.draft, opts->keep ? opts->keep : 1, name, why);
+    const char *slash = strrchr(name, '/');
+    snprintf(report->generation, sizeof report->generation, "%.31s",
+             slash ? slash + 1 : name);
+    report->seconds = now() - began;
+    return err;
+}
