@@ -1,8 +1,10 @@
 /* http_guard.c - refuses requests that a proxy and we could understand differently.
  *
- * What libmicrohttpd 0.9.75 lets pass and we do not: two Host headers; a length given
- * twice, or together with chunked coding; other transfer codings than chunked; blanks or
- * odd bytes in header names; a NUL in the request line; methods in other spellings.
+ * What libmicrohttpd 0.9.75 lets pass and we do not: two Host headers or none; a length
+ * given twice, or together with chunked coding; other transfer codings than chunked;
+ * blanks or odd bytes in header names; a NUL or a space inside the target; methods in
+ * other spellings. Its own strict mode would refuse two of these, but with a page in
+ * HTML.
  *
  * Threads: see http.h.
  */
@@ -90,12 +92,12 @@ static bool is_too_long(ps_text length, uint64_t limit)
     return value > limit;
 }
 
-static bool guard_headers(ps_http *h, const look *l)
+static bool guard_headers(ps_http *h, const look *l, bool newest)
 {
     if (l->odd_name)
         return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "a header name is malformed");
-    if (l->hosts > 1)
-        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "more than one Host header");
+    if (l->hosts > 1 || (newest && !l->hosts))
+        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "not exactly one Host header");
     if (l->codings > 1 || l->odd_coding)
         return refuse(h, PS_CODE_UNIMPLEMENTED, 501,
                       "no transfer coding but \"chunked\" is known");
@@ -116,11 +118,13 @@ bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *m
     if (!x->request.verb)
         return refuse(h, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");
     /* The library ends the target at a NUL; then the version does not follow it. */
-    if (x->raw_end && version != x->raw_end + 1)
+    if ((x->raw_end && version != x->raw_end + 1) ||
+        memchr(x->request.raw.data, ' ', x->request.raw.len))
         return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "the request line is malformed");
-    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
+    bool newest = strcmp(version, "HTTP/1.1") == 0;
+    if (!newest && strcmp(version, "HTTP/1.0") != 0)
         return refuse(h, PS_CODE_UNIMPLEMENTED, 505, "HTTP/1.1 is spoken here");
     if (x->request.raw.len > h->state->opts->url_bytes)
         return refuse(h, PS_CODE_INVALID_ARGUMENT, 414, "the request target is too long");
-    return guard_headers(h, &l);
+    return guard_headers(h, &l, newest);
 }

@@ -119,21 +119,28 @@ static kept *find_kept(ps_http *h, exchange *x)
     return ps_cache_find(h->cache, x->request.raw, x->hash);
 }
 
+static enum MHD_Result send_kept(ps_http *h, exchange *x, struct MHD_Connection *c,
+                                 const kept *k)
+{
+    ps_count_add(&h->stats->cache_hits, 1);
+    note_answer(h, k->method, k->source);
+    x->route = k->route;
+    return queue(h, x, c, 200, k->response, k->size);
+}
+
 enum MHD_Result http_answer(ps_http *h, exchange *x, struct MHD_Connection *c)
 {
-    kept *k = find_kept(h, x);
-    if (k) {
-        ps_count_add(&h->stats->cache_hits, 1);
-        note_answer(h, k->method, k->source);
-        x->route = k->route;
-        return queue(h, x, c, 200, k->response, k->size);
-    }
+    bool overflow = x->uploaded > h->state->opts->body_bytes || x->body.failed;
+    kept *k = overflow ? NULL : find_kept(h, x);
+    if (k)
+        return send_kept(h, x, c, k);
     ps_reply_reset(&h->reply);
-    if (x->uploaded > h->state->opts->body_bytes || x->body.failed)
+    h->reply.route = (uint8_t)ps_route_unmatched();
+    if (overflow) {
         ps_reply_error(&h->reply,
                        (ps_failure){.code = PS_CODE_RESOURCE_EXHAUSTED, .status = 413},
                        "the body is too long");
-    else {
+    } else {
         x->request.body = (ps_text){x->body.data, x->body.size};
         ps_dispatch(&h->door, &x->request, &h->reply);
     }

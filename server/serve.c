@@ -208,7 +208,9 @@ static void say_listening(server *s, bool first)
     else
         ps_log_say(s->state.log, PS_LOG_INFO, "listening", "addr", s->address,
                    "generation", g->name, "pins", pins, "method", ps_engine_method(e, 0),
-                   "index", ps_engine_index(e), NULL);
+                   "index", ps_engine_index(e),
+                   *s->admin_address ? "admin" : (const char *)NULL, s->admin_address,
+                   NULL);
 }
 
 static void start_opening(server *s);
