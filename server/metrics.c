@@ -268,7 +268,7 @@ static const row rows[] = {
     {"pinsage_log_dropped_total", "counter", "Log lines that nobody was quick to read.",
      .value = log_dropped},
     {"pinsage_loop_ticks_total", "counter", "Turns of the loops' timers.", SUMMED(ticks)},
-    {"pinsage_generation", "gauge", "Number of the generation served.",
+    {"pinsage_generation_number", "gauge", "Number of the generation served.",
      .value = generation},
     {"pinsage_generation_info", "gauge", "The generation served.",
      .write = write_generation},
