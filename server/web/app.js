@@ -13,7 +13,9 @@
 'use strict';
 
 const RELATED = 48;      // pins asked for
-const BOARD_STEP = 240;  // pins of a board shown at once
+const BOARD_STEP = 200;  // pins of a board asked for at once
+// What the methods rank by, for those who do not know their names.
+const METHODS = { visual: 'looks', annotation: 'words', pixie: 'boards', popular: 'popularity' };
 const byId = (id) => document.getElementById(id);
 const main = byId('content');
 let asked = null;        // the request under way, to be dropped for a newer one
@@ -51,6 +53,12 @@ function problemOf(status, body) {
   return 'The server answered with status ' + status + '.';
 }
 
+// The ids near a misspelt one, which come as a detail of the error.
+function nearOf(body) {
+  const pins = ((body && body.details) || []).map((detail) => detail.debug && detail.debug.pins);
+  return pins.find(Array.isArray) || [];
+}
+
 async function ask(path, signal) {
   let answer;
   try {
@@ -60,7 +68,8 @@ async function ask(path, signal) {
     throw new Error('The server does not answer. Is it still running?');
   }
   const body = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Error(problemOf(answer.status, body));
+  if (!answer.ok)
+    throw Object.assign(new Error(problemOf(answer.status, body)), { near: nearOf(body) });
   if (!body) throw new Error('The server answered with something that is not JSON.');
   return body;
 }
@@ -131,9 +140,9 @@ function grid(results, method) {
   return element('ul', { class: 'grid' }, ...results.map((result) => tile(result, method, best)));
 }
 
-// Pins with one image are one picture under several ids: the first stands for them.
-function withoutCopies(results, ownImage) {
-  const seen = new Set([ownImage]);
+// Pins with one image are one picture under several ids: the first stands for them. `seen`
+// holds the images shown so far and grows.
+function withoutCopies(results, seen) {
   return results.filter((result) => {
     const copy = result.image && seen.has(result.image);
     seen.add(result.image);
@@ -198,7 +207,7 @@ async function pinView(address, signal) {
   const title = pin.title || pin.pin;
   if (related instanceof Error)
     return { title, say: '', nodes: pinNodes(pin, problem(related)) };
-  const list = withoutCopies(related.results, pin.image);
+  const list = withoutCopies(related.results, new Set([pin.image]));
   return {
     title,
     say: aboutAnswer(related, list.length, Math.round(performance.now() - from)),
@@ -206,33 +215,44 @@ async function pinView(address, signal) {
   };
 }
 
-function moreButton(list, pins) {
+function askBoard(name, offset, signal) {
+  return ask('/boards/' + encodeURIComponent(name) + `?limit=${BOARD_STEP}&offset=${offset}`, signal);
+}
+
+// Adds the next pins of a board to the list, and hides itself after the last.
+function moreButton(board, list, seen) {
   const button = element('button', { type: 'button' }, 'Show more');
-  button.addEventListener('click', () => {
-    const at = list.children.length;
-    list.append(...pins.slice(at, at + BOARD_STEP).map((pin) => tile(pin, '', 0)));
-    list.children[at].firstChild.focus();
-    button.hidden = list.children.length >= pins.length;
+  let at = board.pins.length;
+  button.hidden = at >= board.count;
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    const next = await askBoard(board.board, at).catch((error) => error);
+    button.disabled = false;
+    if (next instanceof Error) return tell(next.message);
+    const first = list.children.length;
+    list.append(...withoutCopies(next.pins, seen).map((pin) => tile(pin, '', 0)));
+    at += next.pins.length;
+    button.hidden = at >= board.count || !next.pins.length;
+    tell(aboutBoard(board.count, at, list.children.length));
+    if (list.children[first]) list.children[first].firstChild.focus();
   });
   return button;
 }
 
-function aboutBoard(board, shown) {
-  const copies = board.pins.length - shown;
-  return `${board.count} pins on this board` +
-    (board.pins.length < board.count ? `, the first ${board.pins.length} here` : '') +
-    (copies ? ` (${copies} of them copies, not shown)` : '');
+function aboutBoard(count, read, shown) {
+  const some = read < count ? `, the first ${read} here` : '';
+  return `${count} pins on this board${some}` +
+    (read > shown ? ` (${read - shown} of them copies, not shown)` : '');
 }
 
 async function boardView(address, signal) {
-  const board = await ask('/boards/' + encodeURIComponent(address.name), signal);
-  const pins = withoutCopies(board.pins);
-  const list = grid(pins.slice(0, BOARD_STEP), '');
-  const more = pins.length > BOARD_STEP ? element('p', null, moreButton(list, pins)) : null;
+  const board = await askBoard(address.name, 0, signal);
+  const seen = new Set();
+  const list = grid(withoutCopies(board.pins, seen), '');
   return {
     title: board.board,
-    say: aboutBoard(board, pins.length),
-    nodes: [heading(board.board), list, ...(more ? [more] : [])],
+    say: aboutBoard(board.count, board.pins.length, list.children.length),
+    nodes: [heading(board.board), list, element('p', null, moreButton(board, list, seen))],
   };
 }
 
@@ -260,11 +280,21 @@ function remember(pin) {
   list.prepend(element('option', { value: pin }));
 }
 
+function nearList(near) {
+  if (!near || !near.length) return null;
+  const links = near.map((pin) => element('li', null, element('a', { href: pinAddress(pin) }, pin)));
+  return element('ul', { class: 'boards near' }, ...links);
+}
+
 function problem(error) {
   const again = element('button', { type: 'button' }, 'Try again');
   again.addEventListener('click', () => show());
   return element('div', null, element('p', { class: 'problem', role: 'alert' }, error.message),
-    again);
+    nearList(error.near), again);
+}
+
+function tell(words) {
+  byId('status').textContent = words;
 }
 
 async function viewOf(address, signal) {
@@ -288,7 +318,7 @@ function put(view) {
   document.title = view.title + ' · PinSage';
   main.classList.remove('waiting');
   main.replaceChildren(...view.nodes);
-  byId('status').textContent = view.say;
+  tell(view.say);
   window.scrollTo(0, went ? 0 : places.get(location.hash) || 0);
   const top = main.querySelector('h1');
   if (went && top) top.focus({ preventScroll: true });
@@ -305,13 +335,18 @@ async function show() {
   const address = readAddress(location.hash);
   if (asked) asked.abort();
   const mine = asked = new AbortController();
-  byId('method').value = address.method || '';
-  if (byId('method').selectedIndex < 0) byId('method').selectedIndex = 0;
+  selectMethod(address);
   if (address.kind === 'pin') byId('pin').value = address.name;
   main.classList.add('waiting');
   const view = await viewOf(address, mine.signal).catch((error) =>
     error.name === 'AbortError' ? null : failedView(address, error));
   if (view && mine === asked) put(view);
+}
+
+function selectMethod(address) {
+  const select = byId('method');
+  select.value = address.method || '';
+  if (select.selectedIndex < 0) select.selectedIndex = 0;
 }
 
 function onFind(event) {
@@ -344,9 +379,19 @@ function onKey(event) {
   byId('pin').select();
 }
 
+function offerMethods(names) {
+  const select = byId('method');
+  for (const name of names) {
+    const label = METHODS[name] ? `${METHODS[name]} (${name})` : name;
+    select.append(element('option', { value: name }, label));
+  }
+  selectMethod(readAddress(location.hash));
+}
+
 async function tellVersion() {
   const it = await ask('/version').catch(() => null);
   if (!it) return;
+  offerMethods(it.methods || Object.keys(METHODS));
   const words = [it.version && 'PinSage ' + it.version, it.generation,
     it.pins && it.pins.toLocaleString('en') + ' pins'];
   byId('about').textContent = words.filter(Boolean).join(' · ');
