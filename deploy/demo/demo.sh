@@ -128,12 +128,17 @@ start_server()
 show_related()
 {
     curl -fsS -m 10 "$url/pins/$1" -o "$dir/pin.json" &&
-        curl -fsS -m 10 "$url/related/$1?k=6" -o "$dir/related.json" &&
+        curl -fsS -m 10 "$url/related/$1?k=20" -o "$dir/related.json" &&
         python3 - "$dir/pin.json" "$dir/related.json" "$1" <<'END'
 import json, sys
 pin, related = (json.load(open(path, encoding="utf-8")) for path in sys.argv[1:3])
-print(f"\n{pin['title']}   (GET /related/{sys.argv[3]}?k=6)")
+print(f"\n{pin['title']}   (GET /related/{sys.argv[3]})")
+seen, shown = {pin.get("image")}, 0
 for result in related["results"]:
+    if result.get("image") in seen or shown == 6: # copies of a drawing share an image
+        continue
+    seen.add(result.get("image"))
+    shown += 1
     print(f"  {result['score']:8.3f}  {result['title'][:36]:<38}{result['pin']}")
 END
 }

@@ -176,11 +176,20 @@ static void read_authors(picture *p, xmlNode *creator)
     }
 }
 
+/* A title that is nothing but an address loses what is behind the '@', as names do. */
+static char *title_without_address(char *title)
+{
+    char *at = strchr(title, '@');
+    if (at && !strchr(title, ' '))
+        *at = '\0';
+    return title;
+}
+
 static void read_work(picture *p, xmlNode *work)
 {
     char *description = text_of(child_called(work, "description"));
     free(p->title);
-    p->title = text_of(child_called(work, "title"));
+    p->title = title_without_address(text_of(child_called(work, "title")));
     if (!is_lost_value(description)) {
         free(p->description);
         p->description = must(strdup(description));

@@ -192,7 +192,7 @@ function pinNodes(pin, beside) {
 function aboutAnswer(related, shown, spent) {
   const copies = related.results.length - shown;
   return `${shown} related pictures` + (copies ? ` (and ${copies} copies, not shown)` : '') +
-    ` by ${related.method}, vector ${related.source}, ${related.generation}, ${spent} ms`;
+    ` by ${related.method} (${related.source}), ${related.generation}, ${spent} ms`;
 }
 
 // The pin is worth showing even when the method has nothing to say of it.

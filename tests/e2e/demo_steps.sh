@@ -30,7 +30,7 @@ class Door(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path.startswith("/pins"): answer = {"title": "A pin"}
         elif self.path.startswith("/related"):
-            answer = {"results": [{"pin": "b", "score": 0.5, "title": "Another pin"}]}
+            answer = {"results": [{"pin": "b", "score": 0.5, "image": "b", "title": "Another pin"}]}
         else: answer = {}
         self.send_response(200)
         self.end_headers()
