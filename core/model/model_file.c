@@ -108,10 +108,43 @@ int ps_model_save(const ps_model *m, const char *path, uint64_t *size, uint64_t 
     return err;
 }
 
-static double number_of(const ps_safetensors *f, const char *key, double otherwise)
+/* A number of the metadata, which is text that anybody may have written. */
+typedef struct setting {
+    const char *key;
+    double otherwise, least, most;
+} setting;
+
+static int read_number(const ps_safetensors *f, const char *path, setting s, double *out,
+                       ps_why *why)
 {
-    const char *text = ps_safetensors_meta(f, key);
-    return text ? strtod(text, NULL) : otherwise;
+    const char *text = ps_safetensors_meta(f, s.key);
+    char *end = NULL;
+    *out = text ? strtod(text, &end) : s.otherwise;
+    if (text && (end == text || *end || !(*out >= s.least && *out <= s.most)))
+        return ps_fail(why, PS_EFORMAT, path, 0, "%s \"%.40s\" is no number in %g..%g",
+                       s.key, text, s.least, s.most);
+    return PS_OK;
+}
+
+static int read_numbers(const ps_safetensors *f, const char *path, ps_model_config *c,
+                        ps_why *why)
+{
+    double neighbours = 0, walks = 0, length = 0, temperature = 0;
+    double one = c->layers ? 1 : 0; /* who has no layers needs no neighbours */
+    int err =
+        read_number(f, path, (setting){"neighbours", 20, one, 1000}, &neighbours, why);
+    if (!err)
+        err = read_number(f, path, (setting){"walks", 500, one, 100000}, &walks, why);
+    if (!err)
+        err = read_number(f, path, (setting){"walk_length", 2, one, 32}, &length, why);
+    if (!err)
+        err =
+            read_number(f, path, (setting){"temperature", 1, 0, 1e9}, &temperature, why);
+    c->neighbours = (uint32_t)neighbours;
+    c->n_walks = (uint32_t)walks;
+    c->length = (uint32_t)length;
+    c->temperature = (float)temperature;
+    return err;
 }
 
 static bool says(const ps_safetensors *f, const char *key, const char *value)
@@ -138,10 +171,6 @@ static int read_config(const ps_safetensors *f, const char *path, ps_model_confi
                            .khop = says(f, "neighbourhood", "khop"),
                            .cosine = says(f, "similarity", "cosine"),
                            .skip = ps_safetensors_find(f, "skip.weight") != NULL,
-                           .neighbours = (uint32_t)number_of(f, "neighbours", 20),
-                           .n_walks = (uint32_t)number_of(f, "walks", 500),
-                           .length = (uint32_t)number_of(f, "walk_length", 2),
-                           .temperature = (float)number_of(f, "temperature", 1),
                            .seed = seed ? strtoull(seed, NULL, 10) : 1};
     while (c->layers < PS_LAYERS_MAX && ps_safetensors_find(f, name))
         snprintf(name, sizeof name, "conv.%u.Q.weight", ++c->layers + 1);
@@ -157,16 +186,36 @@ static int read_config(const ps_safetensors *f, const char *path, ps_model_confi
     if (blocks && strlen(blocks) >= sizeof c->blocks)
         return ps_fail(why, PS_EFORMAT, path, 0, "the list of blocks is too long");
     snprintf(c->blocks, sizeof c->blocks, "%s", blocks ? blocks : "");
+    return read_numbers(f, path, c, why);
+}
+
+/* A tensor that would be left out, of a layer after a gap for instance, means that the
+ * file is another model than the one that would be run. */
+static int check_names(const ps_safetensors *f, const char *path, const listing *l,
+                       ps_why *why)
+{
+    const ps_tensor *t;
+    for (size_t i = 0; (t = ps_safetensors_at(f, i)); i++) {
+        size_t j = 0;
+        while (j < l->n && strcmp(l->name[j], t->name) != 0)
+            j++;
+        if (j == l->n)
+            return ps_fail(why, PS_EFORMAT, path, 0,
+                           "the tensor %.64s has no place in a model of %zu tensors",
+                           t->name, l->n);
+    }
     return PS_OK;
 }
 
-static int read_tensors(const ps_safetensors *f, ps_model *m, ps_why *why)
+static int read_tensors(const ps_safetensors *f, const char *path, ps_model *m,
+                        ps_why *why)
 {
     listing *l = malloc(sizeof *l);
-    int err = l ? PS_OK : PS_ENOMEM;
-    if (l)
-        list_all(l, m);
-    for (size_t i = 0; l && i < l->n && !err; i++) {
+    if (!l)
+        return ps_fail(why, PS_ENOMEM, path, 0, "out of memory");
+    list_all(l, m);
+    int err = check_names(f, path, l, why);
+    for (size_t i = 0; i < l->n && !err; i++) {
         const ps_tensor *t = &l->tensor[i];
         err = ps_safetensors_read_f32(f, t->name, t->shape[0],
                                       t->ndim == 2 ? t->shape[1] : 0, (float *)t->data,
@@ -188,7 +237,7 @@ int ps_model_load(ps_model *m, const char *path, ps_why *why)
     if (!err)
         err = ps_model_new(m, &c, why);
     if (!err)
-        err = read_tensors(f, m, why);
+        err = read_tensors(f, path, m, why);
     if (err)
         ps_model_free(m);
     ps_safetensors_close(f);
@@ -198,8 +247,11 @@ int ps_model_load(ps_model *m, const char *path, ps_why *why)
 uint64_t ps_model_fingerprint(const ps_model *m)
 {
     words w;
+    const ps_model_config *c = &m->config;
+    const uint32_t widths[] = {c->d_in, c->layers ? c->m : 0, c->d, c->e, c->skip};
     ps_hasher *h = ps_hasher_new();
-    configuration(&w, &m->config);
+    configuration(&w, c);
+    ps_hasher_add(h, widths, sizeof widths);
     for (size_t i = 0; i < w.n; i++)
         ps_hasher_add(h, w.pair[i][1], strlen(w.pair[i][1]) + 1);
     ps_hasher_add(h, m->params, m->n_params * sizeof *m->params);

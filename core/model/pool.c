@@ -35,11 +35,18 @@ typedef void (*axpy_fn)(float a, const float *x, float *y, size_t n);
 #define KERNEL(name) name##_plain
 #include "core/model/pool_kernel.h"
 
+static bool plain_only;
+
+void ps_pool_force_plain(bool on)
+{
+    plain_only = on;
+}
+
 /* Every CPU with AVX2 and FMA also converts half precision (F16C came before AVX2). */
 static int have_avx2(void)
 {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return !plain_only && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
     return 0;
 #endif

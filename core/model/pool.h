@@ -10,6 +10,7 @@
 #ifndef PINSAGE_CORE_MODEL_POOL_H
 #define PINSAGE_CORE_MODEL_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pinsage/model.h"
@@ -42,5 +43,9 @@ int ps_pool_backward(ps_workers *team, const ps_pool *p, uint32_t n_in,
 /* Weights as the kind of pooling counts them: importance as given; mean 1 / kept. */
 void ps_pool_weights(ps_pooling how, const float *weight, size_t n, uint32_t T,
                      float *out);
+
+/* From here on the plain loops, whatever the CPU can do: for tests, while nothing runs.
+ */
+void ps_pool_force_plain(bool on);
 
 #endif
