@@ -4,8 +4,9 @@
  *
  * KEY is the fingerprint of everything the vectors depend on. A stage writes NAME.new,
  * makes it durable and renames it: the file's presence says that the stage is done, so
- * after a kill the next run begins where the last one was. At the end the files move into
- * the draft. A generation whose embeddings have the same inputs is left as it is.
+ * after a kill the next run begins where the last one was. At the end messages are linked
+ * into the draft; the partial files stay until the draft is in use. A generation whose
+ * embeddings have the same inputs is left as it is.
  *
  * Threads: see embed.h. Not here: the arithmetic (stages.c, core/model).
  */
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/embed/stages.h"
 #include "pinsage/catalog.h"
@@ -43,12 +45,13 @@ static double now(void)
 /* ------------------------------ The key ----------------------------------- */
 
 static const char *const graph_files[] = {
-    "graph/pin_boards.indices.npy", "neighbours.indices.npy", "neighbours.weights.npy"};
+    "graph/pin_boards.indptr.npy", "graph/pin_boards.indices.npy",
+    "neighbours.indices.npy", "neighbours.weights.npy"};
 
 /* The i-th file that the vectors depend on, beside the model; NULL past the end. */
 static const char *input(const embedding *e, size_t i, char *name, size_t n)
 {
-    size_t fixed = e->model.config.layers ? 3 : 1;
+    size_t fixed = e->model.config.layers ? 4 : 2;
     if (i < fixed)
         return graph_files[i];
     if (i - fixed >= e->features.n_blocks)
@@ -197,14 +200,14 @@ static int sign(embedding *e, const char *file)
     return err;
 }
 
-static int move_messages(embedding *e, uint32_t k, ps_why *why)
+static int link_messages(embedding *e, uint32_t k, ps_why *why)
 {
     char name[32], from[PS_PATH_MAX], to[PS_PATH_MAX];
     snprintf(name, sizeof name, "messages.%u.npy", k);
     int err = ps_path_join(from, sizeof from, e->dir, name);
     if (!err)
         err = ps_draft_path(e->draft, name, to, why);
-    if (!err && rename(from, to) < 0)
+    if (!err && link(from, to) < 0)
         err = ps_fail_errno(why, to, "cannot be made");
     if (!err)
         err = ps_draft_file_read(e->draft, name, why);
@@ -264,7 +267,7 @@ static int write_draft(embedding *e, ps_why *why)
 {
     int err = write_embeddings(e, why);
     for (uint32_t k = 1; k <= e->model.config.layers && !err; k++)
-        err = move_messages(e, k, why);
+        err = link_messages(e, k, why);
     return err ? err : note_manifest(e);
 }
 
@@ -382,6 +385,7 @@ int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *re
     if (!err && up_to_date(&e)) {
         report->stages = report->reused = 2 * e.model.config.layers + 1;
         snprintf(name, sizeof name, "%s", e.g->name);
+        err = ps_dir_remove(e.root, why); /* a kill just before the end may leave it */
     } else if (!err)
         err = finish(&e, name, why);
     report->pins = e.g ? e.g->n_pins : 0;

@@ -76,6 +76,11 @@ int ps_embedder_new(ps_embedder **out, ps_generation *g, const ps_model *m, ps_w
         err = ps_fail(why, PS_EMISMATCH, g->name, 0,
                       "the model wants %u numbers a pin, the blocks give %u",
                       m->config.d_in, e->features.dim);
+    if (!err && m->config.layers && m->config.khop &&
+        g->nbr_rows.cols != m->config.neighbours)
+        err = ps_fail(why, PS_EUNSUPPORTED, g->name, 0,
+                      "has no lists of %u neighbours, which a k-hop model needs",
+                      m->config.neighbours);
     if (!err)
         err = open_messages(e, why);
     if (!err)
@@ -120,12 +125,12 @@ int ps_embedder_vector(ps_embedder *e, const float *x, const uint32_t *nbr,
     return err ? err : ps_stage_head(m, h, x, 1, z);
 }
 
-/* A catalog made by `train` or `embed` has the lists; they are what a walk would give. */
+/* A walk gives what the lists on disk hold; those of k-hop are drawn another way. */
 static int neighbours(ps_embedder *e, uint32_t row)
 {
     const ps_model_config *c = &e->model->config;
     ps_pin pin;
-    if (c->khop && e->g->nbr_rows.rows) {
+    if (c->khop) {
         const uint32_t *nbr = e->g->nbr_rows.data;
         const float *weight = e->g->nbr_weights.data;
         memcpy(e->nbr, nbr + (size_t)row * c->neighbours, c->neighbours * sizeof *nbr);
