@@ -101,6 +101,8 @@ static int read_state(const ps_safetensors *f, const char *path, ps_progress_sta
     s->best_score = strtod(meta_of(f, "best_score"), NULL);
     s->result->best = (uint32_t)strtoul(meta_of(f, "best_epoch"), NULL, 10);
     err = read_epochs(s->result, meta_of(f, "epochs"));
+    if (!err && (s->result->best < 1 || s->result->best > s->result->n_epochs))
+        err = PS_EFORMAT;
     return err ? ps_fail(why, err, path, 0, "the checkpoint's epochs cannot be read")
                : PS_OK;
 }

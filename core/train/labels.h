@@ -23,10 +23,10 @@ int ps_labels_hold_out(const ps_graph *g, double share, uint64_t seed, ps_pairs 
                        ps_graph *rest, uint32_t *boards);
 void ps_labels_graph_free(ps_graph *g);
 
-/* Move the pairs of about `share` of the queries (both directions of a pair together)
- * from pairs to valid. A pin is set aside or not by the hash of its row; pairs between
- * one that is and one that is not are dropped from neither: they stay in pairs only if
- * their query stays. */
+/* Move the pairs of about `share` of the queries from pairs to valid. A pin is set aside
+ * or not by the hash of its row: pairs whose query is go to valid, pairs where only the
+ * other pin is are dropped, so that no query of valid is in pairs on either side. After a
+ * failure both must still be freed. */
 int ps_labels_slice(ps_pairs *pairs, ps_pairs *valid, double share, uint64_t seed);
 
 #endif

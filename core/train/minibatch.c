@@ -29,9 +29,10 @@ int ps_minibatch_new(ps_minibatch **out, const ps_sampler *s)
     b->masked = malloc(B * s->negatives + 1);
     b->place = malloc((n + 1) * sizeof *b->place);
     b->stamp = calloc(n + 1, sizeof *b->stamp);
-    *out = b;
-    if (b->query && b->related && b->negative && b->masked && b->place && b->stamp)
+    if (b->query && b->related && b->negative && b->masked && b->place && b->stamp) {
+        *out = b;
         return PS_OK;
+    }
     ps_minibatch_free(b);
     return PS_ENOMEM;
 }

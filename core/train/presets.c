@@ -2,6 +2,7 @@
  *
  * Threads: constant.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "pinsage/train.h"
@@ -49,16 +50,15 @@ static void to_max(ps_train_opts *o)
 /* The content alone: the block of the graph is struck from the list. */
 static void to_content(ps_train_opts *o)
 {
-    char *at = strstr(o->model.blocks, "structure");
+    char kept[sizeof o->model.blocks], *rest = o->model.blocks, *name;
+    size_t used = 0;
     to_combined(o);
-    if (!at)
-        return;
-    char *end = at + strlen("structure");
-    if (*end == ',')
-        end++;
-    else if (at > o->model.blocks)
-        at--;
-    memmove(at, end, strlen(end) + 1);
+    while ((name = strsep(&rest, ",")))
+        if (strcmp(name, "structure") != 0)
+            used += (size_t)snprintf(kept + used, sizeof kept - used, "%s%s",
+                                     used ? "," : "", name);
+    memcpy(o->model.blocks, kept, used);
+    o->model.blocks[used] = '\0';
 }
 
 static const ps_variant variants[] = {

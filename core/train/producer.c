@@ -103,9 +103,10 @@ int ps_producer_new(ps_producer **out, const ps_sampler *s, unsigned threads)
             err = PS_ENOMEM;
             break;
         }
-    *out = p;
     if (err)
         ps_producer_free(p);
+    else
+        *out = p;
     return err;
 }
 

@@ -36,7 +36,8 @@ typedef struct ps_sampler {
 /* Borrowed members and numbers are set by the caller; the rest is made here. */
 int ps_sampler_init(ps_sampler *s, ps_workers *team);
 void ps_sampler_done(ps_sampler *s);
-/* Distinct queries of the pairs, ascending, (n) for the caller to free. */
+/* Distinct pins of the pairs, ascending, (n) for the caller to free: each side of a pair
+ * may be asked for the other. */
 uint32_t *ps_sampler_queries(const ps_sampler *s, size_t *n);
 /* Give the hard negatives of those queries; takes the table over. */
 int ps_sampler_hard(ps_sampler *s, const uint32_t *queries, size_t n, uint32_t *hard);

@@ -206,6 +206,39 @@ static int write_array(step *s, const char *name, ps_dtype type, uint64_t cols,
     return err;
 }
 
+static int sign_graph(step *s, const char *file)
+{
+    ps_manifest *m = ps_draft_manifest(s->draft);
+    int err = ps_manifest_made_from(m, file, "graph/pin_boards.indptr.npy");
+    return err ? err : ps_manifest_made_from(m, file, "graph/pin_boards.indices.npy");
+}
+
+/* True if the comma-separated list has the name. */
+static bool is_listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = list; at && *at;
+         at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
+        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+/* Which versions of which files the model saw, so that a later change of one of them
+ * drops it. */
+static int sign(step *s, const char *file)
+{
+    ps_manifest *m = ps_draft_manifest(s->draft);
+    char name[96];
+    int err = sign_graph(s, file);
+    for (uint32_t b = 0; b < s->g->n_blocks && !err; b++) {
+        snprintf(name, sizeof name, "features/%s.npy", s->g->blocks[b].name);
+        if (is_listed(s->train.model.blocks, s->g->blocks[b].name))
+            err = ps_manifest_made_from(m, file, name);
+    }
+    return err;
+}
+
 static int write_neighbours(step *s, const ps_model *model, ps_why *why)
 {
     const ps_model_config *c = &model->config;
@@ -224,23 +257,12 @@ static int write_neighbours(step *s, const ps_model *model, ps_why *why)
         err = write_array(s, "neighbours.indices.npy", PS_U32, t->T, t->row, why);
     if (!err)
         err = write_array(s, "neighbours.weights.npy", PS_F32, t->T, t->weight, why);
+    if (!err)
+        err = sign_graph(s, "neighbours.indices.npy");
+    if (!err)
+        err = sign_graph(s, "neighbours.weights.npy");
     if (whole != s->corpus)
         ps_corpus_free(whole);
-    return err;
-}
-
-/* Which versions of which files the model saw, so that a later change of one of them
- * drops it. */
-static int sign(step *s, const char *file)
-{
-    ps_manifest *m = ps_draft_manifest(s->draft);
-    char name[96];
-    int err = ps_manifest_made_from(m, file, "graph/pin_boards.indices.npy");
-    for (uint32_t b = 0; b < s->g->n_blocks && !err; b++) {
-        snprintf(name, sizeof name, "features/%s.npy", s->g->blocks[b].name);
-        if (strstr(s->train.model.blocks, s->g->blocks[b].name))
-            err = ps_manifest_made_from(m, file, name);
-    }
     return err;
 }
 
@@ -261,16 +283,6 @@ static int write_model(step *s, const ps_model *model, ps_why *why)
 }
 
 /* ------------------------------ Baselines --------------------------------- */
-
-static bool asked_for(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-    for (const char *at = list; at && *at;
-         at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
-        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-            return true;
-    return false;
-}
 
 static int train_variant(step *s, const ps_variant *v, ps_why *why)
 {
@@ -312,7 +324,7 @@ static int train_variants(step *s, ps_why *why)
 {
     int err = PS_OK;
     for (size_t i = 0; ps_variant_at(i) && !err; i++)
-        if (asked_for(s->opts->variants, ps_variant_at(i)->name) &&
+        if (is_listed(s->opts->variants, ps_variant_at(i)->name) &&
             possible(s, ps_variant_at(i)))
             err = train_variant(s, ps_variant_at(i), why);
     return err;

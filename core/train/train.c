@@ -91,8 +91,25 @@ static void describe(const ps_train_opts *o, ps_buf *b)
                   (double)o->rate, (double)o->rate_end, (double)o->warmup, o->batch,
                   o->negatives, o->hard, o->hard_low, o->hard_high,
                   (double)o->walk_pairs);
-    ps_buf_printf(b, "epochs%u patience%u average %a seed %" PRIu64, o->epochs,
-                  o->patience, (double)o->average, o->seed);
+    ps_buf_printf(b, "epochs%u patience%u average %a seed %" PRIu64 " %" PRIu64,
+                  o->epochs, o->patience, (double)o->average, o->seed, c->seed);
+}
+
+/* The files below the pins' features and walks, as the catalog lists them. */
+static void add_files(const trainer *t, ps_hasher *h)
+{
+    static const char *const graph[] = {"graph/pin_boards.indptr.npy",
+                                        "graph/pin_boards.indices.npy"};
+    const ps_manifest *m = t->corpus->generation->manifest;
+    char name[96];
+    for (uint32_t i = 0; m && i < 2 + t->features.n_blocks; i++) {
+        uint64_t size, hash = 0;
+        if (i >= 2)
+            snprintf(name, sizeof name, "features/%s.npy",
+                     t->features.block[i - 2]->name);
+        ps_manifest_file(m, i < 2 ? graph[i] : name, &size, &hash);
+        ps_hasher_add(h, &hash, sizeof hash);
+    }
 }
 
 /* Ties a checkpoint to its data and options. */
@@ -104,14 +121,15 @@ static uint64_t fingerprint(const trainer *t)
     ps_hasher_add(h, text.data, text.size);
     ps_hasher_add(h, t->pairs->pair, t->pairs->n * sizeof *t->pairs->pair);
     ps_hasher_add(h, t->valid->pair, t->valid->n * sizeof *t->valid->pair);
+    add_files(t, h);
     uint64_t value = ps_hasher_value(h);
     ps_hasher_free(h);
     ps_buf_done(&text);
     return value;
 }
 
-/* Bytes of the largest minibatch there can be, of tensors with their moments, and of
- * the tables: told before work starts. */
+/* Bytes of the largest minibatch there can be, of tensors with their moments, of the
+ * tables, and of validation over all pins: told before work starts. */
 static uint64_t plan_bytes(const trainer *t)
 {
     const ps_model_config *c = &t->o.model;
@@ -126,7 +144,7 @@ static uint64_t plan_bytes(const trainer *t)
     uint64_t batch =
         n[0] * (uint64_t)c->d_in * 4 + (c->layers ? n[1] * T * 8 : 0) + N * 8;
     return ps_tape_bytes(c, n) + PS_PRODUCER_RING * batch + 6 * ps_model_count(c) * 4 +
-           N * (T * 8 + c->e * 4 + c->d_in * 4);
+           N * (T * 8 + c->d_in * 4 + c->e * 4 + c->m * 2 + c->d * 8);
 }
 
 /* ------------------------------ Start ------------------------------------- */
@@ -179,13 +197,14 @@ static int start_sampler(trainer *t, ps_why *why)
     return err;
 }
 
-static void list_blocks(const ps_features *f, char *out, size_t n)
+static int list_blocks(const ps_features *f, char *out, size_t n)
 {
     size_t used = 0;
     out[0] = '\0';
     for (uint32_t b = 0; b < f->n_blocks && used < n; b++)
         used += (size_t)snprintf(out + used, n - used, "%s%s", b ? "," : "",
                                  f->block[b]->name);
+    return used < n ? PS_OK : PS_ERANGE;
 }
 
 static int start_tensors(trainer *t, ps_why *why)
@@ -226,7 +245,8 @@ static int start(trainer *t, ps_why *why)
     int err = ps_features_open(&t->features, t->corpus->generation, blocks, why);
     if (err)
         return err;
-    list_blocks(&t->features, t->o.model.blocks, sizeof t->o.model.blocks);
+    if (list_blocks(&t->features, t->o.model.blocks, sizeof t->o.model.blocks))
+        return ps_fail(why, PS_ERANGE, NULL, 0, "the names of the blocks are too long");
     t->o.model.d_in = t->features.dim;
     t->o.model.temperature = t->o.temperature;
     t->o.model.seed = t->corpus->seed;
@@ -297,12 +317,21 @@ static int learn(trainer *t, const ps_minibatch *b, ps_loss_value *value)
     return err;
 }
 
-static int tell_nan(const trainer *t, uint64_t batch, ps_why *why)
+static int tell_nan(const trainer *t, const char *what, uint64_t batch, ps_why *why)
 {
     return ps_fail(why, PS_EFORMAT, NULL, 0,
-                   "the loss is no number any more in epoch %u, minibatch %" PRIu64
+                   "%s no number any more in epoch %u, minibatch %" PRIu64
                    ": lower --rate (now %g) or raise --temperature (now %g)",
-                   t->epoch, batch, (double)t->o.rate, (double)t->o.temperature);
+                   what, t->epoch, batch, (double)t->o.rate, (double)t->o.temperature);
+}
+
+/* ReLU turns what is no number into 0, so the loss may look sound over broken weights. */
+static int check_weights(const trainer *t, ps_why *why)
+{
+    for (size_t i = 0; i < t->model->n_params; i++)
+        if (!isfinite(t->model->params[i]))
+            return tell_nan(t, "a weight is", t->batches, why);
+    return PS_OK;
 }
 
 /* ------------------------------ An epoch ---------------------------------- */
@@ -337,7 +366,7 @@ static int run_batches(trainer *t, ps_epoch *e, ps_why *why)
         if (!err)
             err = learn(t, b, &value);
         if (!err && !isfinite(value.loss))
-            err = tell_nan(t, i, why);
+            err = tell_nan(t, "the loss is", i, why);
         seen += b->loss.pairs;
         e->loss += (float)value.loss;
         e->violated += (float)value.violated;
@@ -447,6 +476,8 @@ static int run_epoch(trainer *t, ps_why *why)
     ps_epoch e = {.epoch = t->epoch = t->result->n_epochs + 1};
     int err = run_batches(t, &e, why);
     if (!err)
+        err = check_weights(t, why);
+    if (!err)
         err = validate(t, &e);
     if (err)
         return err;
@@ -462,6 +493,11 @@ static int check(const trainer *t, ps_why *why)
         return ps_fail(why, PS_EFORMAT, NULL, 0, "there is no pair to train on");
     if (!t->valid->n)
         return ps_fail(why, PS_EFORMAT, NULL, 0, "there is no pair to validate with");
+    if (!t->o.negatives)
+        return ps_fail(why, PS_EINVAL, NULL, 0, "a minibatch needs a negative or more");
+    if (!(t->o.temperature > 0))
+        return ps_fail(why, PS_EINVAL, NULL, 0, "the temperature %g is not above 0",
+                       (double)t->o.temperature);
     return PS_OK;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "core/train/validate.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "pinsage/dot.h"
@@ -20,15 +21,19 @@ typedef struct check {
     float *rank;   /* (pairs) */
 } check;
 
+/* A score that is no number counts as above, one's own as last: broken vectors must not
+ * look good. */
 static float rank_of(const float *scores, uint32_t n, uint32_t query, uint32_t related)
 {
     uint32_t above = 0, equal = 0;
     float mine = scores[related];
+    if (isnan(mine))
+        return (float)n;
     for (uint32_t i = 0; i < n; i++) {
-        above += scores[i] > mine;
+        above += !(scores[i] <= mine);
         equal += scores[i] == mine;
     }
-    above -= scores[query] > mine;
+    above -= !(scores[query] <= mine);
     equal -= scores[query] == mine;
     return 1.0f + (float)above + 0.5f * (float)(equal - (query != related));
 }
