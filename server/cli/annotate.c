@@ -1,0 +1,66 @@
+/* annotate.c - `pinsage annotate`: the text of pins becomes a feature block.
+ *
+ * Threads: main thread; the training starts its own.
+ */
+#include "pinsage/annotate.h"
+
+#include <stdio.h>
+
+#include "server/cli/commands.h"
+
+typedef struct settings {
+    ps_common common;
+    uint32_t dim, min_count, epochs, negatives, keep;
+    double subsample;
+} settings;
+
+#define AT(member) offsetof(settings, member)
+static const ps_option options[] = {
+    {"dim", 'd', PS_OPT_U32, "N", AT(dim), "128", 8, 1024, NULL, "Numbers a vector"},
+    {"min-count", 0, PS_OPT_U32, "N", AT(min_count), "3", 1, 1000000, NULL,
+     "Pins that a word must stand in"},
+    {"epochs", 0, PS_OPT_U32, "N", AT(epochs), "0", 0, 1000, NULL,
+     "Passes over the text; 0 chooses by its size"},
+    {"negatives", 0, PS_OPT_U32, "N", AT(negatives), "5", 1, 50, NULL,
+     "Random words that each pair of words is told apart from"},
+    {"subsample", 0, PS_OPT_REAL, "SHARE", AT(subsample), "0.001", 0, 1, NULL,
+     "Words more frequent than this are thinned out"},
+    {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
+     "Older generations to keep"},
+    PS_COMMON_OPTIONS,
+    {0},
+};
+
+static int run(const ps_parsed *words, void *cls, ps_why *why)
+{
+    settings *s = cls;
+    ps_annotate_opts opts = {.dim = s->dim,
+                             .min_count = s->min_count,
+                             .epochs = s->epochs,
+                             .negatives = s->negatives,
+                             .subsample = (float)s->subsample,
+                             .threads = s->common.threads,
+                             .seed = s->common.seed,
+                             .keep = s->keep};
+    ps_annotate_report r;
+    ps_progress progress = ps_cli_progress(&s->common);
+    int err = ps_annotate(words->word[0], &opts, &r, &progress, why);
+    ps_cli_progress_end();
+    if (err)
+        return err;
+    printf("%s: %s\n", words->word[0], r.generation);
+    printf("  words            %s in %s places, loss %.4f\n", ps_cli_count(r.words),
+           ps_cli_count(r.tokens), (double)r.loss);
+    printf("  pins with text   %s\n", ps_cli_count(r.pins_with_text));
+    return PS_OK;
+}
+
+const ps_command ps_command_annotate = {
+    .name = "annotate",
+    .words = "CATALOG",
+    .n_words = 1,
+    .summary = "Turn the text of pins into the feature block `annotation`",
+    .options = options,
+    .settings_size = sizeof(settings),
+    .run = run,
+};

@@ -1,0 +1,138 @@
+/* cli.c - find the command, parse, run, and say what went wrong in one line.
+ *
+ * Exit codes follow sysexits: 0 done, 1 failed, 64 usage, 65 bad data, 74 input or
+ * output. Data goes to stdout; a write to stdout that failed is a failure too.
+ *
+ * Threads: main thread.
+ */
+#include "server/cli/cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinsage/ann.h"
+
+enum { EXIT_USAGE = 64, EXIT_DATA = 65, EXIT_INPUT = 74 };
+
+static int exit_code(int err)
+{
+    switch (err) {
+    case PS_OK:
+        return EXIT_SUCCESS;
+    case PS_EINVAL:
+        return EXIT_USAGE;
+    case PS_EFORMAT:
+    case PS_EMISMATCH:
+        return EXIT_DATA;
+    case PS_EIO:
+    case PS_EFULL:
+    case PS_ENOENT:
+        return EXIT_INPUT;
+    default:
+        return EXIT_FAILURE;
+    }
+}
+
+static void print_commands(FILE *out)
+{
+    fputs("Usage: pinsage COMMAND [OPTION...]\n"
+          "Related pins from a pin-board graph and content vectors.\n\nCommands:\n",
+          out);
+    for (size_t i = 0; ps_commands[i]; i++)
+        fprintf(out, "  %-10s %-12s %s\n", ps_commands[i]->name, ps_commands[i]->words,
+                ps_commands[i]->summary);
+    fputs("\n`pinsage COMMAND --help` lists a command's options. `pinsage --version`.\n",
+          out);
+}
+
+const ps_command *ps_command_find(const char *name)
+{
+    for (size_t i = 0; ps_commands[i]; i++)
+        if (strcmp(ps_commands[i]->name, name) == 0)
+            return ps_commands[i];
+    return NULL;
+}
+
+static int tell(const ps_command *c, int err, const ps_why *why)
+{
+    char text[600];
+    ps_why_format(why, err, text, sizeof text);
+    fprintf(stderr, "pinsage %s: %s\n", c->name, text);
+    return exit_code(err);
+}
+
+static int run(const ps_command *c, int argc, char **argv)
+{
+    ps_why why = {0};
+    ps_parsed words = {0};
+    void *settings = calloc(1, c->settings_size);
+    if (!settings)
+        abort();
+    ps_options_parse(c, argc, argv, settings, &words);
+    int err = c->run(&words, settings, &why);
+    ps_cli_progress_end();
+    int code = err ? tell(c, err, &why) : EXIT_SUCCESS;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "pinsage %s: stdout: %s\n", c->name, strerror(errno));
+        code = code ? code : EXIT_INPUT;
+    }
+    free(settings);
+    return code;
+}
+
+static int help(int argc, char **argv)
+{
+    const ps_command *c = argc > 2 ? ps_command_find(argv[2]) : NULL;
+    if (c) {
+        char *words[] = {argv[0], (char[]){"--help"}, NULL};
+        return run(c, 2, words); /* prints and exits */
+    }
+    print_commands(stdout);
+    return EXIT_SUCCESS;
+}
+
+int ps_cli_main(int argc, char **argv)
+{
+    ps_why why = {0};
+    int err = ps_ann_cpu_check(&why);
+    if (err) {
+        fprintf(stderr, "pinsage: %s\n", why.text);
+        return EXIT_FAILURE;
+    }
+    if (argc < 2) {
+        print_commands(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+        return help(argc, argv);
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("pinsage " PS_VERSION);
+        return EXIT_SUCCESS;
+    }
+    const ps_command *c = ps_command_find(argv[1]);
+    if (!c) {
+        fprintf(stderr, "pinsage: there is no command \"%s\"; see `pinsage help`\n",
+                argv[1]);
+        return EXIT_USAGE;
+    }
+    return run(c, argc - 1, argv + 1);
+}
+
+const char *ps_cli_count(uint64_t n)
+{
+    static char ring[8][32];
+    static unsigned turn;
+    char digits[24];
+    char *out = ring[turn++ % 8], *to = out;
+    int len = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return out;
+}

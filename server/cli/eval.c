@@ -1,0 +1,123 @@
+/* eval.c - `pinsage eval`: how well each method ranks what people engaged with.
+ *
+ * Threads: main thread; the evaluation starts its own.
+ */
+#include "pinsage/eval.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinsage/buf.h"
+#include "server/cli/commands.h"
+
+typedef struct settings {
+    ps_common common;
+    const char *pairs, *methods, *hit_at, *unknown;
+    uint32_t bootstraps, pixie_steps;
+    bool json;
+} settings;
+
+#define AT(member) offsetof(settings, member)
+static const ps_option options[] = {
+    {"pairs", 0, PS_OPT_TEXT, "FILE", AT(pairs), NULL, 0, 0, NULL,
+     "pairs.tsv[.gz]: header query TAB related"},
+    {"methods", 'm', PS_OPT_TEXT, "LIST", AT(methods), NULL, 0, 0, NULL,
+     "Comma-separated; without it all that the catalog has what it takes for"},
+    {"hit-at", 0, PS_OPT_TEXT, "LIST", AT(hit_at), "10,50,100,500", 0, 0, NULL,
+     "Ranks K of hit-rate@K and recall@K, up to 8"},
+    {"unknown-pins", 0, PS_OPT_CHOICE, "WHAT", AT(unknown), "error", 0, 0, "error|skip",
+     "A pair whose pin is not in the catalog"},
+    {"bootstraps", 0, PS_OPT_U32, "N", AT(bootstraps), "1000", 100, 100000, NULL,
+     "Resamples of the queries behind each 95 % interval"},
+    {"pixie-steps", 0, PS_OPT_U32, "N", AT(pixie_steps), "20000", 100, 10000000, NULL,
+     "Hops of a query's walks in the pixie methods"},
+    {"json", 0, PS_OPT_FLAG, NULL, AT(json), NULL, 0, 0, NULL,
+     "The report as JSON instead of a table"},
+    PS_COMMON_OPTIONS,
+    {0},
+};
+
+/* "10,50" into opts; ranks ascending from 1. */
+static int parse_cuts(const char *list, ps_eval_opts *opts, ps_why *why)
+{
+    opts->n_cuts = 0;
+    for (const char *at = list; *at;) {
+        char *end;
+        unsigned long cut = strtoul(at, &end, 10);
+        unsigned long last = opts->n_cuts ? opts->cut[opts->n_cuts - 1] : 0;
+        if (end == at || (*end && *end != ',') || cut <= last || cut > UINT32_MAX ||
+            opts->n_cuts == PS_EVAL_CUTS_MAX)
+            return ps_fail(why, PS_EINVAL, NULL, 0,
+                           "--hit-at: \"%s\" is not a list of up to %d ascending ranks",
+                           list, PS_EVAL_CUTS_MAX);
+        opts->cut[opts->n_cuts++] = (uint32_t)cut;
+        at = *end ? end + 1 : end;
+    }
+    return PS_OK;
+}
+
+static int load_pairs(ps_pairs *pairs, const settings *s, ps_generation *g, ps_why *why)
+{
+    ps_pins_reader *reader = NULL;
+    int err = ps_pins_reader_new(&reader, g->pins);
+    if (!err)
+        err =
+            ps_pairs_load(pairs, s->pairs, reader, strcmp(s->unknown, "skip") == 0, why);
+    ps_pins_reader_free(reader);
+    return err;
+}
+
+static int print_report(const ps_eval_report *report, bool json)
+{
+    ps_buf text = {0};
+    if (json)
+        ps_eval_json(report, &text);
+    else
+        ps_eval_table(report, &text);
+    int err = text.failed ? PS_ENOMEM : PS_OK;
+    if (!err)
+        fputs(text.data, stdout);
+    ps_buf_done(&text);
+    return err;
+}
+
+static int run(const ps_parsed *words, void *cls, ps_why *why)
+{
+    settings *s = cls;
+    ps_eval_opts opts = {.methods = s->methods,
+                         .bootstraps = s->bootstraps,
+                         .pixie_steps = s->pixie_steps,
+                         .threads = s->common.threads,
+                         .seed = s->common.seed};
+    ps_generation *g = NULL;
+    ps_pairs pairs = {0};
+    ps_eval_report report = {0};
+    ps_progress progress = ps_cli_progress(&s->common);
+    if (!s->pairs)
+        return ps_fail(why, PS_EINVAL, NULL, 0, "needs --pairs FILE");
+    int err = parse_cuts(s->hit_at, &opts, why);
+    if (!err)
+        err = ps_generation_open(&g, words->word[0], why);
+    if (!err)
+        err = load_pairs(&pairs, s, g, why);
+    if (!err)
+        err = ps_eval(g, &pairs, &opts, &report, &progress, why);
+    ps_cli_progress_end();
+    if (!err)
+        err = print_report(&report, s->json);
+    ps_eval_report_done(&report);
+    ps_pairs_free(&pairs);
+    ps_generation_release(g);
+    return err;
+}
+
+const ps_command ps_command_eval = {
+    .name = "eval",
+    .words = "CATALOG",
+    .n_words = 1,
+    .summary = "Rank held-out pairs by every method, with 95 % intervals",
+    .options = options,
+    .settings_size = sizeof(settings),
+    .run = run,
+};

@@ -1,0 +1,68 @@
+/* index.c - `pinsage index`: nearest-vector search over embeddings or a block.
+ *
+ * Threads: main thread; the build starts its own.
+ */
+#include <stdio.h>
+
+#include "pinsage/ann.h"
+#include "server/cli/commands.h"
+
+typedef struct settings {
+    ps_common common;
+    const char *factory, *vectors;
+    double recall;
+    uint32_t sample, keep;
+} settings;
+
+#define AT(member) offsetof(settings, member)
+static const ps_option options[] = {
+    {"factory", 0, PS_OPT_TEXT, "STRING", AT(factory), "auto", 0, 0, NULL,
+     "FAISS factory string, or auto to choose by size"},
+    {"vectors", 0, PS_OPT_TEXT, "NAME", AT(vectors), NULL, 0, 0, NULL,
+     "What to index: embeddings or a feature block; without it embeddings if there are "
+     "any"},
+    {"recall", 0, PS_OPT_REAL, "SHARE", AT(recall), "0.95", 0.5, 1, NULL,
+     "Share of the 10 exact neighbours that a search must find"},
+    {"sample", 0, PS_OPT_U32, "N", AT(sample), "500", 10, 100000, NULL,
+     "Pins to measure that with"},
+    {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
+     "Older generations to keep"},
+    PS_COMMON_OPTIONS,
+    {0},
+};
+
+static int run(const ps_parsed *words, void *cls, ps_why *why)
+{
+    settings *s = cls;
+    ps_ann_build_opts opts = {.factory = s->factory,
+                              .vectors = s->vectors,
+                              .recall = s->recall,
+                              .sample = s->sample,
+                              .threads = s->common.threads,
+                              .seed = s->common.seed,
+                              .keep = s->keep};
+    ps_ann_report r;
+    ps_progress progress = ps_cli_progress(&s->common);
+    int err = ps_ann_build(words->word[0], &opts, &r, &progress, why);
+    ps_cli_progress_end();
+    if (err)
+        return err;
+    printf("%s: %s\n", words->word[0], r.generation);
+    printf("  index            %s%s%s over %s, %.1f MB, built in %.1f s\n", r.factory,
+           r.knob[0] ? " " : "", r.knob, r.vectors, (double)r.bytes / 1e6, r.build_s);
+    printf("  recall@10        %.4f%s\n", r.recall_at_10,
+           r.reached ? "" : " (below the wish: try another --factory)");
+    printf("  a search         %.0f us, exact %.0f us (%.1f x)\n", r.search_us,
+           r.exact_us, r.search_us > 0 ? r.exact_us / r.search_us : 0);
+    return PS_OK;
+}
+
+const ps_command ps_command_index = {
+    .name = "index",
+    .words = "CATALOG",
+    .n_words = 1,
+    .summary = "Build the index of nearest vectors",
+    .options = options,
+    .settings_size = sizeof(settings),
+    .run = run,
+};

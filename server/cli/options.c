@@ -1,0 +1,330 @@
+/* options.c - from text to settings, and from a table to argp.
+ *
+ * argp wants an array of its own; it is made here from ours, with default and range put
+ * behind each help text, so that no number is written twice.
+ *
+ * Threads: main thread, at start.
+ */
+#include "server/cli/options.h"
+
+#include <argp.h>
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinsage/buf.h"
+#include "server/cli/cli.h"
+
+#define LONG_KEY 0x1000 /* argp keys of options without a short flag */
+
+/* ------------------------------ Values ------------------------------------ */
+
+static const char *keep_text(const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        abort();
+    return copy;
+}
+
+static int refuse(const ps_option *o, const char *value, const char *source,
+                  const char *what, ps_why *why)
+{
+    return ps_fail(why, PS_EINVAL, source, 0, "--%s: \"%s\" %s", o->name, value, what);
+}
+
+/* Multiplier of a unit, 0 when it is none that this kind knows. */
+static double unit_of(ps_option_kind kind, const char *unit)
+{
+    static const struct {
+        ps_option_kind kind;
+        const char *unit;
+        double factor;
+    } units[] = {
+        {PS_OPT_U64, "K", 1024},       {PS_OPT_U64, "M", 1048576},
+        {PS_OPT_U64, "G", 1073741824}, {PS_OPT_MS, "ms", 1},
+        {PS_OPT_MS, "s", 1000},        {PS_OPT_MS, "m", 60000},
+    };
+    if (!*unit)
+        return 1;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (units[i].kind == kind && strcmp(units[i].unit, unit) == 0)
+            return units[i].factor;
+    return 0;
+}
+
+static double kind_limit(ps_option_kind kind)
+{
+    switch (kind) {
+    case PS_OPT_U64:
+        return 0x1p63;
+    case PS_OPT_REAL:
+        return HUGE_VAL;
+    default:
+        return UINT32_MAX;
+    }
+}
+
+static int parse_number(const ps_option *o, const char *value, const char *source,
+                        double *out, ps_why *why)
+{
+    char *end;
+    errno = 0;
+    double x = strtod(value, &end);
+    double factor = unit_of(o->kind, end);
+    if (end == value || factor == 0 || isnan(x) || isspace((unsigned char)value[0]))
+        return refuse(o, value, source, "is not a number", why);
+    x *= factor;
+    if (o->kind != PS_OPT_REAL && x != floor(x))
+        return refuse(o, value, source, "is not a whole number", why);
+    bool ranged = o->low != 0 || o->high != 0;
+    double low = ranged ? o->low : o->kind == PS_OPT_REAL ? -HUGE_VAL : 0;
+    double high = ranged ? o->high : kind_limit(o->kind);
+    if (x < low || x > high) {
+        char what[80];
+        snprintf(what, sizeof what, "is not in %.15g..%.15g", low, high);
+        return refuse(o, value, source, what, why);
+    }
+    *out = x;
+    return PS_OK;
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+        if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0') && len)
+            return true;
+    return false;
+}
+
+static int set_flag(const ps_option *o, bool *slot, const char *value, const char *source,
+                    ps_why *why)
+{
+    if (!is_choice("1|true|yes|on|0|false|no|off", value))
+        return refuse(o, value, source, "is neither true nor false", why);
+    *slot = is_choice("1|true|yes|on", value);
+    return PS_OK;
+}
+
+static int add_item(const ps_option *o, ps_list *list, const char *value,
+                    const char *source, ps_why *why)
+{
+    if (list->n == PS_LIST_MAX)
+        return refuse(o, value, source, "is one too many", why);
+    list->item[list->n++] = keep_text(value);
+    return PS_OK;
+}
+
+int ps_option_set(const ps_option *o, void *settings, const char *value,
+                  const char *source, ps_why *why)
+{
+    char *slot = (char *)settings + o->at;
+    double x = 0;
+    int err = PS_OK;
+    switch (o->kind) {
+    case PS_OPT_CHOICE:
+        if (!is_choice(o->choices, value))
+            return ps_fail(why, PS_EINVAL, source, 0, "--%s: \"%s\" is none of %s",
+                           o->name, value, o->choices);
+        /* fall through */
+    case PS_OPT_TEXT:
+        *(const char **)(void *)slot = keep_text(value);
+        return PS_OK;
+    case PS_OPT_LIST:
+        return add_item(o, (ps_list *)(void *)slot, value, source, why);
+    case PS_OPT_FLAG:
+        return set_flag(o, (bool *)slot, value, source, why);
+    default:
+        break;
+    }
+    if ((err = parse_number(o, value, source, &x, why)))
+        return err;
+    if (o->kind == PS_OPT_REAL)
+        *(double *)(void *)slot = x;
+    else if (o->kind == PS_OPT_U64)
+        *(uint64_t *)(void *)slot = (uint64_t)x;
+    else
+        *(uint32_t *)(void *)slot = (uint32_t)x;
+    return PS_OK;
+}
+
+void ps_option_env(const ps_option *o, char *out, size_t n)
+{
+    snprintf(out, n, "PINSAGE_%s", o->name);
+    for (char *c = out; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+}
+
+/* ------------------------------ argp -------------------------------------- */
+
+typedef struct parse {
+    const ps_command *command;
+    void *settings;
+    ps_parsed *words;
+    bool list_seen[256]; /* a flag replaces what file and environment listed */
+} parse;
+
+static int key_of(const ps_option *o, size_t i)
+{
+    return o->key ? o->key : LONG_KEY + (int)i;
+}
+
+static void set_or_exit(struct argp_state *state, const ps_option *o, const char *value)
+{
+    parse *p = state->input;
+    size_t i = (size_t)(o - p->command->options);
+    ps_why why = {0};
+    if (o->kind == PS_OPT_LIST && !p->list_seen[i]) {
+        ((ps_list *)(void *)((char *)p->settings + o->at))->n = 0;
+        p->list_seen[i] = true;
+    }
+    if (ps_option_set(o, p->settings, value ? value : "true", NULL, &why))
+        argp_error(state, "%s", why.text);
+}
+
+static error_t on_argument(int key, char *value, struct argp_state *state)
+{
+    parse *p = state->input;
+    if (key == ARGP_KEY_ARG) {
+        if (p->words->n_words == p->command->n_words)
+            argp_error(state, "\"%s\" is one word too many", value);
+        p->words->word[p->words->n_words++] = value;
+        return 0;
+    }
+    if (key == ARGP_KEY_END) {
+        if (p->words->n_words < p->command->n_words)
+            argp_error(state, "needs %s", p->command->words);
+        return 0;
+    }
+    for (size_t i = 0; p->command->options[i].name; i++)
+        if (key_of(&p->command->options[i], i) == key) {
+            set_or_exit(state, &p->command->options[i], value);
+            return 0;
+        }
+    return ARGP_ERR_UNKNOWN;
+}
+
+static void add_limits(ps_buf *b, const ps_option *o)
+{
+    bool ranged = o->low != 0 || o->high != 0;
+    if (o->kind == PS_OPT_CHOICE)
+        ps_buf_printf(b, ": %s", o->choices);
+    if (!o->otherwise && !ranged)
+        return;
+    ps_buf_printf(b, " (%s%s", o->otherwise ? "default " : "",
+                  o->otherwise ? o->otherwise : "");
+    if (ranged)
+        ps_buf_printf(b, "%s%.15g..%.15g", o->otherwise ? ", " : "", o->low, o->high);
+    ps_buf_text(b, ")");
+}
+
+/* The table as argp wants it; lives as long as the process. */
+static struct argp_option *argp_table(const ps_option *options)
+{
+    size_t n = 0;
+    while (options[n].name)
+        n++;
+    struct argp_option *table = calloc(n + 1, sizeof *table);
+    if (!table)
+        abort();
+    for (size_t i = 0; i < n; i++) {
+        ps_buf text = {0};
+        ps_buf_text(&text, options[i].help);
+        add_limits(&text, &options[i]);
+        table[i] = (struct argp_option){.name = options[i].name,
+                                        .key = key_of(&options[i], i),
+                                        .arg = options[i].arg,
+                                        .doc = text.data};
+    }
+    return table;
+}
+
+static const char *argp_doc(const ps_command *c)
+{
+    ps_buf b = {0};
+    ps_buf_printf(&b, "%s.%s%s", c->summary, c->doc ? "\n\n" : "", c->doc ? c->doc : "");
+    ps_buf_text(&b,
+                "\vEvery option is also read from the environment (PINSAGE_NAME, "
+                "capitals, _ for -) and from the JSON file that --config names; "
+                "flags win, then the environment, then the file.\nExit status: 0 done, 1 "
+                "failed, 64 usage, 65 bad data, 74 input or output.");
+    return b.data;
+}
+
+/* ------------------------------ The four sources -------------------------- */
+
+static void die_usage(const ps_command *c, const ps_why *why, int err)
+{
+    char text[600];
+    ps_why_format(why, err, text, sizeof text);
+    fprintf(stderr, "pinsage %s: %s\n", c->name, text);
+    exit(64);
+}
+
+static int apply_defaults(const ps_command *c, void *settings, ps_why *why)
+{
+    int err = PS_OK;
+    for (const ps_option *o = c->options; o->name && !err; o++)
+        if (o->otherwise)
+            err = ps_option_set(o, settings, o->otherwise, "default", why);
+    return err;
+}
+
+static int apply_environment(const ps_command *c, void *settings, ps_why *why)
+{
+    int err = PS_OK;
+    for (const ps_option *o = c->options; o->name && !err; o++) {
+        char name[80];
+        ps_option_env(o, name, sizeof name);
+        const char *value = getenv(name);
+        if (!value)
+            continue;
+        if (o->kind == PS_OPT_LIST)
+            ((ps_list *)(void *)((char *)settings + o->at))->n = 0;
+        err = ps_option_set(o, settings, value, name, why);
+    }
+    return err;
+}
+
+/* The file must be known before the flags are parsed, because flags win over it. */
+static const char *config_path(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0)
+            break;
+        if (strncmp(argv[i], "--config=", 9) == 0)
+            return argv[i] + 9;
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+            return argv[i + 1];
+    }
+    return getenv("PINSAGE_CONFIG");
+}
+
+void ps_options_parse(const ps_command *c, int argc, char **argv, void *settings,
+                      ps_parsed *words)
+{
+    ps_why why = {0};
+    const char *config = config_path(argc, argv);
+    int err = apply_defaults(c, settings, &why);
+    if (!err && config)
+        err = ps_config_apply(config, c, settings, &why);
+    if (!err)
+        err = apply_environment(c, settings, &why);
+    if (err)
+        die_usage(c, &why, err);
+
+    parse p = {.command = c, .settings = settings, .words = words};
+    struct argp argp = {.options = argp_table(c->options),
+                        .parser = on_argument,
+                        .args_doc = c->words,
+                        .doc = argp_doc(c)};
+    char name[64];
+    snprintf(name, sizeof name, "pinsage %s", c->name);
+    argv[0] = name;
+    argp_err_exit_status = 64;
+    argp_parse(&argp, argc, argv, 0, NULL, &p);
+}

@@ -1,0 +1,72 @@
+/* options.h - one table of options a command; help, flags, environment and file follow.
+ *
+ * A row names an option, its kind, where its value goes in the command's settings
+ * struct, its default and range, and its help text. The default is text, parsed like
+ * any other value. Later sources win: default, --config file, PINSAGE_NAME in the
+ * environment, flag.
+ *
+ * Threads: used once, at start. Not here: what commands do with the values.
+ */
+#ifndef PINSAGE_SERVER_CLI_OPTIONS_H
+#define PINSAGE_SERVER_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pinsage/err.h"
+
+typedef enum ps_option_kind {
+    PS_OPT_TEXT,   /* const char * */
+    PS_OPT_CHOICE, /* const char *, one of `choices` */
+    PS_OPT_LIST,   /* ps_list, may be given again */
+    PS_OPT_U32,    /* uint32_t */
+    PS_OPT_U64,    /* uint64_t; suffixes K M G (powers of 1024) */
+    PS_OPT_REAL,   /* double */
+    PS_OPT_MS,     /* uint32_t milliseconds; suffixes ms s m */
+    PS_OPT_FLAG    /* bool */
+} ps_option_kind;
+
+#define PS_LIST_MAX 64
+typedef struct ps_list {
+    const char *item[PS_LIST_MAX];
+    size_t n;
+} ps_list;
+
+typedef struct ps_option {
+    const char *name; /* "hit-at": flag --hit-at, PINSAGE_HIT_AT, "hit-at" in the file */
+    int key;          /* short flag, 0 for none */
+    ps_option_kind kind;
+    const char *arg;       /* "FILE"; NULL for a flag */
+    size_t at;             /* offsetof in the settings */
+    const char *otherwise; /* default as text; NULL: zero, nothing */
+    double low, high;      /* range of numbers; both 0: any */
+    const char *choices;   /* "error|skip" */
+    const char *help;
+} ps_option;
+
+/* Where settings live: what a row of the table writes to. Strings are copied into the
+ * process's own memory and live for ever. */
+int ps_option_set(const ps_option *o, void *settings, const char *value,
+                  const char *source, ps_why *why);
+
+/* One parsed command line: positional words are borrowed from argv. */
+typedef struct ps_parsed {
+    const char *word[8];
+    size_t n_words;
+} ps_parsed;
+
+struct ps_command;
+/* Fill settings from defaults, file, environment and flags, in this order. Prints help
+ * and exits for --help; usage errors are told on stderr and exit 64. */
+void ps_options_parse(const struct ps_command *c, int argc, char **argv, void *settings,
+                      ps_parsed *words);
+/* "PINSAGE_HIT_AT" for "hit-at", into out (n bytes). */
+void ps_option_env(const ps_option *o, char *out, size_t n);
+
+/* Read a JSON file of settings: members of the top level, then of the member named as the
+ * command. Keys that belong to another command are ignored, unknown ones refused. */
+int ps_config_apply(const char *path, const struct ps_command *c, void *settings,
+                    ps_why *why);
+
+#endif

@@ -1,0 +1,77 @@
+/* serve.c - `pinsage serve`: the daemon's options.
+ *
+ * Threads: main thread until ps_serve starts its own.
+ */
+#include "server/serve.h"
+
+#include "server/cli/commands.h"
+
+typedef struct settings {
+    ps_common common; /* threads are the I/O loops */
+    ps_serve_opts serve;
+} settings;
+
+#define AT(member) offsetof(settings, serve.member)
+static const ps_option options[] = {
+    {"listen", 'l', PS_OPT_TEXT, "ADDR:PORT", AT(listen), "127.0.0.1:8080", 0, 0, NULL,
+     "Where to serve; [::1]:0, *:80; port 0 takes a free one"},
+    {"admin-listen", 0, PS_OPT_TEXT, "ADDR:PORT", AT(admin_listen), NULL, 0, 0, NULL,
+     "A second address for probes and metrics, on a loop of its own"},
+    {"images", 0, PS_OPT_TEXT, "DIR", AT(images), NULL, 0, 0, NULL,
+     "Folder of the pins' relative image names, served below /images/"},
+    {"connections", 0, PS_OPT_U32, "N", AT(connections), "8192", 16, 1000000, NULL,
+     "Connections at once, all loops together"},
+    {"idle-timeout", 0, PS_OPT_MS, "TIME", AT(idle_timeout), "30s", 100, 3600000, NULL,
+     "Quiet keep-alive connections are closed after this"},
+    {"header-timeout", 0, PS_OPT_MS, "TIME", AT(header_timeout), "10s", 100, 3600000,
+     NULL, "A request must have arrived whole within this"},
+    {"send-timeout", 0, PS_OPT_MS, "TIME", AT(send_timeout), "30s", 100, 3600000, NULL,
+     "An answer must have been taken within this, and 1 s per 16 KiB"},
+    {"drain-delay", 0, PS_OPT_MS, "TIME", AT(drain_delay), "5s", 0, 3600000, NULL,
+     "How long to go on serving after SIGTERM, while readiness fails"},
+    {"drain-limit", 0, PS_OPT_MS, "TIME", AT(drain_limit), "10s", 0, 3600000, NULL,
+     "How long to wait for open connections after that"},
+    {"url-bytes", 0, PS_OPT_U64, "SIZE", AT(url_bytes), "8K", 256, 65536, NULL,
+     "Longest request target"},
+    {"header-bytes", 0, PS_OPT_U64, "SIZE", AT(header_bytes), "32K", 4096, 1048576, NULL,
+     "Memory for a connection's request line and headers"},
+    {"body-bytes", 0, PS_OPT_U64, "SIZE", AT(body_bytes), "1M", 0, 1073741824, NULL,
+     "Longest request body"},
+    {"image-bytes", 0, PS_OPT_U64, "SIZE", AT(image_bytes), "64M", 1, 4294967296, NULL,
+     "Largest image that is served"},
+    {"cache-bytes", 0, PS_OPT_U64, "SIZE", AT(cache_bytes), "64M", 0, 1099511627776, NULL,
+     "Memory for ready answers, all loops together; 0 keeps none"},
+    {"k-max", 0, PS_OPT_U32, "N", AT(k_max), "1000", 1, 1000, NULL,
+     "Most results of one answer"},
+    {"log-format", 0, PS_OPT_CHOICE, "FORMAT", AT(log_format), "logfmt", 0, 0,
+     "logfmt|json", "Lines on stderr"},
+    {"log-level", 0, PS_OPT_CHOICE, "LEVEL", AT(log_level), "info", 0, 0,
+     "debug|info|warn|error", "What is logged"},
+    {"access-log", 0, PS_OPT_CHOICE, "WHICH", AT(access_log), "errors", 0, 0,
+     "errors|all|off", "Requests that are logged; errors are 5xx and slow ones"},
+    {"access-sample", 0, PS_OPT_U32, "N", AT(access_sample), "1", 1, 1000000, NULL,
+     "With --access-log=all, one in N good answers"},
+    {"slow", 0, PS_OPT_MS, "TIME", AT(slow), "1s", 0, 3600000, NULL,
+     "An answer that took longer is logged; 0: none for that reason"},
+    PS_COMMON_OPTIONS,
+    {0},
+};
+
+static int run(const ps_parsed *words, void *cls, ps_why *why)
+{
+    settings *s = cls;
+    s->serve.catalog = words->word[0];
+    s->serve.loops = s->common.threads;
+    return ps_serve(&s->serve, why);
+}
+
+const ps_command ps_command_serve = {
+    .name = "serve",
+    .words = "CATALOG",
+    .n_words = 1,
+    .summary = "Answer related pins over HTTP until SIGTERM",
+    .doc = "--threads is the number of I/O loops, one a core by default.",
+    .options = options,
+    .settings_size = sizeof(settings),
+    .run = run,
+};
