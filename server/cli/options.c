@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinsage/arena.h"
 #include "pinsage/buf.h"
 #include "server/cli/cli.h"
 
@@ -22,11 +23,21 @@
 
 /* ------------------------------ Values ------------------------------------ */
 
+/* Texts live as long as the process: settings and argp point to them. */
+static ps_arena kept;
+
 static const char *keep_text(const char *text)
 {
-    char *copy = strdup(text);
+    char *copy = ps_arena_copy(&kept, text, strlen(text));
     if (!copy)
         abort();
+    return copy;
+}
+
+static const char *keep_buf(ps_buf *b)
+{
+    const char *copy = keep_text(b->data ? b->data : "");
+    ps_buf_done(b);
     return copy;
 }
 
@@ -228,9 +239,10 @@ static struct argp_option *argp_table(const ps_option *options)
     size_t n = 0;
     while (options[n].name)
         n++;
-    struct argp_option *table = calloc(n + 1, sizeof *table);
+    struct argp_option *table = ps_arena_alloc(&kept, (n + 1) * sizeof *table);
     if (!table)
         abort();
+    memset(table, 0, (n + 1) * sizeof *table);
     for (size_t i = 0; i < n; i++) {
         ps_buf text = {0};
         ps_buf_text(&text, options[i].help);
@@ -238,7 +250,7 @@ static struct argp_option *argp_table(const ps_option *options)
         table[i] = (struct argp_option){.name = options[i].name,
                                         .key = key_of(&options[i], i),
                                         .arg = options[i].arg,
-                                        .doc = text.data};
+                                        .doc = keep_buf(&text)};
     }
     return table;
 }
@@ -252,7 +264,7 @@ static const char *argp_doc(const ps_command *c)
                 "capitals, _ for -) and from the JSON file that --config names; "
                 "flags win, then the environment, then the file.\nExit status: 0 done, 1 "
                 "failed, 64 usage, 65 bad data, 74 input or output.");
-    return b.data;
+    return keep_buf(&b);
 }
 
 /* ------------------------------ The four sources -------------------------- */
