@@ -57,8 +57,11 @@ static settings parse(const char *line, ...)
     settings s = {0};
     va_list args;
     va_start(args, line);
-    for (const char *at = line; at; at = va_arg(args, const char *))
-        argv[argc++] = memcpy(text[argc], at, strlen(at) + 1);
+    for (const char *at = line; at; at = va_arg(args, const char *)) {
+        snprintf(text[argc], sizeof text[0], "%s", at);
+        argv[argc] = text[argc];
+        argc++;
+    }
     va_end(args);
     words = (ps_parsed){0};
     ps_options_parse(&command, argc, argv, &s, &words);
