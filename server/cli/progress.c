@@ -1,7 +1,7 @@
 /* progress.c - how far long work is, on stderr.
  *
  * On a terminal one line is redrawn at most ten times a second; elsewhere a line is
- * printed each 10 % and at the end of a stage. Rate and time left come from the stage's
+ * printed each 10 % of a stage that takes a second or more, and at its end. Rate and time left come from the stage's
  * own clock. A signal that asks the program to end is passed on as PS_ECANCELLED, so
  * the step throws its draft away and nothing is left behind.
  *
@@ -122,7 +122,8 @@ static void show(const char *stage, uint64_t done, uint64_t total, const char *u
     if (ended && shown.tenth == 11)
         return; /* told already */
     bool due = shown.terminal ? t - shown.drawn >= 0.1
-                              : tenth > shown.tenth || (!total && t - shown.drawn >= 10);
+               : total        ? tenth > shown.tenth && t - shown.began >= 1
+                              : t - shown.drawn >= 10;
     if (!due && !ended)
         return;
     shown.drawn = t;
