@@ -1,9 +1,9 @@
 /* progress.c - how far long work is, on stderr.
  *
  * On a terminal one line is redrawn at most ten times a second; elsewhere a line is
- * printed each 10 % of a stage that takes a second or more, and at its end. Rate and time left come from the stage's
- * own clock. A signal that asks the program to end is passed on as PS_ECANCELLED, so
- * the step throws its draft away and nothing is left behind.
+ * printed each 10 % of a stage that takes a second or more, and at its end. Rate and time
+ * left come from the stage's own clock. A signal that asks the program to end is passed
+ * on as PS_ECANCELLED, so the step throws its draft away and nothing is left behind.
  *
  * Threads: any may report; a reporter that finds another one printing goes on at once.
  */

@@ -1,0 +1,56 @@
+/* structure.c - `pinsage structure`: the graph becomes a feature block of its own.
+ *
+ * Threads: main thread; the decomposition starts its own.
+ */
+#include "pinsage/structure.h"
+
+#include <stdio.h>
+
+#include "server/cli/commands.h"
+
+typedef struct settings {
+    ps_common common;
+    uint32_t dim, iterations, keep;
+} settings;
+
+#define AT(member) offsetof(settings, member)
+static const ps_option options[] = {
+    {"dim", 'd', PS_OPT_U32, "N", AT(dim), "128", 2, 1024, NULL, "Numbers a vector"},
+    {"iterations", 0, PS_OPT_U32, "N", AT(iterations), "6", 0, 100, NULL,
+     "Rounds through the graph and back that sharpen the directions"},
+    {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
+     "Older generations to keep"},
+    PS_COMMON_OPTIONS,
+    {0},
+};
+
+static int run(const ps_parsed *words, void *cls, ps_why *why)
+{
+    settings *s = cls;
+    ps_structure_opts opts = {.dim = s->dim,
+                              .iterations = s->iterations,
+                              .threads = s->common.threads,
+                              .seed = s->common.seed,
+                              .keep = s->keep};
+    ps_structure_report r;
+    ps_progress progress = ps_cli_progress(&s->common);
+    int err = ps_structure(words->word[0], &opts, &r, &progress, why);
+    ps_cli_progress_end();
+    if (err)
+        return err;
+    printf("%s: %s\n", words->word[0], r.generation);
+    printf("  structure        %u numbers for %s pins in %.1f s; singular values %.3f "
+           "(dropped), %.3f .. %.3f\n",
+           r.dim, ps_cli_count(r.filled), r.seconds, r.first, r.second, r.last);
+    return PS_OK;
+}
+
+const ps_command ps_command_structure = {
+    .name = "structure",
+    .words = "CATALOG",
+    .n_words = 1,
+    .summary = "Turn the graph into the feature block `structure`",
+    .options = options,
+    .settings_size = sizeof(settings),
+    .run = run,
+};
