@@ -67,8 +67,8 @@ static void make_graph(planted *p)
 static ps_block block(const char *name, ps_dtype t, uint32_t rows, uint32_t cols,
                       const void *data)
 {
-    return (ps_block){
-        name, {.dtype = t, .ndim = 2, .rows = rows, .cols = cols, .data = data}};
+    return (ps_block){name,
+                      {.dtype = t, .ndim = 2, .rows = rows, .cols = cols, .data = data}};
 }
 
 void planted_make(planted *p, uint32_t n_pins, uint32_t groups, uint64_t seed)
@@ -135,8 +135,7 @@ void planted_import(const planted *p)
     const ps_import_feature feature[] = {
         {"annotation", npy_file("annotation.npy", PS_F16, p->n_pins, PLANTED_ANNOTATION,
                                 p->annotation)},
-        {"visual",
-         npy_file("visual.npy", PS_F32, p->n_pins, PLANTED_VISUAL, p->visual)}};
+        {"visual", npy_file("visual.npy", PS_F32, p->n_pins, PLANTED_VISUAL, p->visual)}};
     ps_import_opts o = {.pins = save("pins.tsv", &pins),
                         .edges = save("edges.tsv", &edges),
                         .features = feature,

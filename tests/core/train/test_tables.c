@@ -138,8 +138,8 @@ static void khop_draws_each_sharing_pin_with_the_same_chance(void **state)
     for (uint32_t v = 0; v < PINS; v += 2) /* the even ones on a second board too */
         edge[n][0] = v, edge[n++][1] = 1;
     ps_graph g;
-    assert_int_equal(
-        ps_graph_from_pairs(&g, PINS, 2, (const uint32_t(*)[2])edge, n), PS_OK);
+    assert_int_equal(ps_graph_from_pairs(&g, PINS, 2, (const uint32_t(*)[2])edge, n),
+                     PS_OK);
     for (uint64_t run = 0; run < RUNS; run++) {
         ps_table t = make(&g, (ps_walk_opts){.top = TOP}, true, run, 1);
         uint32_t mask = 0;
