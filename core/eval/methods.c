@@ -178,7 +178,7 @@ static int scratch_init(walk_scratch *s, ps_generation *g, ps_pixie_opts opts,
 }
 
 static int open_walks(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
-                      float correction, ps_why *why)
+                      uint32_t steps, float correction, ps_why *why)
 {
     walk_scorer *w = calloc(1, sizeof *w + opts->workers * sizeof w->scratch[0]);
     if (!w)
@@ -186,9 +186,9 @@ static int open_walks(ps_scorer *out, ps_generation *g, const ps_scorer_opts *op
     w->g = g;
     w->seed = opts->seed;
     w->workers = opts->workers;
-    w->room = opts->pixie_steps < g->n_pins ? opts->pixie_steps : g->n_pins;
+    w->room = steps < g->n_pins ? steps : g->n_pins;
     ps_pixie_opts walk = PS_PIXIE_DEFAULTS;
-    walk.steps = opts->pixie_steps;
+    walk.steps = steps;
     walk.n_v = 0;
     walk.correction = correction;
     int err = PS_OK;
@@ -196,8 +196,8 @@ static int open_walks(ps_scorer *out, ps_generation *g, const ps_scorer_opts *op
         err = scratch_init(&w->scratch[i], g, walk, w->room);
     if (err) {
         free_walks(w);
-        return ps_fail(why, err, opts->name, 0, "cannot walk %u steps a pin: %s",
-                       opts->pixie_steps, ps_strerror(err));
+        return ps_fail(why, err, opts->name, 0, "cannot walk %u steps a pin: %s", steps,
+                       ps_strerror(err));
     }
     *out = (ps_scorer){.score = score_walks, .free = free_walks, .self = w};
     return PS_OK;
@@ -206,13 +206,18 @@ static int open_walks(ps_scorer *out, ps_generation *g, const ps_scorer_opts *op
 static int open_pixie(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
                       ps_why *why)
 {
-    return open_walks(out, g, opts, 0, why);
+    return open_walks(out, g, opts, opts->pixie_steps, 0, why);
 }
 
+/* The division makes a single chance visit of a rare pin weigh as much as many of a hub;
+ * three times the steps take that noise away (movielens-posters, hit rate at 500: 58.6
+ * with the steps of pixie, 62.8 with three times as many). */
 static int open_pixie_corrected(ps_scorer *out, ps_generation *g,
                                 const ps_scorer_opts *opts, ps_why *why)
 {
-    return open_walks(out, g, opts, 0.5f, why);
+    const uint32_t most = 10000000; /* what Pixie allows */
+    uint32_t steps = opts->pixie_steps > most / 3 ? most : 3 * opts->pixie_steps;
+    return open_walks(out, g, opts, steps, 0.5f, why);
 }
 
 /* ------------------------------ Popularity --------------------------------- */
@@ -247,7 +252,8 @@ static const ps_method methods[] = {
     {"visual", "feature block visual, by cosine; any block's name works", open_block},
     {"annotation", "feature block annotation, by cosine", open_block},
     {"pixie", "random walks with restarts, by visits", open_pixie},
-    {"pixie-corrected", "the same, visits / sqrt(degree)", open_pixie_corrected},
+    {"pixie-corrected", "the same with three times the steps, by visits / sqrt(degree)",
+     open_pixie_corrected},
     {"popular", "pins on most boards", open_popular},
 };
 
