@@ -1,12 +1,13 @@
 /* import.c - from a user's files to a generation, or to nothing at all.
  *
- *     look at every header -> draft -> pins -> matrices -> edges -> counts -> commit
+ *     look at every header -> draft -> pins -> matrices -> edges -> names -> graph
+ *     -> commit
  *
  * All files are opened before the first is read, so that a misspelt name costs a second
  * and not an hour. Any failure aborts the draft: what was there before is untouched.
  *
- * Threads: see import.h. Not here: the steps (import_pins.c, import_edges.c,
- * import_arrays.c).
+ * Threads: see import.h. Not here: the steps (import_pins.c, import_arrays.c,
+ * import_edges.c, import_graph.c).
  */
 #include "pinsage/import.h"
 
@@ -16,7 +17,6 @@
 
 #include "core/catalog/import_parts.h"
 #include "pinsage/file.h"
-#include "pinsage/graph.h"
 
 /* ------------------------------ What is asked for ------------------------- */
 
@@ -143,55 +143,6 @@ static int import_arrays(ps_import_job *job)
 
 /* ------------------------------ Counts ------------------------------------ */
 
-/* The k-th smallest degree (from 0), by counting twice: upper halves, then the lower
- * halves of those in the right upper half. count: (65536). */
-static uint32_t degree_at(const ps_csr *m, uint64_t k, uint64_t *count)
-{
-    uint32_t high = 0, low = 0;
-    memset(count, 0, 65536 * sizeof *count);
-    for (uint32_t i = 0; i < m->rows; i++)
-        count[ps_csr_degree(m, i) >> 16]++;
-    for (; k >= count[high]; high++)
-        k -= count[high];
-    memset(count, 0, 65536 * sizeof *count);
-    for (uint32_t i = 0; i < m->rows; i++)
-        if (ps_csr_degree(m, i) >> 16 == high)
-            count[ps_csr_degree(m, i) & 0xffff]++;
-    for (; k >= count[low]; low++)
-        k -= count[low];
-    return high << 16 | low;
-}
-
-static const unsigned percent[5] = {0, 50, 90, 99, 100};
-
-int ps_import_degrees(ps_import_job *job)
-{
-    char dir[PS_PATH_MAX];
-    ps_graph g;
-    ps_import_report *r = job->report;
-    uint64_t *count = malloc(65536 * sizeof *count);
-    if (!count)
-        return ps_fail(job->why, PS_ENOMEM, NULL, 0, "no memory to count degrees");
-    int err = ps_path_join(dir, sizeof dir, ps_draft_dir(job->draft), "graph");
-    if (!err)
-        err = ps_graph_open(&g, dir, job->why);
-    if (err) {
-        free(count);
-        return err;
-    }
-    for (uint32_t i = 0; i < r->pins; i++)
-        r->isolated += ps_csr_degree(&g.pin_boards, i) == 0;
-    for (int i = 0; i < 5; i++) {
-        uint64_t pin = (uint64_t)(r->pins - 1) * percent[i] / 100;
-        uint64_t board = (uint64_t)(r->boards - 1) * percent[i] / 100;
-        r->pin_degree[i] = degree_at(&g.pin_boards, pin, count);
-        r->board_degree[i] = degree_at(&g.board_pins, board, count);
-    }
-    ps_graph_close(&g);
-    free(count);
-    return PS_OK;
-}
-
 static void describe(const ps_import_job *job)
 {
     char key[64];
@@ -204,9 +155,9 @@ static void describe(const ps_import_job *job)
     ps_manifest_set_u64(m, "counts.isolated", r->isolated);
     ps_manifest_set_u64(m, "counts.unknown", r->unknown);
     for (int i = 0; i < 5; i++) {
-        snprintf(key, sizeof key, "degrees.boards_of_pin.p%u", percent[i]);
+        snprintf(key, sizeof key, "degrees.boards_of_pin.p%u", ps_import_percent[i]);
         ps_manifest_set_u64(m, key, r->pin_degree[i]);
-        snprintf(key, sizeof key, "degrees.pins_of_board.p%u", percent[i]);
+        snprintf(key, sizeof key, "degrees.pins_of_board.p%u", ps_import_percent[i]);
         ps_manifest_set_u64(m, key, r->board_degree[i]);
     }
     ps_manifest_set_text(m, "options.import.pins", job->opts->pins);
@@ -239,9 +190,11 @@ static int fill_draft(ps_import_job *job)
     if (!err)
         err = ps_import_edges(job);
     if (!err)
+        err = ps_import_names(job);
+    if (!err)
         err = close_writer(job);
     if (!err)
-        err = ps_import_degrees(job);
+        err = ps_import_graph(job);
     if (!err)
         describe(job);
     return err;
@@ -255,7 +208,10 @@ static int change_catalog(ps_import_job *job, const char *catalog)
     if (err)
         return err;
     err = fill_draft(job);
-    ps_pins_writer_abort(job->writer); /* nothing to do when all went well */
+    /* Nothing to do for these two when all went well. */
+    ps_pins_writer_abort(job->writer);
+    if (job->builder)
+        ps_graph_builder_abort(job->builder);
     if (err) {
         ps_draft_abort(job->draft);
         return err;
@@ -280,6 +236,7 @@ int ps_import(const char *catalog, const ps_import_opts *opts, ps_import_report 
     if (!err)
         err = change_catalog(&job, catalog);
     ps_idmap_done(&job.ids);
+    ps_idmap_done(&job.boards);
     ps_tsv_close(job.pins);
     ps_tsv_close(job.edges);
     return err;

@@ -10,7 +10,8 @@
  * told is always the first one in the file. Boards get numbers in the order in which
  * they first appear with a pin that is known.
  *
- * Threads: starts one and joins it. Not here: sorting edges (core/graph).
+ * Threads: starts one and joins it. Not here: what becomes of edges and names
+ * (import_graph.c).
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -19,8 +20,6 @@
 
 #include "core/catalog/import_parts.h"
 #include "core/catalog/near.h"
-#include "pinsage/graph.h"
-#include "pinsage/workers.h"
 
 #define BATCH       ((size_t)8192)
 #define TEXT        ((size_t)256 << 10)
@@ -141,8 +140,6 @@ static void give_back(ring *r, bool stop)
 
 typedef struct resolver {
     ps_import_job *job;
-    ps_graph_builder *builder;
-    ps_idmap boards;
     uint32_t row[BATCH], number[BATCH];
 } resolver;
 
@@ -202,13 +199,13 @@ static int take_batch(resolver *v, batch *b)
     int err = drop_unknown(v, b);
     if (err)
         return err;
-    err = ps_idmap_add_all(&v->boards, b->board, b->n, v->number);
+    err = ps_idmap_add_all(&job->boards, b->board, b->n, v->number);
     if (err)
         return ps_fail(job->why, err, ps_tsv_path(job->edges), b->line,
                        err == PS_ERANGE ? "more than 2^32 - 1 boards"
                                         : "no memory for the boards");
     for (size_t i = 0; i < b->n && !err; i++)
-        err = ps_graph_builder_add(v->builder, v->row[i], v->number[i]);
+        err = ps_graph_builder_add(job->builder, v->row[i], v->number[i]);
     if (err)
         return ps_fail(job->why, err, ps_tsv_path(job->edges), b->line,
                        "edges cannot be kept: %s", ps_strerror(err));
@@ -259,7 +256,7 @@ static int read_all(resolver *v)
     pthread_cond_destroy(&r.more);
     pthread_cond_destroy(&r.room);
     pthread_mutex_destroy(&r.lock);
-    if (err || v->boards.n)
+    if (err || job->boards.n)
         return err;
     if (job->report->unknown)
         return ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->edges), 0,
@@ -269,66 +266,18 @@ static int read_all(resolver *v)
                    "there are no edges, only the header");
 }
 
-/* ------------------------------ The graph --------------------------------- */
-
-static int write_boards(ps_import_job *job, const ps_idmap *boards)
-{
-    ps_text *names = malloc((size_t)boards->n * sizeof *names);
-    if (!names)
-        return ps_fail(job->why, PS_ENOMEM, ps_tsv_path(job->edges), 0,
-                       "no memory to sort %" PRIu32 " boards", boards->n);
-    for (uint32_t i = 0; i < boards->n; i++)
-        names[i] = ps_idmap_name(boards, i);
-    int err = ps_pins_writer_boards(job->writer, names, boards->n, job->why);
-    free(names);
-    return err;
-}
-
-static int finish_graph(ps_import_job *job, ps_graph_builder *builder, uint32_t boards)
-{
-    static const char *const files[] = {
-        "graph/pin_boards.indptr.npy", "graph/pin_boards.indices.npy",
-        "graph/board_pins.indptr.npy", "graph/board_pins.indices.npy"};
-    ps_graph_stats stats = {0};
-    ps_workers *workers = NULL;
-    int err = ps_workers_new(&workers, job->opts->threads);
-    if (err) {
-        ps_graph_builder_abort(builder);
-        return ps_fail(job->why, err, NULL, 0, "no threads to sort the edges");
-    }
-    err = ps_graph_builder_finish(builder, job->report->pins, boards, workers,
-                                  job->progress, &stats, job->why);
-    ps_workers_free(workers);
-    for (int i = 0; i < 4 && !err; i++)
-        err = ps_draft_file_read(job->draft, files[i], job->why);
-    job->report->boards = boards;
-    job->report->edges = stats.edges;
-    job->report->duplicates = stats.duplicates;
-    return err;
-}
-
 int ps_import_edges(ps_import_job *job)
 {
     char dir[PS_PATH_MAX];
-    uint32_t boards = 0;
     resolver *v = calloc(1, sizeof *v);
     if (!v)
         return ps_fail(job->why, PS_ENOMEM, NULL, 0, "no memory to read the edges");
     v->job = job;
     int err = ps_path_join(dir, sizeof dir, ps_draft_dir(job->draft), "graph");
     if (!err)
-        err = ps_graph_builder_new(&v->builder, dir, job->why);
+        err = ps_graph_builder_new(&job->builder, dir, job->why);
     if (!err)
         err = read_all(v);
-    if (!err)
-        err = write_boards(job, &v->boards);
-    boards = v->boards.n;
-    ps_idmap_done(&v->boards); /* sorting edges needs the memory */
-    ps_idmap_done(&job->ids);
-    if (!err)
-        err = finish_graph(job, v->builder, boards);
-    else if (v->builder)
-        ps_graph_builder_abort(v->builder);
     free(v);
     return err;
 }

@@ -8,6 +8,7 @@
 #include "core/catalog/idmap.h"
 #include "core/data/tsv.h"
 #include "pinsage/catalog.h"
+#include "pinsage/graph.h"
 #include "pinsage/import.h"
 #include "pinsage/pins.h"
 
@@ -19,18 +20,25 @@ typedef struct ps_import_job {
     ps_draft *draft;
     ps_tsv *pins, *edges; /* open, headers read */
     size_t edge_pin, edge_board;
-    ps_pins_writer *writer; /* pins.mdb */
-    ps_idmap ids;           /* pin ids; numbers are rows */
+    ps_pins_writer *writer;    /* pins.mdb */
+    ps_graph_builder *builder; /* edges */
+    ps_idmap ids;              /* pin ids; numbers are rows */
+    ps_idmap boards;           /* board names and numbers */
 } ps_import_job;
 
 /* Open both files and look at their headers, so that a wrong one is told at once. */
 int ps_import_open(ps_import_job *job);
-/* All of pins.tsv: records and ids into job->writer and job->ids. */
+/* All of pins.tsv: records into job->writer, ids into job->ids. */
 int ps_import_pins(ps_import_job *job);
-/* All of edges.tsv: the four arrays of the graph, boards into job->writer. */
+/* All of edges.tsv: edges into job->builder, boards into job->boards. */
 int ps_import_edges(ps_import_job *job);
-/* Counts and degrees of the graph that was just built, into the report. */
-int ps_import_degrees(ps_import_job *job);
+/* Both lists of names into job->writer; frees the lists. */
+int ps_import_names(ps_import_job *job);
+/* The four arrays of the graph; its counts and degrees into the report. */
+int ps_import_graph(ps_import_job *job);
+
+/* Percentiles of degrees in a report: 0 50 90 99 100. */
+extern const unsigned ps_import_percent[5];
 
 /* What can be said about a matrix before the pins are counted: type and dimensions. */
 int ps_import_array_check(const char *path, ps_why *why);

@@ -121,21 +121,6 @@ static int read_pins(ps_import_job *job, const columns *c)
     return err ? err : got;
 }
 
-/* Ids in one list for the writer, which sorts them. */
-static int write_ids(ps_import_job *job)
-{
-    uint32_t n = job->ids.n;
-    ps_text *ids = malloc((size_t)n * sizeof *ids);
-    if (!ids)
-        return ps_fail(job->why, PS_ENOMEM, ps_tsv_path(job->pins), 0,
-                       "no memory to sort %lu ids", (unsigned long)n);
-    for (uint32_t i = 0; i < n; i++)
-        ids[i] = ps_idmap_name(&job->ids, i);
-    int err = ps_pins_writer_ids(job->writer, ids, n, job->why);
-    free(ids);
-    return err;
-}
-
 int ps_import_pins(ps_import_job *job)
 {
     size_t n = ps_tsv_columns(job->pins);
@@ -154,8 +139,6 @@ int ps_import_pins(ps_import_job *job)
     if (!err && job->ids.n == 0)
         err = ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->pins), 0,
                       "there are no pins, only the header");
-    if (!err)
-        err = write_ids(job);
     if (err)
         return err;
     uint64_t done = ps_tsv_done(job->pins);

@@ -82,7 +82,7 @@ void ps_eigen_symmetric(double *a, uint32_t n, double *value, double *vectors)
         vt[(size_t)i * n + i] = 1;
     for (size_t i = 0; i < (size_t)n * n; i++)
         scale += a[i] * a[i];
-    for (int sweep = 0; sweep < SWEEPS && off_diagonal(a, n) > 1e-24 * scale; sweep++)
+    for (int sweep = 0; sweep < SWEEPS && off_diagonal(a, n) > 1e-22 * scale; sweep++)
         for (uint32_t p = 0; p + 1 < n; p++)
             for (uint32_t q = p + 1; q < n; q++)
                 zero_pair(a, vt, n, p, q);

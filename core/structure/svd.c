@@ -1,6 +1,6 @@
 /* svd.c - random directions, sharpened by going through the graph and back.
  *
- *     Z (boards, k) random;  repeat:  Y = orth(A Z),  Z = orth(A^T Y)
+ *     Z (boards, k) random;  repeat:  Y = orth(A Z),  Z = A^T Y
  *     then  A^T Y = V S W^T  by the eigenvectors of a k x k matrix
  *
  * Each product reads the edges once and, for each, a row of k numbers. Columns are made
@@ -128,10 +128,11 @@ static void to_turn(scratch *s, uint32_t k, bool unit)
     }
 }
 
-static int orthonormalise(float *y, size_t n, uint32_t k, scratch *s, ps_workers *team)
+static int orthonormalise(float *y, size_t n, uint32_t k, int passes, scratch *s,
+                          ps_workers *team)
 {
     int err = PS_OK;
-    for (int pass = 0; pass < 2 && !err; pass++) {
+    for (int pass = 0; pass < passes && !err; pass++) {
         gram_eigen(y, n, k, s->gram, s->wide, s->value, s->vectors);
         to_turn(s, k, true);
         turn t = {y, s->gram, k};
@@ -152,16 +153,14 @@ static void fill_random(float *z, size_t n, uint64_t seed)
 static int iterate(const ps_bipartite *a, uint32_t k, uint32_t iterations, float *z,
                    float *y, scratch *s, ps_workers *team, const ps_progress *progress)
 {
-    size_t pins = a->graph->pin_boards.rows, boards = a->graph->board_pins.rows;
+    size_t pins = a->graph->pin_boards.rows;
     int err = PS_OK;
     for (uint32_t i = 0; i <= iterations && !err; i++) {
         err = times(a, z, k, team, y);
-        if (!err)
-            err = orthonormalise(y, pins, k, s, team);
+        if (!err) /* once keeps the directions apart, twice makes them exact */
+            err = orthonormalise(y, pins, k, i < iterations ? 1 : 2, s, team);
         if (!err)
             err = times_transposed(a, y, k, team, z);
-        if (!err && i < iterations)
-            err = orthonormalise(z, boards, k, s, team);
         if (!err)
             err = ps_progress_at(progress, "structure", i + 1, iterations + 1, "rounds");
     }

@@ -64,18 +64,39 @@ static int grow(void *slot, size_t *room, size_t n, size_t size)
 
 /* ------------------------------ Targets ----------------------------------- */
 
-static int is_known(const ps_sampler *s, uint32_t q, uint32_t r)
+/* First of the sorted keys [low, high) that is not below key. */
+static size_t lower_bound(const uint64_t *keys, size_t low, size_t high, uint64_t key)
 {
-    uint64_t key = (uint64_t)q << 32 | r;
-    size_t low = 0, high = s->n_known;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (s->known[mid] < key)
+        if (keys[mid] < key)
             low = mid + 1;
         else
             high = mid;
     }
-    return low < s->n_known && s->known[low] == key;
+    return low;
+}
+
+/* The pins that are known to be related to one query: a short range of the keys. */
+typedef struct known {
+    const uint64_t *keys;
+    size_t low, high;
+    uint64_t query;
+} known;
+
+static known known_of(const ps_sampler *s, uint32_t q)
+{
+    uint64_t key = (uint64_t)q << 32;
+    known k = {.keys = s->known, .query = key};
+    k.low = lower_bound(s->known, 0, s->n_known, key);
+    k.high = lower_bound(s->known, k.low, s->n_known, key + ((uint64_t)1 << 32));
+    return k;
+}
+
+static bool is_known(const known *k, uint32_t r)
+{
+    size_t at = lower_bound(k->keys, k->low, k->high, k->query | r);
+    return at < k->high && k->keys[at] == (k->query | r);
 }
 
 /* v from u's nearest visits, with the chance of its count. */
@@ -101,14 +122,14 @@ static void draw_pair(const ps_sampler *s, size_t i, uint64_t *rng, uint32_t *q,
     *r = s->pair[s->shuffled[i]][1];
 }
 
-static void draw_hard(const ps_sampler *s, uint32_t q, uint32_t r, uint32_t n,
-                      uint64_t *rng, uint32_t *out)
+static void draw_hard(const ps_sampler *s, const known *k, uint32_t q, uint32_t r,
+                      uint32_t n, uint64_t *rng, uint32_t *out)
 {
     const uint32_t *line =
         s->slot[q] == NONE ? NULL : s->hard + (size_t)s->slot[q] * PS_HARD_MAX;
     for (uint32_t j = 0; j < n; j++) {
         uint32_t v = line ? line[ps_rng_below(rng, PS_HARD_MAX)] : NONE;
-        out[j] = v == NONE || v == r || is_known(s, q, v) ? NONE : v;
+        out[j] = v == NONE || v == r || is_known(k, v) ? NONE : v;
     }
 }
 
@@ -125,13 +146,14 @@ static void draw(ps_minibatch *b, const ps_sampler *s, uint32_t epoch, uint64_t 
         b->negative[j] = (uint32_t)ps_rng_below(&rng, N);
     for (uint32_t p = 0; p < l->pairs; p++) {
         draw_pair(s, first + p, &rng, &b->query[p], &b->related[p]);
+        known k = known_of(s, b->query[p]);
         if (l->hard)
-            draw_hard(s, b->query[p], b->related[p], l->hard, &rng,
+            draw_hard(s, &k, b->query[p], b->related[p], l->hard, &rng,
                       b->own + (size_t)p * l->hard);
         for (uint32_t j = 0; j < l->negatives; j++) {
             uint32_t v = b->negative[j];
             b->masked[(size_t)p * l->negatives + j] =
-                v == b->query[p] || v == b->related[p] || is_known(s, b->query[p], v);
+                v == b->query[p] || v == b->related[p] || is_known(&k, v);
         }
     }
 }

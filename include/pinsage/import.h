@@ -1,7 +1,11 @@
 /* import.h - from a user's files to the first generation of a catalog.
  *
- * Pins and edges are streamed: memory holds ids, 8 bytes a pin and a board, and nothing
- * of features or text. Formats: DESIGN of the data, see README "Input formats".
+ * Pins and edges are streamed: memory holds the names of pins and boards and at most
+ * some 70 bytes for each of them, nothing of features, text or edges. Formats: see README
+ * "Input formats". A path "-" is the standard input (pins or edges, not both).
+ *
+ * Errors: PS_EFORMAT with file and line for what is wrong in a file; then, as after any
+ * other failure, the catalog is as it was before, or not there if it was not.
  *
  * Threads: one import at a time for each catalog (the draft's lock).
  */

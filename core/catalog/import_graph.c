@@ -1,0 +1,127 @@
+/* import_graph.c - after the last edge: names in order, edges sorted, degrees counted.
+ *
+ * Names are written only now. Their tables have done their work by then, and what they
+ * held is free for sorting: first the names, then, when those are gone too, the edges.
+ *
+ * Threads: see import_parts.h. Not here: the sorting itself (pins_write.c, core/graph).
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/catalog/import_parts.h"
+#include "pinsage/workers.h"
+
+/* ------------------------------ Names ------------------------------------- */
+
+typedef int (*write_fn)(ps_pins_writer *w, const ps_text *names, uint32_t n, ps_why *why);
+
+/* Names in one list for the writer, which sorts them. Nobody looks them up any more. */
+static int write_names(ps_import_job *job, const char *stage, ps_idmap *m, write_fn write)
+{
+    uint32_t n = m->n;
+    ps_idmap_forget_slots(m);
+    ps_text *names = malloc((size_t)n * sizeof *names);
+    if (!names)
+        return ps_fail(job->why, PS_ENOMEM, NULL, 0,
+                       "no memory to sort %" PRIu32 " names", n);
+    for (uint32_t i = 0; i < n; i++)
+        names[i] = ps_idmap_name(m, i);
+    int err = ps_progress_at(job->progress, stage, 0, n, "names");
+    if (!err)
+        err = write(job->writer, names, n, job->why);
+    free(names);
+    ps_idmap_done(m);
+    return err ? err : ps_progress_at(job->progress, stage, n, n, "names");
+}
+
+int ps_import_names(ps_import_job *job)
+{
+    job->report->boards = job->boards.n;
+    ps_idmap_forget_slots(&job->boards);
+    int err = write_names(job, "sorting pins", &job->ids, ps_pins_writer_ids);
+    if (!err)
+        err = write_names(job, "sorting boards", &job->boards, ps_pins_writer_boards);
+    return err;
+}
+
+/* ------------------------------ Degrees ----------------------------------- */
+
+/* The k-th smallest degree (from 0), by counting twice: upper halves, then the lower
+ * halves of those in the right upper half. count: (65536). */
+static uint32_t degree_at(const ps_csr *m, uint64_t k, uint64_t *count)
+{
+    uint32_t high = 0, low = 0;
+    memset(count, 0, 65536 * sizeof *count);
+    for (uint32_t i = 0; i < m->rows; i++)
+        count[ps_csr_degree(m, i) >> 16]++;
+    for (; k >= count[high]; high++)
+        k -= count[high];
+    memset(count, 0, 65536 * sizeof *count);
+    for (uint32_t i = 0; i < m->rows; i++)
+        if (ps_csr_degree(m, i) >> 16 == high)
+            count[ps_csr_degree(m, i) & 0xffff]++;
+    for (; k >= count[low]; low++)
+        k -= count[low];
+    return high << 16 | low;
+}
+
+const unsigned ps_import_percent[5] = {0, 50, 90, 99, 100};
+
+static int count_degrees(ps_import_job *job)
+{
+    char dir[PS_PATH_MAX];
+    ps_graph g;
+    ps_import_report *r = job->report;
+    uint64_t *count = malloc(65536 * sizeof *count);
+    if (!count)
+        return ps_fail(job->why, PS_ENOMEM, NULL, 0, "no memory to count degrees");
+    int err = ps_path_join(dir, sizeof dir, ps_draft_dir(job->draft), "graph");
+    if (!err)
+        err = ps_graph_open(&g, dir, job->why);
+    if (err) {
+        free(count);
+        return err;
+    }
+    for (uint32_t i = 0; i < r->pins; i++)
+        r->isolated += ps_csr_degree(&g.pin_boards, i) == 0;
+    for (int i = 0; i < 5; i++) {
+        uint64_t pin = (uint64_t)(r->pins - 1) * ps_import_percent[i] / 100;
+        uint64_t board = (uint64_t)(r->boards - 1) * ps_import_percent[i] / 100;
+        r->pin_degree[i] = degree_at(&g.pin_boards, pin, count);
+        r->board_degree[i] = degree_at(&g.board_pins, board, count);
+    }
+    ps_graph_close(&g);
+    free(count);
+    return PS_OK;
+}
+
+/* ------------------------------ Arrays ------------------------------------ */
+
+static int sort_edges(ps_import_job *job)
+{
+    ps_graph_stats stats = {0};
+    ps_workers *workers;
+    ps_graph_builder *builder = job->builder;
+    int err = ps_workers_new(&workers, job->opts->threads);
+    if (err)
+        return ps_fail(job->why, err, NULL, 0, "no threads to sort the edges");
+    job->builder = NULL; /* finishing frees it */
+    err = ps_graph_builder_finish(builder, job->report->pins, job->report->boards,
+                                  workers, job->progress, &stats, job->why);
+    ps_workers_free(workers);
+    job->report->edges = stats.edges;
+    job->report->duplicates = stats.duplicates;
+    return err;
+}
+
+int ps_import_graph(ps_import_job *job)
+{
+    static const char *const files[] = {
+        "graph/pin_boards.indptr.npy", "graph/pin_boards.indices.npy",
+        "graph/board_pins.indptr.npy", "graph/board_pins.indices.npy"};
+    int err = sort_edges(job);
+    for (int i = 0; i < 4 && !err; i++)
+        err = ps_draft_file_read(job->draft, files[i], job->why);
+    return err ? err : count_degrees(job);
+}
