@@ -42,7 +42,6 @@ void ps_near_init(ps_near *n, const char *query, size_t len)
 
 unsigned ps_near_step(ps_near *n, const unsigned char *name, size_t i)
 {
-    unsigned best = PS_NEAR_FAR;
     for (size_t d = 0; d <= 2 * PS_NEAR_MAX; d++)
         n->row[i][d] = PS_NEAR_FAR;
     for (size_t d = 0; d <= 2 * PS_NEAR_MAX; d++) {
@@ -50,8 +49,15 @@ unsigned ps_near_step(ps_near *n, const unsigned char *name, size_t i)
         if (i + d < PS_NEAR_MAX || j > n->len)
             continue;
         n->row[i][d] = (uint8_t)cell(n, name, i, j);
-        best = least(best, n->row[i][d]);
     }
+    return ps_near_least(n, i);
+}
+
+unsigned ps_near_least(const ps_near *n, size_t i)
+{
+    unsigned best = PS_NEAR_FAR;
+    for (size_t d = 0; d <= 2 * PS_NEAR_MAX; d++)
+        best = least(best, n->row[i][d]);
     return best;
 }
 

@@ -31,6 +31,8 @@ void ps_near_init(ps_near *n, const char *query, size_t len);
 /* Fill row i (1-based) for a candidate whose i-th byte is name[i - 1]; rows before it
  * are filled. Returns the smallest distance that a name with these i bytes can have. */
 unsigned ps_near_step(ps_near *n, const unsigned char *name, size_t i);
+/* What that step returned: the smallest of row i. */
+unsigned ps_near_least(const ps_near *n, size_t i);
 /* Distance of a candidate of len bytes, all of whose rows are filled. */
 unsigned ps_near_distance(const ps_near *n, size_t len);
 /* The whole of it: distance of name, PS_NEAR_FAR when it is more than `most`. */

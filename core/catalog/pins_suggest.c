@@ -13,6 +13,7 @@
  *
  * Threads: see pins.h. Not here: the distance itself (near.c).
  */
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 #include "core/catalog/pins_db.h"
 
 #define SEEKS_ONE 3000 /* budget of the walk at distance 1 */
-#define SEEKS_TWO 6000
+#define SEEKS_TWO 4000
 #define TITLES    4096
 
 typedef struct search {
@@ -57,18 +58,35 @@ static void offer(search *s, ps_text id, unsigned distance)
 
 /* ------------------------------ The walk ---------------------------------- */
 
+/* The smallest byte above `byte` that may follow the first i bytes of name, 256 when
+ * there is none. If they are as far as is allowed, only a byte of the query that lies
+ * about there can follow; else any. */
+static unsigned next_byte(const search *s, size_t i, unsigned byte)
+{
+    unsigned best = 256;
+    if (ps_near_least(&s->near, i) < s->most)
+        return byte + 1;
+    size_t from = i > PS_NEAR_MAX + 1 ? i - PS_NEAR_MAX - 1 : 0;
+    for (size_t j = from; j <= i + PS_NEAR_MAX && j < s->near.len; j++)
+        if (s->near.query[j] > byte && s->near.query[j] < best)
+            best = s->near.query[j];
+    return best;
+}
+
 /* Let name be the first prefix in order after its first `len` bytes that is not too
  * far; false when there is none. */
 static bool next_prefix(search *s, size_t len)
 {
-    for (; len > 0; len--)
-        while (s->name[len - 1] < 0xff) {
-            s->name[len - 1]++;
+    for (; len > 0; len--) {
+        unsigned byte = s->name[len - 1];
+        while ((byte = next_byte(s, len - 1, byte)) < 256) {
+            s->name[len - 1] = (unsigned char)byte;
             if (ps_near_step(&s->near, s->name, len) <= s->most) {
                 s->filled = len;
                 return true;
             }
         }
+    }
     return false;
 }
 
@@ -118,8 +136,10 @@ static void walk(search *s, unsigned most, int seeks)
 
 static bool contains(ps_text hay, const char *needle, size_t len)
 {
+    int first = tolower((unsigned char)needle[0]);
     for (size_t i = 0; i + len <= hay.len; i++)
-        if (strncasecmp(hay.data + i, needle, len) == 0)
+        if (tolower((unsigned char)hay.data[i]) == first &&
+            strncasecmp(hay.data + i, needle, len) == 0)
             return true;
     return false;
 }
