@@ -7,7 +7,7 @@
 #
 # `make` has installed the packages and built the two programs. The steps are at the end
 # of this file, one line each; to change what the demo does, change those. A step leaves a
-# stamp that holds the hash of its command line, of the programs, and of the stamp before:
+# stamp that holds the hash of its command line, of the program, and of the stamp before:
 # a second run skips what is done, a changed step redoes itself and all after it, and
 # one that was interrupted has no stamp.
 set -euo pipefail
@@ -43,8 +43,7 @@ since() { awk -v us=$(($(now) - $1)) 'BEGIN { printf "%.1f", us / 1e6 }'; }
 
 # ---- Steps ----
 
-key=$(cat "$dir/openclipart" "$PINSAGE" deploy/demo/demo.sh 2>/dev/null | sha256sum)
-key+=$(dpkg-query -W -f '${Version}' openclipart-svg 2>/dev/null || true)
+key=$(dpkg-query -W -f '${Version}' openclipart-svg 2>/dev/null || true)
 mkdir -p "$dir/done"
 
 passed= # the steps of this run so far
@@ -57,6 +56,9 @@ forget_rest()
         [[ $passed == *" ${stamp##*/} "* ]] || rm -f "$stamp"
     done
 }
+
+# The steps from here on depend on this program.
+depend_on() { key+=$(sha256sum < "$1"); }
 
 # step NAME RESULT WHAT COMMAND...: runs it unless RESULT exists and its stamp is current.
 step()
@@ -160,8 +162,10 @@ began=$(now)
 [ -x "$PINSAGE" ] || die "there is no $PINSAGE: run make"
 refuse_busy_port
 
+depend_on "$dir/openclipart"
 step corpus "$corpus/pins.tsv" "8,121 public-domain drawings become pins, boards, pairs" \
     "$dir/openclipart" --out "$corpus"
+depend_on "$PINSAGE"
 step import "$catalog/current" "into a catalog" \
     "$PINSAGE" import "$catalog" --pins "$corpus/pins.tsv" --edges "$corpus/edges.tsv" \
     --feature "visual=$corpus/visual.npy"

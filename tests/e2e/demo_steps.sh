@@ -72,7 +72,10 @@ check "a lost catalog is made again, the corpus is not" is "$(calls)" "${all#cor
 
 echo '# another version' >> "$dir/pinsage"
 demo
-check "a changed program does everything again" is "$(calls)" "$all"
+check "a changed pinsage redoes all but the corpus" is "$(calls)" "${all#corpus }"
+echo '# another version' >> "$dir/demo/openclipart"
+demo
+check "a changed corpus program redoes everything" is "$(calls)" "$all"
 
 rm -r "$dir/demo/done"
 FAIL=annotate
