@@ -216,6 +216,37 @@ int ps_file_sync(const char *path, ps_why *why)
     return err;
 }
 
+/* The directory that a path's last name is in: "a/b" -> "a", "/b" -> "/", "b" -> ".". */
+static int sync_folder(const char *path, ps_why *why)
+{
+    char folder[PS_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return ps_file_sync(".", why);
+    snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path),
+             path);
+    return ps_file_sync(folder, why);
+}
+
+int ps_file_put(const char *path, const void *data, size_t size, ps_why *why)
+{
+    char beside[PS_PATH_MAX];
+    ps_out *out;
+    int n = snprintf(beside, sizeof beside, "%s.new", path);
+    if (n < 0 || (size_t)n >= sizeof beside)
+        return ps_fail(why, PS_ERANGE, path, 0, "the path is too long");
+    int err = ps_out_open(&out, beside, why);
+    if (err)
+        return err;
+    ps_out_write(out, data, size);
+    err = ps_out_close(out, NULL, why);
+    if (!err && rename(beside, path) < 0)
+        err = ps_fail_errno(why, path, "cannot be put in place");
+    if (err)
+        unlink(beside);
+    return err ? err : sync_folder(path, why);
+}
+
 int ps_dir_make(const char *path, ps_why *why)
 {
     char part[PS_PATH_MAX];

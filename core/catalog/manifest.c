@@ -195,6 +195,16 @@ int ps_manifest_check(const ps_manifest *m, ps_why *why)
 
 /* ------------------------------ Values ------------------------------------ */
 
+/* Member of an object by name, or of an array by number; NULL: not there. Borrowed. */
+static json_t *member(const json_t *at, const char *key)
+{
+    if (!json_is_array(at))
+        return json_object_get(at, key);
+    char *end;
+    unsigned long i = strtoul(key, &end, 10);
+    return *key >= '0' && *key <= '9' && !*end ? json_array_get(at, i) : NULL;
+}
+
 /* Parent object of a path's last name; the name goes to *last. NULL: not there. */
 static json_t *parent_of(const ps_manifest *m, const char *path, bool make,
                          const char **last)
@@ -208,7 +218,7 @@ static json_t *parent_of(const ps_manifest *m, const char *path, bool make,
             return NULL;
         memcpy(key, path, len);
         key[len] = '\0';
-        at = make ? object_in(at, key) : json_object_get(at, key);
+        at = make ? object_in(at, key) : member(at, key);
     }
     *last = path;
     return at;
@@ -218,7 +228,12 @@ static json_t *get(const ps_manifest *m, const char *path)
 {
     const char *last;
     json_t *parent = parent_of(m, path, false, &last);
-    return parent ? json_object_get(parent, last) : NULL;
+    return parent ? member(parent, last) : NULL;
+}
+
+size_t ps_manifest_length(const ps_manifest *m, const char *path)
+{
+    return json_array_size(get(m, path));
 }
 
 /* Takes value. */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "inside.h"
 #include "metrics.h"
 #include "pinsage/rng.h"
 #include "pinsage/workers.h"
@@ -209,6 +210,8 @@ static int run_method(evaluation *e, const ps_scorer *scorer, const char *name,
     int err = ps_workers_run(e->team, blocks, 1, on_block, &r);
     if (!err)
         err = score_result(e, out);
+    if (!err && scorer->vectors)
+        err = cosines_measure(scorer->vectors, e->opts->seed, e->team, &out->cosines);
     if (err)
         ps_fail(why, err, name, 0, "evaluation stopped: %s", ps_strerror(err));
     out->seconds = now() - begin;
@@ -272,11 +275,11 @@ static int run_listed(evaluation *e, const char *list, ps_eval_report *report,
 
 static int run_all(evaluation *e, ps_eval_report *report, ps_why *why)
 {
+    char names[PS_EVAL_METHODS_MAX][40];
+    size_t n = ps_method_list(e->g, names, PS_EVAL_METHODS_MAX);
     int err = PS_OK;
-    for (size_t i = 0; ps_method_at(i) && !err; i++)
-        err = add_method(e, ps_method_at(i)->name, 0, report, why);
-    for (uint32_t b = 0; b < e->g->n_blocks && !err; b++)
-        err = add_method(e, e->g->blocks[b].name, 0, report, why);
+    for (size_t i = 0; i < n && !err; i++)
+        err = add_method(e, names[i], 0, report, why);
     return err;
 }
 
@@ -325,6 +328,16 @@ static void evaluation_done(evaluation *e)
     ps_workers_free(e->team);
 }
 
+/* What is said about methods together, once all have run. */
+static int compare(const evaluation *e, ps_eval_report *report, ps_why *why)
+{
+    int err = paired_fill(report, &e->groups, e->opts, e->team);
+    bias_find(e->g, e->pairs, e->opts->seed, report);
+    return err ? ps_fail(why, err, NULL, 0, "methods cannot be compared: %s",
+                         ps_strerror(err))
+               : PS_OK;
+}
+
 int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
             ps_eval_report *report, const ps_progress *progress, ps_why *why)
 {
@@ -343,6 +356,7 @@ int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
     report->queries = e.groups.n;
     report->pairs = e.groups.start[e.groups.n];
     report->self_pairs = pairs->n - report->pairs;
+    report->n_ranks = pairs->n;
     if (!e.groups.n) {
         err = ps_fail(why, PS_EINVAL, "pairs", 0, "no pairs to evaluate");
         goto out;
@@ -356,6 +370,8 @@ int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
     }
     err = opts->methods ? run_listed(&e, opts->methods, report, why)
                         : run_all(&e, report, why);
+    if (!err)
+        err = compare(&e, report, why);
 out:
     evaluation_done(&e);
     return err;
@@ -366,39 +382,4 @@ void ps_eval_report_done(ps_eval_report *r)
     for (size_t i = 0; i < r->n; i++)
         free(r->result[i].rank);
     r->n = 0;
-}
-
-/* ------------------------------ Two methods -------------------------------- */
-
-int ps_eval_paired(const ps_eval_report *r, size_t a, size_t b, const ps_pairs *pairs,
-                   const ps_eval_opts *opts, ps_eval_scores *difference)
-{
-    if (a >= r->n || b >= r->n)
-        return PS_ERANGE;
-    groups g = {0};
-    ps_workers *team = NULL;
-    size_t width = line_width(r->n_cuts);
-    double *lines = NULL, *other = NULL;
-    int err = ps_workers_new(&team, opts->threads);
-    if (!err)
-        err = groups_make(&g, pairs);
-    if (err)
-        goto out;
-    lines = malloc((g.n + 1) * width * sizeof *lines);
-    other = malloc((g.n + 1) * width * sizeof *other);
-    err = lines && other ? PS_OK : PS_ENOMEM;
-    if (err)
-        goto out;
-    lines_of_ranks(&g, r->result[a].rank, r->cut, r->n_cuts, lines);
-    lines_of_ranks(&g, r->result[b].rank, r->cut, r->n_cuts, other);
-    for (size_t i = 0; i < g.n * width; i++)
-        lines[i] -= i % width == LINE_PAIRS ? 0 : other[i];
-    line_set set = {.lines = lines, .n_cuts = r->n_cuts, .n = g.n};
-    err = lines_scores(set, opts->bootstraps, opts->seed, team, difference);
-out:
-    free(lines);
-    free(other);
-    groups_done(&g);
-    ps_workers_free(team);
-    return err;
 }

@@ -8,6 +8,7 @@
  * Threads: a scorer's own data is read by all workers; scratch is one a worker.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "pinsage/eval.h"
 #include "pinsage/hash.h"
 #include "pinsage/pixie.h"
+#include "pinsage/train.h"
 
 static int skip_without(ps_why *why, const char *method, const char *what)
 {
@@ -25,7 +27,8 @@ static int skip_without(ps_why *why, const char *method, const char *what)
 
 typedef struct vector_scorer {
     ps_rows rows;
-    const ps_npy *array; /* borrowed from the generation */
+    const ps_npy *array; /* the generation's, or own */
+    ps_npy own;          /* a baseline's, mapped here; empty for the others */
     size_t n;
     float *scale; /* (N) 1 / norm, 0 for a zero row; NULL: inner product */
     float *query; /* (workers, PS_SCORER_BLOCK, D) scratch */
@@ -38,6 +41,7 @@ static void free_vectors(void *self)
         return;
     free(v->scale);
     free(v->query);
+    ps_npy_close(&v->own);
     free(v);
 }
 
@@ -66,12 +70,20 @@ static int scale_rows(vector_scorer *v)
     return PS_OK;
 }
 
-static int open_vectors(ps_scorer *out, const ps_npy *array, int cosine,
+/* Takes own, which may be NULL; array is borrowed without it. */
+static int open_vectors(ps_scorer *out, const ps_npy *array, ps_npy *own, int cosine,
                         const ps_scorer_opts *opts)
 {
     vector_scorer *v = calloc(1, sizeof *v);
-    if (!v)
+    if (!v) {
+        if (own)
+            ps_npy_close(own);
         return PS_ENOMEM;
+    }
+    if (own) {
+        v->own = *own;
+        array = &v->own;
+    }
     v->rows = (ps_rows){array->data, array->cols, array->dtype == PS_F16};
     v->array = array;
     v->n = array->rows;
@@ -83,7 +95,8 @@ static int open_vectors(ps_scorer *out, const ps_npy *array, int cosine,
     if (err)
         free_vectors(v);
     else
-        *out = (ps_scorer){.score = score_vectors, .free = free_vectors, .self = v};
+        *out = (ps_scorer){
+            .score = score_vectors, .free = free_vectors, .self = v, .vectors = array};
     return err;
 }
 
@@ -99,7 +112,7 @@ static int open_embeddings(ps_scorer *out, ps_generation *g, const ps_scorer_opt
     if (!strcmp(opts->name, "embeddings") && learned)
         return skip_without(why, opts->name,
                             "the embeddings are the model's: the method is \"pinsage\"");
-    return open_vectors(out, &g->embeddings, 0, opts);
+    return open_vectors(out, &g->embeddings, NULL, 0, opts);
 }
 
 static int open_block(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
@@ -108,7 +121,24 @@ static int open_block(ps_scorer *out, ps_generation *g, const ps_scorer_opts *op
     const ps_block *block = ps_generation_block(g, opts->name);
     if (!block)
         return skip_without(why, opts->name, "the catalog has no such feature block");
-    return open_vectors(out, &block->array, 1, opts);
+    return open_vectors(out, &block->array, NULL, 1, opts);
+}
+
+static int open_baseline(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                         ps_why *why)
+{
+    char file[64];
+    ps_npy array;
+    snprintf(file, sizeof file, "baselines/%.40s.npy", opts->name);
+    int err = ps_generation_array(g, file, &array, why);
+    if (err)
+        return err;
+    if (array.dtype == PS_F32 || array.dtype == PS_F16)
+        return open_vectors(out, &array, &array, 0, opts);
+    err = ps_fail(why, PS_EMISMATCH, file, 0, "it holds %s, expected are <f4 or <f2",
+                  ps_dtype_name(array.dtype));
+    ps_npy_close(&array);
+    return err;
 }
 
 /* ------------------------------ Walks -------------------------------------- */
@@ -270,14 +300,68 @@ const ps_method *ps_method_find(const char *name)
     return NULL;
 }
 
+/* ------------------------------ By name ------------------------------------ */
+
+/* A list that keeps the first of equal names. */
+typedef struct name_list {
+    char (*name)[40];
+    size_t n, max;
+} name_list;
+
+static void list_name(name_list *l, const char *name, size_t len)
+{
+    if (l->n == l->max || len >= sizeof l->name[0])
+        return;
+    for (size_t i = 0; i < l->n; i++)
+        if (strlen(l->name[i]) == len && !memcmp(l->name[i], name, len))
+            return;
+    memcpy(l->name[l->n], name, len);
+    l->name[l->n++][len] = '\0';
+}
+
+static bool is_baseline(const ps_generation *g, const char *name)
+{
+    char file[64];
+    int n = snprintf(file, sizeof file, "baselines/%s.npy", name);
+    return n > 0 && (size_t)n < sizeof file && ps_generation_file(g, file, NULL);
+}
+
+/* Those that training knows in its order, then any others. */
+static void list_baselines(name_list *l, const ps_generation *g)
+{
+    const char *file;
+    for (size_t i = 0; ps_variant_at(i); i++)
+        if (is_baseline(g, ps_variant_at(i)->name))
+            list_name(l, ps_variant_at(i)->name, strlen(ps_variant_at(i)->name));
+    for (size_t i = 0; (file = ps_manifest_file_at(g->manifest, i)); i++) {
+        size_t len = strlen(file);
+        if (len > 14 && !strncmp(file, "baselines/", 10) &&
+            !strcmp(file + len - 4, ".npy"))
+            list_name(l, file + 10, len - 14);
+    }
+}
+
+size_t ps_method_list(const ps_generation *g, char (*names)[40], size_t max)
+{
+    name_list l = {names, 0, max};
+    for (size_t i = 0; ps_method_at(i); i++) {
+        if (methods[i].open == open_block && methods[i - 1].open != open_block)
+            list_baselines(&l, g);
+        if (methods[i].open == open_pixie)
+            for (uint32_t b = 0; b < g->n_blocks; b++)
+                list_name(&l, g->blocks[b].name, strlen(g->blocks[b].name));
+        list_name(&l, methods[i].name, strlen(methods[i].name));
+    }
+    return l.n;
+}
+
 static int refuse_unknown(const ps_generation *g, const char *name, ps_why *why)
 {
     ps_buf list = {0};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        ps_buf_printf(&list, "%s%s", i ? ", " : "", methods[i].name);
-    for (uint32_t b = 0; b < g->n_blocks; b++)
-        if (!ps_method_find(g->blocks[b].name))
-            ps_buf_printf(&list, ", %s", g->blocks[b].name);
+    char names[PS_EVAL_METHODS_MAX][40];
+    size_t n = ps_method_list(g, names, PS_EVAL_METHODS_MAX);
+    for (size_t i = 0; i < n; i++)
+        ps_buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
     int err = ps_fail(why, PS_EINVAL, "methods", 0, "no method \"%s\"; there are %s",
                       name, list.failed ? "others" : list.data);
     ps_buf_done(&list);
@@ -291,6 +375,8 @@ int ps_scorer_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
     const ps_method *m = ps_method_find(opts->name);
     if (m)
         return m->open(out, g, opts, why);
+    if (is_baseline(g, opts->name))
+        return open_baseline(out, g, opts, why);
     if (ps_generation_block(g, opts->name))
         return open_block(out, g, opts, why);
     return refuse_unknown(g, opts->name, why);

@@ -12,6 +12,7 @@
 #include "pinsage/eval.h"
 
 static const char *const buckets[3] = {"cold", "warm", "hub"};
+static const char *const cosine_at[5] = {"1", "25", "50", "75", "99"};
 
 /* ------------------------------ JSON --------------------------------------- */
 
@@ -59,6 +60,46 @@ static void json_scores(ps_buf *o, const ps_eval_report *r, const ps_eval_scores
     ps_buf_char(o, '}');
 }
 
+/* "paired": the first method minus this one. */
+static void json_paired(ps_buf *o, const ps_eval_report *r, const ps_eval_result *m)
+{
+    const char *first = r->result[0].method;
+    ps_buf_text(o, ",\"paired\":{\"minuend\":");
+    ps_buf_json(o, first, strlen(first));
+    ps_buf_char(o, ',');
+    json_scores(o, r, &m->paired);
+    ps_buf_char(o, '}');
+}
+
+static void json_cosines(ps_buf *o, const ps_eval_cosines *c)
+{
+    ps_buf_printf(o, ",\"cosines\":{\"pairs\":%u,\"mean\":", c->pairs);
+    ps_buf_real(o, c->mean, 6);
+    ps_buf_text(o, ",\"deviation\":");
+    ps_buf_real(o, c->deviation, 6);
+    ps_buf_text(o, ",\"kurtosis\":");
+    ps_buf_real(o, c->kurtosis, 6);
+    for (size_t q = 0; q < 5; q++) {
+        ps_buf_printf(o, "%s\"%s\":", q ? "," : ",\"quantiles\":{", cosine_at[q]);
+        ps_buf_real(o, c->quantile[q], 6);
+    }
+    ps_buf_text(o, "}}");
+}
+
+static void json_bias(ps_buf *o, const ps_eval_bias *b)
+{
+    ps_buf_printf(o, "\"labels\":{\"pairs\":%u,\"common_board\":", b->pairs);
+    ps_buf_real(o, b->shared, 6);
+    ps_buf_text(o, ",\"common_board_by_chance\":");
+    ps_buf_real(o, b->chance, 6);
+    ps_buf_text(o, "},\"warnings\":[");
+    for (size_t i = 0; i < b->n; i++) {
+        ps_buf_text(o, i ? "," : "");
+        ps_buf_json(o, b->warning[i], strlen(b->warning[i]));
+    }
+    ps_buf_text(o, "],");
+}
+
 static void json_result(ps_buf *o, const ps_eval_report *r, const ps_eval_result *m)
 {
     ps_buf_text(o, "{\"method\":");
@@ -77,7 +118,12 @@ static void json_result(ps_buf *o, const ps_eval_report *r, const ps_eval_result
         }
         ps_buf_char(o, '}');
     }
-    ps_buf_text(o, "},\"seconds\":");
+    ps_buf_char(o, '}');
+    if (m != r->result)
+        json_paired(o, r, m);
+    if (m->cosines.pairs)
+        json_cosines(o, &m->cosines);
+    ps_buf_text(o, ",\"seconds\":");
     ps_buf_real(o, m->seconds, 4);
     ps_buf_char(o, '}');
 }
@@ -86,10 +132,12 @@ void ps_eval_json(const ps_eval_report *r, ps_buf *o)
 {
     ps_buf_printf(o,
                   "{\"pairs\":%llu,\"queries\":%llu,\"self_pairs\":%llu,"
-                  "\"bucket_edges\":[%u,%u],\"methods\":[",
+                  "\"bucket_edges\":[%u,%u],",
                   (unsigned long long)r->pairs, (unsigned long long)r->queries,
                   (unsigned long long)r->self_pairs, r->bucket_edge[0],
                   r->bucket_edge[1]);
+    json_bias(o, &r->bias);
+    ps_buf_text(o, "\"methods\":[");
     for (size_t i = 0; i < r->n; i++) {
         if (i)
             ps_buf_char(o, ',');
@@ -155,6 +203,74 @@ static void table_bucket(ps_buf *o, const ps_eval_report *r, int width, size_t b
         table_line(o, r, width, r->result[i].method, &r->result[i].bucket[b]);
 }
 
+static int excludes_zero(ps_interval x)
+{
+    return x.low > 0 || x.high < 0;
+}
+
+static void table_difference(ps_buf *o, ps_interval x, double unit, int digits)
+{
+    char text[48];
+    snprintf(text, sizeof text, "%+.*f [%+.*f, %+.*f]", digits, unit * x.mean, digits,
+             unit * x.low, digits, unit * x.high);
+    ps_buf_printf(o, "  %23s%c", text, excludes_zero(x) ? '*' : ' ');
+}
+
+static void table_paired(ps_buf *o, const ps_eval_report *r, int width)
+{
+    char cut[24];
+    if (r->n < 2)
+        return;
+    ps_buf_printf(o,
+                  "\n%s minus each other method, in points, with the 95 %% interval; "
+                  "* where it excludes 0\n%-*s",
+                  r->result[0].method, width, "");
+    for (uint32_t c = 0; c < r->n_cuts; c++) {
+        snprintf(cut, sizeof cut, "hr@%u", r->cut[c]);
+        ps_buf_printf(o, "  %23s ", cut);
+    }
+    ps_buf_printf(o, "  %23s\n", "MRR");
+    for (size_t i = 1; i < r->n; i++) {
+        const ps_eval_scores *d = &r->result[i].paired;
+        ps_buf_printf(o, "%-*s", width, r->result[i].method);
+        for (uint32_t c = 0; c < r->n_cuts; c++)
+            table_difference(o, d->hit_rate[c], 100, 1);
+        table_difference(o, d->mrr, 1, 3);
+        ps_buf_char(o, '\n');
+    }
+}
+
+static void table_cosines(ps_buf *o, const ps_eval_report *r, int width)
+{
+    int first = 1;
+    for (size_t i = 0; i < r->n; i++) {
+        const ps_eval_cosines *c = &r->result[i].cosines;
+        if (!c->pairs)
+            continue;
+        if (first)
+            ps_buf_printf(o,
+                          "\ncosine of random pairs; a low kurtosis means that vectors "
+                          "spread\n%-*s  kurtosis    mean     1 %%    50 %%    99 %%\n",
+                          width, "");
+        first = 0;
+        ps_buf_printf(o, "%-*s  %8.2f  %6.3f  %6.3f  %6.3f  %6.3f\n", width,
+                      r->result[i].method, c->kurtosis, c->mean, c->quantile[0],
+                      c->quantile[2], c->quantile[4]);
+    }
+}
+
+static void table_bias(ps_buf *o, const ps_eval_bias *b)
+{
+    if (b->pairs)
+        ps_buf_printf(
+            o,
+            "\nlabels: %.1f %% of the pairs lie on a common board, %.1f %% when "
+            "matched at random\n",
+            100 * b->shared, 100 * b->chance);
+    for (size_t i = 0; i < b->n; i++)
+        ps_buf_printf(o, "warning: %s\n", b->warning[i]);
+}
+
 void ps_eval_table(const ps_eval_report *r, ps_buf *o)
 {
     if (!r->n)
@@ -170,6 +286,9 @@ void ps_eval_table(const ps_eval_report *r, ps_buf *o)
     table_head(o, r, width, "method");
     for (size_t i = 0; i < r->n; i++)
         table_line(o, r, width, r->result[i].method, &r->result[i].all);
+    table_paired(o, r, width);
     for (size_t b = 0; b < 3; b++)
         table_bucket(o, r, width, b);
+    table_cosines(o, r, width);
+    table_bias(o, &r->bias);
 }

@@ -351,6 +351,27 @@ static int note_trials(step *s)
     return err;
 }
 
+/* What each epoch came to, for the report of an evaluation. */
+static int note_curve(step *s)
+{
+    ps_buf b = {0};
+    ps_buf_char(&b, '[');
+    for (uint32_t i = 0; i < s->report->result.n_epochs; i++) {
+        const ps_epoch *e = &s->report->result.epoch[i];
+        ps_buf_printf(&b,
+                      "%s{\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
+                      "\"valid_hit_10\":%.6g,\"valid_hit_100\":%.6g,\"valid_mrr\":%.6g}",
+                      i ? "," : "", e->epoch, (double)e->loss, (double)e->violated,
+                      e->hit_10, e->hit_100, e->mrr);
+    }
+    ps_buf_char(&b, ']');
+    int err = b.failed ? PS_ENOMEM
+                       : ps_manifest_set_json(ps_draft_manifest(s->draft), "train.curve",
+                                              b.data);
+    ps_buf_done(&b);
+    return err;
+}
+
 static int note_manifest(step *s, const ps_model *model)
 {
     ps_manifest *m = ps_draft_manifest(s->draft);
@@ -376,7 +397,8 @@ static int note_manifest(step *s, const ps_model *model)
     ps_manifest_set_real(m, "train.valid.hit_100", best->hit_100);
     ps_manifest_set_real(m, "train.valid.mrr", best->mrr);
     ps_manifest_set_u64(m, "train.seed", o->seed);
-    return note_trials(s);
+    int err = note_trials(s);
+    return err ? err : note_curve(s);
 }
 
 /* ------------------------------ The step ---------------------------------- */

@@ -7,7 +7,8 @@
  * over queries. The same by degree of the query: cold, warm, hub.
  *
  * Ranks are exact: a method gives a score for every pin. Methods are a table, so that
- * each new one is a line (core/eval/methods.c); any feature block's name is a method too.
+ * each new one is a line (core/eval/methods.c); a feature block's name is a method too,
+ * and so is NAME for each baselines/NAME.npy that training left.
  * Pairs of a pin with itself say nothing and are left out.
  *
  * Threads: ps_eval uses its own workers; a scorer is asked by all of them at once. The
@@ -38,12 +39,36 @@ typedef struct ps_eval_scores {
     ps_interval mrr, mrr_scaled;
 } ps_eval_scores;
 
+/* How alike the vectors of two pins taken at random are. Vectors that spread, and so
+ * can tell pins apart, have a low kurtosis (section 4.1 of the paper: PinSage 0.43,
+ * visual 1.20, annotation 2.49; it is the excess, 0 for a normal distribution). */
+#define PS_EVAL_COSINES 100000 /* pairs drawn */
+#define PS_EVAL_BINS    64
+typedef struct ps_eval_cosines {
+    uint32_t pairs; /* of two vectors that are not zero; 0: the method has no vectors */
+    double mean, deviation, kurtosis;
+    double quantile[5];         /* at 1, 25, 50, 75 and 99 percent */
+    uint32_t bin[PS_EVAL_BINS]; /* equal parts of [-1, 1] */
+} ps_eval_cosines;
+
 typedef struct ps_eval_result {
     char method[40];
     ps_eval_scores all, bucket[3]; /* cold, warm, hub */
+    ps_eval_scores paired;         /* the report's first method minus this one */
+    ps_eval_cosines cosines;
     double seconds;
-    float *rank; /* (pairs->n), owned by the report; 0 for a pin paired with itself */
+    float *rank; /* (n_ranks), owned by the report; 0 for a pin paired with itself */
 } ps_eval_result;
+
+/* Signs that the labels favour a method, whatever it is worth. */
+#define PS_EVAL_WARNINGS 8
+typedef struct ps_eval_bias {
+    uint32_t pairs;        /* looked at */
+    double shared, chance; /* of them, lying on a common board; and when the same queries
+                              and related pins are matched anew at random */
+    size_t n;
+    char warning[PS_EVAL_WARNINGS][256]; /* sentences */
+} ps_eval_bias;
 
 typedef struct ps_eval_opts {
     const char *methods; /* comma-separated; NULL = all that the generation allows */
@@ -67,6 +92,8 @@ typedef struct ps_eval_report {
     /* Query degree: cold < [0] <= warm < [1] <= hub. Cold ends at the lowest quarter of
      * the graph's connected pins, hubs begin at their highest tenth. */
     uint32_t bucket_edge[2];
+    ps_eval_bias bias;
+    size_t n_ranks; /* of each result: the pairs given */
     size_t n;
     ps_eval_result result[PS_EVAL_METHODS_MAX];
 } ps_eval_report;
@@ -86,6 +113,10 @@ int ps_eval_paired(const ps_eval_report *r, size_t a, size_t b, const ps_pairs *
  * people, in percent. */
 void ps_eval_json(const ps_eval_report *r, ps_buf *out);
 void ps_eval_table(const ps_eval_report *r, ps_buf *out);
+/* The report as one HTML page that needs nothing beside it, put in place whole. g tells
+ * how the model was trained. */
+int ps_eval_html(const ps_eval_report *r, const ps_generation *g, const char *path,
+                 ps_why *why);
 
 /* ---- The list of methods ---- */
 /* Queries that are scored together, at most: a block of products reads rows once. */
@@ -98,6 +129,7 @@ typedef struct ps_scorer {
                  float *scores /* (n, N) */);
     void (*free)(void *self);
     void *self;
+    const ps_npy *vectors; /* (N, D) that it ranks by, NULL: none; lives as long as it */
 } ps_scorer;
 
 typedef struct ps_scorer_opts {
@@ -116,8 +148,12 @@ typedef struct ps_method {
 } ps_method;
 const ps_method *ps_method_at(size_t i); /* NULL past the end */
 const ps_method *ps_method_find(const char *name);
-/* Open a method of the table, or the cosine of the block of that name. PS_EINVAL with the
- * list of names for one that is neither. */
+/* Names of all that a generation could be asked for, in the order of the report: the
+ * model, baselines, feature blocks, walks, popularity. Methods of the table are among
+ * them even when they lack their data. Returns how many, at most max. */
+size_t ps_method_list(const ps_generation *g, char (*names)[40], size_t max);
+/* Open a method of the table, a baseline, or the cosine of the block of that name.
+ * PS_EINVAL with the list of names for one that is none of them. */
 int ps_scorer_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
                    ps_why *why);
 void ps_scorer_close(ps_scorer *s);

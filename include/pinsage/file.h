@@ -40,6 +40,9 @@ int ps_out_close(ps_out *o, uint64_t *hash, ps_why *why);
 /* Close and unlink, after a failure elsewhere. NULL is fine. */
 void ps_out_abort(ps_out *o);
 
+/* A whole file that appears at once: written beside (".new"), fsynced, renamed. A file
+ * that stood there before is kept as it was when this fails. */
+int ps_file_put(const char *path, const void *data, size_t size, ps_why *why);
 int ps_file_hash(const char *path, uint64_t *hash, uint64_t *size, ps_why *why);
 /* fsync a file, or a directory, by path. */
 int ps_file_sync(const char *path, ps_why *why);

@@ -35,13 +35,15 @@ int ps_manifest_load(ps_manifest **m, const char *path, ps_why *why);
 int ps_manifest_save(const ps_manifest *m, const char *path, ps_why *why);
 void ps_manifest_free(ps_manifest *m);
 
-/* Missing or wrongly typed values give the default. Strings are borrowed until the next
+/* A part of a path that is a number leads into an array ("train.curve.0.loss").
+ * Missing or wrongly typed values give the default. Strings are borrowed until the next
  * change of that value. */
 uint64_t ps_manifest_u64(const ps_manifest *m, const char *path, uint64_t otherwise);
 double ps_manifest_real(const ps_manifest *m, const char *path, double otherwise);
 const char *ps_manifest_text(const ps_manifest *m, const char *path,
                              const char *otherwise);
 bool ps_manifest_has(const ps_manifest *m, const char *path);
+size_t ps_manifest_length(const ps_manifest *m, const char *path); /* 0: no array */
 
 /* Intermediate objects are made. Values are copied. A u64 beyond 2^63 is kept as decimal
  * text, since JSON readers lose it; a real that is not finite becomes null. */

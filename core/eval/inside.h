@@ -1,0 +1,27 @@
+/* inside.h - the parts of an evaluation beyond ranks and their means.
+ *
+ * Threads: each function's own team, or none; see the .c files.
+ */
+#ifndef PINSAGE_CORE_EVAL_INSIDE_H
+#define PINSAGE_CORE_EVAL_INSIDE_H
+
+#include "metrics.h"
+
+/* paired.c: result[i].paired of every method but the first. */
+int paired_fill(ps_eval_report *r, const groups *g, const ps_eval_opts *opts,
+                ps_workers *team);
+
+/* cosines.c: PS_EVAL_COSINES pairs of rows of v, drawn with seed. */
+int cosines_measure(const ps_npy *v, uint64_t seed, ps_workers *team,
+                    ps_eval_cosines *out);
+/* Moments, quantiles and histogram of n values, which are sorted here. */
+void cosines_describe(float *value, uint32_t n, ps_eval_cosines *out);
+
+/* bias.c: report->bias from the pairs, the graph and the ranks that are in the report. */
+void bias_find(const ps_generation *g, const ps_pairs *pairs, uint64_t seed,
+               ps_eval_report *report);
+
+/* html.c: the page, whole, into out. */
+void html_page(ps_buf *out, const ps_eval_report *r, const ps_generation *g);
+
+#endif
