@@ -1,8 +1,8 @@
 /* html.c - an evaluation as one page that can be mailed, kept and printed.
  *
  * No script, no font, no picture from elsewhere: text, two tables and drawings in SVG.
- * Tables come first and hold every figure that is drawn, so that nothing is told by a
- * drawing, or by a colour, alone.
+ * Tables come first, and bars carry their figures and names, so that nothing that
+ * matters is told by a shape or a colour alone.
  *
  * Threads: none. Not here: the drawings (html_charts.c), the colours (html_style.h).
  */

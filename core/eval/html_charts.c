@@ -30,7 +30,7 @@ static const char *classes(char out[40], const char *word, const char *other)
 
 /* ------------------------------ Bars --------------------------------------- */
 
-enum { BAR_WIDTH = 520, BAR_LEFT = 150, BAR_RIGHT = 78, BAR_ROW = 24, BAR_TOP = 30 };
+enum { BAR_WIDTH = 533, BAR_LEFT = 150, BAR_RIGHT = 78, BAR_ROW = 24, BAR_TOP = 30 };
 
 static const ps_interval *rate_of(const ps_eval_result *m, size_t bucket, uint32_t c)
 {
@@ -94,7 +94,7 @@ static void draw_x_log(ps_buf *o, const svg_scale *x, double bottom)
 
 /* ------------------------------ Curves ------------------------------------- */
 
-enum { CURVE_WIDTH = 980, CURVE_HEIGHT = 440, CURVE_RIGHT = 150, CURVE_POINTS = 61 };
+enum { CURVE_WIDTH = 1080, CURVE_HEIGHT = 440, CURVE_RIGHT = 150, CURVE_POINTS = 61 };
 
 double chart_hit_rate(const ps_eval_report *r, const ps_eval_result *m, double k)
 {
@@ -173,7 +173,7 @@ void chart_curves(ps_buf *o, const ps_eval_report *r, uint32_t n_pins)
 
 /* ------------------------------ Cosines ------------------------------------ */
 
-enum { COSINE_WIDTH = 310, COSINE_HEIGHT = 150 };
+enum { COSINE_WIDTH = 350, COSINE_HEIGHT = 150 };
 
 void chart_cosines(ps_buf *o, const ps_eval_report *r, size_t i)
 {
@@ -207,7 +207,7 @@ void chart_cosines(ps_buf *o, const ps_eval_report *r, size_t i)
 
 /* ------------------------------ Training ----------------------------------- */
 
-enum { TRAIN_WIDTH = 480, TRAIN_HEIGHT = 260 };
+enum { TRAIN_WIDTH = 350, TRAIN_HEIGHT = 240 };
 
 typedef struct training {
     const ps_manifest *manifest;
@@ -221,12 +221,13 @@ static double value_at(const training *t, size_t epoch, const char *what)
     return ps_manifest_real(t->manifest, path, 0);
 }
 
-static double most_of(const training *t, const char *what)
+/* Widen [*least, *most] to hold every epoch's value. */
+static void widen(const training *t, const char *what, double *least, double *most)
 {
-    double most = 1e-6;
-    for (size_t i = 0; i < t->n; i++)
-        most = fmax(most, value_at(t, i, what));
-    return most;
+    for (size_t i = 0; i < t->n; i++) {
+        *least = fmin(*least, value_at(t, i, what));
+        *most = fmax(*most, value_at(t, i, what));
+    }
 }
 
 static void draw_series(ps_buf *o, const training *t, const char *what, const char *class,
@@ -249,21 +250,23 @@ static void draw_epochs(ps_buf *o, const training *t, const svg_scale *x, double
         svg_line(o, "best", svg_at(x, (double)best), 30, svg_at(x, (double)best), bottom);
 }
 
-/* One panel: up to two series on one axis. */
+/* One panel: up to two series on one axis, which begins at 0 unless `free`. */
 typedef struct panel {
     const char *title, *what[2], *class[2];
     double unit;
+    bool free;
 } panel;
 
 static void draw_panel(ps_buf *o, const training *t, const panel *p)
 {
-    double most = most_of(t, p->what[0]);
-    if (p->what[1])
-        most = fmax(most, most_of(t, p->what[1]));
+    double least = p->free ? INFINITY : 0, most = 1e-6;
+    for (int i = 0; i < 2 && p->what[i]; i++)
+        widen(t, p->what[i], &least, &most);
+    least -= p->free ? (most - least) / 10 : 0;
     svg_scale x = {1, (double)t->n, 56, TRAIN_WIDTH - 14, false};
-    svg_scale y = {0, most, TRAIN_HEIGHT - 34, 32, false};
+    svg_scale y = {least, most, TRAIN_HEIGHT - 34, 32, false};
     svg_begin(o, TRAIN_WIDTH, TRAIN_HEIGHT, p->title);
-    svg_text(o, "title", 56, 16, p->title);
+    svg_text(o, "title", 12, 16, p->title);
     draw_y(o, &y, x.begin, x.end, p->unit);
     draw_epochs(o, t, &x, y.begin);
     for (int s = 0; s < 2 && p->what[s]; s++)
@@ -274,12 +277,13 @@ static void draw_panel(ps_buf *o, const training *t, const panel *p)
 void chart_training(ps_buf *o, const ps_manifest *m)
 {
     static const panel panels[] = {
-        {"Loss by epoch", {"loss", NULL}, {"s1", NULL}, 1},
-        {"Share of violated margins, %", {"violated", NULL}, {"s3", NULL}, 100},
-        {"Hit rate @10 (red) and @100 (blue) of the valid pairs, %",
+        {"Loss by epoch", {"loss", NULL}, {"s1", NULL}, 1, true},
+        {"Violated by negatives, %", {"violated", NULL}, {"s3", NULL}, 100, false},
+        {"Valid hit rate @10 (red), @100 (blue), %",
          {"valid_hit_10", "valid_hit_100"},
          {"s0", "s1"},
-         100},
+         100,
+         false},
     };
     training t = {m, ps_manifest_length(m, "train.curve")};
     if (t.n < 2)

@@ -13,7 +13,7 @@
 
 typedef struct settings {
     ps_common common;
-    const char *pairs, *methods, *hit_at, *unknown;
+    const char *pairs, *methods, *hit_at, *unknown, *html;
     uint32_t bootstraps, pixie_steps;
     bool json;
 } settings;
@@ -34,6 +34,8 @@ static const ps_option options[] = {
      "Hops of a query's walks in the pixie methods"},
     {"json", 0, PS_OPT_FLAG, NULL, AT(json), NULL, 0, 0, NULL,
      "The report as JSON instead of a table"},
+    {"html", 0, PS_OPT_TEXT, "FILE", AT(html), NULL, 0, 0, NULL,
+     "And as one page with drawings, written there"},
     PS_COMMON_OPTIONS,
     {0},
 };
@@ -104,6 +106,8 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
     if (!err)
         err = ps_eval(g, &pairs, &opts, &report, &progress, why);
     ps_cli_progress_end();
+    if (!err && s->html)
+        err = ps_eval_html(&report, g, s->html, why);
     if (!err)
         err = print_report(&report, s->json);
     ps_eval_report_done(&report);
