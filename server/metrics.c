@@ -53,7 +53,8 @@ unsigned ps_stats_method(ps_stats *s, const char *name)
 {
     unsigned n = atomic_load_explicit(&s->n_methods, memory_order_relaxed), i = 0;
     size_t len = strnlen(name, sizeof s->method[0].name - 1);
-    while (i < n && strncmp(s->method[i].name, name, len + 1) != 0)
+    while (i < n &&
+           (strncmp(s->method[i].name, name, len) != 0 || s->method[i].name[len]))
         i++;
     if (i == n && n < PS_METHODS_MAX) {
         memcpy(s->method[n].name, name, len);
@@ -189,9 +190,11 @@ static void write_build(const page *p, const char *name)
 static void write_generation(const page *p, const char *name)
 {
     const struct ps_engine_facts *e = &p->facts->engine;
-    if (e->generation)
-        ps_buf_printf(p->out, "%s{generation=\"%s\",index=\"%s\"} 1\n", name,
-                      e->generation, e->index);
+    if (!e->generation)
+        return;
+    ps_buf_printf(p->out, "%s{generation=\"%s\",index=", name, e->generation);
+    ps_buf_json(p->out, e->index, strlen(e->index));
+    ps_buf_text(p->out, "} 1\n");
 }
 
 /* ------------------------------ The table ---------------------------------- */

@@ -5,8 +5,10 @@
  *
  * The constant server runs on the same loop (server/loop.c) with the same library and
  * options; its one answer has the bytes of a real one. Every server gets one loop on
- * the first core, wrk one thread on the second, and all take turns in short rounds, so
- * that whatever else the machine does hits all of them; ratios are medians over rounds.
+ * the first core, wrk one thread on the second, and all take turns in short rounds.
+ * Rates are told by the clock and by the second of processor time that the server used;
+ * on a machine that does nothing else the two are alike, on a busy one the latter says
+ * what the code costs. Ratios are of processor time, medians over rounds.
  * The hot set is HOT pins, asked round-robin; "uniform" asks all of them in a scattered
  * order of a server without a cache, beside a loop that searches and does nothing else.
  *
@@ -124,12 +126,13 @@ static const char *make_catalog(void)
     must(ps_ann_build(catalog, &build, &report, NULL, &why), "index");
     printf("%d pins, %d dimensions, %s %s: recall@10 %.3f, %.0f us a search\n", PINS, DIM,
            report.factory, report.knob, report.recall_at_10, report.search_us);
+    fflush(stdout);
     return catalog;
 }
 
 /* ------------------------------ Processes ---------------------------------- */
 
-static void pin_to(int core)
+static void pin_to(unsigned core)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -159,7 +162,7 @@ static pid_t serve(const char *catalog, unsigned port, uint64_t cache_bytes)
     o.listen = address;
     o.loops = 1;
     o.cache_bytes = cache_bytes;
-    o.log_level = "warn";
+    o.log_level = "error";
     must(ps_serve(&o, &why), "serve");
     exit(0);
 }
@@ -276,16 +279,43 @@ static void write_script(const char *path, char (*ids)[64], uint32_t n)
     fclose(f);
 }
 
-static double ask(unsigned port, unsigned connections, const char *script)
+/* Requests by the second of the clock, and of the server's processor time. */
+typedef struct rate {
+    double wall, cpu;
+} rate;
+
+static double cpu_seconds(pid_t pid)
+{
+    char path[64], text[1024] = "";
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    char *at = f && fgets(text, sizeof text, f) ? strrchr(text, ')') : NULL;
+    if (f)
+        fclose(f);
+    if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                      &user, &system) != 2)
+        die("no processor time");
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static rate ask(pid_t pid, unsigned port, unsigned connections, const char *script)
 {
     char command[400];
+    unsigned long long done = 0;
+    double before = cpu_seconds(pid);
     snprintf(command, sizeof command,
              "taskset -c %d wrk -t1 -c%u -d1s -s %s http://127.0.0.1:%u/",
              sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0, connections, script, port);
-    const char *text = output(command), *rate = strstr(text, "Requests/sec:");
+    const char *text = output(command), *wall = strstr(text, "Requests/sec:");
+    const char *total = strstr(text, " requests in ");
     if (strstr(text, "Non-2xx") || strstr(text, "Socket errors"))
         fprintf(stderr, "%s", text);
-    return rate ? strtod(rate + 13, NULL) : 0;
+    while (total && total > text && total[-1] != ' ' && total[-1] != '\n')
+        total--;
+    if (!wall || !total || sscanf(total, "%llu", &done) != 1)
+        die("wrk gave no figures");
+    return (rate){strtod(wall + 13, NULL), (double)done / (cpu_seconds(pid) - before)};
 }
 
 static int compare(const void *a, const void *b)
@@ -302,23 +332,16 @@ static double median(double *x)
 
 /* ------------------------------ The index alone ---------------------------- */
 
-/* Searches a second for the listed rows, on the core where the servers run. */
-static double search_rate(const char *catalog, const uint32_t *rows, uint32_t n)
+static double clock_seconds(clockid_t clock)
 {
-    int ends[2];
-    double rate = 0;
-    if (pipe(ends))
-        die("pipe");
-    pid_t pid = fork();
-    if (pid) {
-        close(ends[1]);
-        if (read(ends[0], &rate, sizeof rate) != sizeof rate)
-            die("the search failed");
-        close(ends[0]);
-        waitpid(pid, NULL, 0);
-        return rate;
-    }
-    pin_to(0);
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Searches for the listed rows, on the core where the servers run. */
+static void search_all(const char *catalog, const uint32_t *rows, uint32_t n, rate *out)
+{
     ps_generation *g;
     ps_ann *a;
     ps_scored best[21];
@@ -328,20 +351,37 @@ static double search_rate(const char *catalog, const uint32_t *rows, uint32_t n)
     const ps_block *block = ps_generation_block(g, ps_ann_vectors(a));
     const ps_npy *array = block ? &block->array : &g->embeddings;
     float *query = malloc(array->cols * sizeof *query);
-    struct timespec start, t;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    double seconds = 0;
-    for (; seconds < 1; i++) {
+    double wall = clock_seconds(CLOCK_MONOTONIC);
+    double cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), end = wall + 1;
+    for (; clock_seconds(CLOCK_MONOTONIC) < end; i++) {
         ps_npy_row_f32(array, rows[i % n], query);
         must(ps_ann_search(a, query, 21, NULL, NULL, best, &found, &why), "search");
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        seconds = (double)(t.tv_sec - start.tv_sec) +
-                  (double)(t.tv_nsec - start.tv_nsec) * 1e-9;
     }
-    rate = i / seconds;
-    if (write(ends[1], &rate, sizeof rate) != sizeof rate)
+    *out = (rate){i / (clock_seconds(CLOCK_MONOTONIC) - wall),
+                  i / (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu)};
+    free(query);
+    ps_ann_close(a);
+    ps_generation_release(g);
+}
+
+static rate search_rate(const char *catalog, const uint32_t *rows, uint32_t n)
+{
+    int ends[2];
+    rate out;
+    if (pipe(ends))
         die("pipe");
-    _exit(0);
+    pid_t pid = fork();
+    if (!pid) {
+        pin_to(0);
+        search_all(catalog, rows, n, &out);
+        _exit(write(ends[1], &out, sizeof out) != sizeof out);
+    }
+    close(ends[1]);
+    if (read(ends[0], &out, sizeof out) != sizeof out)
+        die("the search failed");
+    close(ends[0]);
+    waitpid(pid, NULL, 0);
+    return out;
 }
 
 /* ------------------------------ The tables --------------------------------- */
@@ -375,7 +415,37 @@ static corpus scatter(const char *catalog)
     return c;
 }
 
-static void compare_hot(const corpus *c, unsigned port)
+/* What two servers did, round by round. */
+typedef struct rates {
+    double wall[2][ROUNDS], cpu[2][ROUNDS], ratio[ROUNDS];
+} rates;
+
+static void add_round(rates *r, int round, rate base, rate ours)
+{
+    r->wall[0][round] = base.wall;
+    r->wall[1][round] = ours.wall;
+    r->cpu[0][round] = base.cpu;
+    r->cpu[1][round] = ours.cpu;
+    r->ratio[round] = ours.cpu / base.cpu;
+}
+
+static void print_head(const char *base)
+{
+    printf("%11s | %10s %10s | %10s %10s | %6s\n", "", base, "/related", base, "/related",
+           "ratio");
+    printf("%11s | %21s | %21s |\n", "connections", "by the clock, 1/s",
+           "by processor time, 1/s");
+}
+
+static void print_rates(unsigned connections, rates *r)
+{
+    printf("%11u | %10.0f %10.0f | %10.0f %10.0f | %6.2f\n", connections,
+           median(r->wall[0]), median(r->wall[1]), median(r->cpu[0]), median(r->cpu[1]),
+           median(r->ratio));
+    fflush(stdout);
+}
+
+static void compare_hot(const corpus *c, pid_t server, unsigned port)
 {
     char command[400];
     const char *script = strdup(below("hot.lua"));
@@ -385,38 +455,32 @@ static void compare_hot(const corpus *c, unsigned port)
     char *body = strdup(output(command));
     unsigned other = free_port();
     pid_t pid = serve_constant(other, body, strlen(body));
-    wait_until_ready(other);
-    printf("\n%-14s %14s %14s %8s   (answers of %zu bytes)\n", "connections",
-           "constant, 1/s", "/related, 1/s", "ratio", strlen(body));
+    wait_until_ready(other); /* it says 200 to everything */
+    printf("\nThe hot set beside one constant answer of %zu bytes\n", strlen(body));
+    print_head("constant");
     static const unsigned connections[] = {1, 32, 128, 256};
     for (size_t i = 0; i < sizeof connections / sizeof *connections; i++) {
-        double a[ROUNDS], b[ROUNDS], ratio[ROUNDS];
-        for (int round = 0; round < ROUNDS; round++) {
-            a[round] = ask(other, connections[i], script);
-            b[round] = ask(port, connections[i], script);
-            ratio[round] = b[round] / a[round];
-        }
-        printf("%-14u %14.0f %14.0f %8.2f\n", connections[i], median(a), median(b),
-               median(ratio));
-        fflush(stdout);
+        rates r;
+        for (int round = 0; round < ROUNDS; round++)
+            add_round(&r, round, ask(pid, other, connections[i], script),
+                      ask(server, port, connections[i], script));
+        print_rates(connections[i], &r);
     }
     stop(pid);
     free(body);
 }
 
-static void compare_uniform(const corpus *c, unsigned port)
+static void compare_uniform(const corpus *c, pid_t server, unsigned port)
 {
     const char *script = strdup(below("all.lua"));
-    double a[ROUNDS], b[ROUNDS], ratio[ROUNDS];
+    rates r;
     write_script(script, c->ids, c->n);
-    for (int round = 0; round < ROUNDS; round++) {
-        a[round] = search_rate(c->catalog, c->rows, c->n);
-        b[round] = ask(port, 32, script);
-        ratio[round] = b[round] / a[round];
-    }
-    printf("\n%-14s %14s %14s %8s   (no cache, every pin)\n", "connections", "index, 1/s",
-           "/related, 1/s", "ratio");
-    printf("%-14u %14.0f %14.0f %8.2f\n", 32, median(a), median(b), median(ratio));
+    for (int round = 0; round < ROUNDS; round++)
+        add_round(&r, round, search_rate(c->catalog, c->rows, c->n),
+                  ask(server, port, 32, script));
+    printf("\nEvery pin, no cache, beside the index searched for 21 by a loop\n");
+    print_head("index");
+    print_rates(32, &r);
 }
 
 int main(int argc, char **argv)
@@ -435,8 +499,8 @@ int main(int argc, char **argv)
     pid_t one = serve(catalog, cached, 64 << 20), two = serve(catalog, plain, 0);
     wait_until_ready(cached);
     wait_until_ready(plain);
-    compare_hot(&c, cached);
-    compare_uniform(&c, plain);
+    compare_hot(&c, one, cached);
+    compare_uniform(&c, two, plain);
     stop(one);
     stop(two);
     ps_dir_remove(folder, &why);

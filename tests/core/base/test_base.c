@@ -3,12 +3,14 @@
  * Threads: the workers' tests start their own.
  */
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -137,6 +139,35 @@ static void numbers_are_written_as_printf_would(void **state)
     ps_buf_clear(&b);
     ps_buf_percent(&b, "a b/\xc3\xa9~", 7);
     assert_string_equal(b.data, "a%20b%2F%C3%A9~");
+    ps_buf_done(&b);
+}
+
+static double some_number(uint64_t *rng, int kind)
+{
+    double unit = (double)ps_rng_unit(rng);
+    if (kind == 0)
+        return unit;
+    if (kind == 1)
+        return (double)(float)(unit * 1000 - 500);
+    if (kind == 2)
+        return pow(10, unit * 14 - 7);
+    return (double)ps_rng_below(rng, 2000000) / (double)(1u << ps_rng_below(rng, 12));
+}
+
+static void real_numbers_are_to_the_digit_those_of_printf(void **state)
+{
+    (void)state;
+    ps_buf b = {0};
+    uint64_t rng = 1;
+    for (int i = 0; i < 200000; i++) {
+        char want[64];
+        double value = some_number(&rng, i % 4);
+        int digits = 1 + (int)ps_rng_below(&rng, 10);
+        ps_buf_clear(&b);
+        ps_buf_real(&b, value, digits);
+        snprintf(want, sizeof want, "%.*g", digits, value);
+        assert_string_equal(b.data, want);
+    }
     ps_buf_done(&b);
 }
 
@@ -317,6 +348,7 @@ int main(void)
         cmocka_unit_test(an_arena_gives_distinct_aligned_memory_and_is_reused),
         cmocka_unit_test(json_strings_are_escaped_and_bad_bytes_replaced),
         cmocka_unit_test(numbers_are_written_as_printf_would),
+        cmocka_unit_test(real_numbers_are_to_the_digit_those_of_printf),
         cmocka_unit_test(utf8_is_checked_as_the_standard_says),
         cmocka_unit_test(a_written_file_has_the_hash_that_was_told),
         cmocka_unit_test(a_failed_write_is_told_at_close),
