@@ -1,7 +1,7 @@
 /* bench_http.c - /related against a server that always says the same, and against the
  * index alone.
  *
- *     bench_http [CATALOG]        its own catalog of 20000 pins by default
+ *     bench_http [CATALOG]        its own catalog of 50000 pins by default
  *
  * The constant server runs on the same loop (server/loop.c) with the same library and
  * options; its one answer has the bytes of a real one. Every server gets one loop on
@@ -11,8 +11,6 @@
  * what the code costs. Ratios are of processor time, medians over rounds.
  * The hot set is HOT pins, asked round-robin; "uniform" asks all of them in a scattered
  * order of a server without a cache, beside a loop that searches and does nothing else.
- *
- * At 128 and 256 connections libmicrohttpd's own epoll thread would stall.
  *
  * Threads: servers are processes.
  */
@@ -38,7 +36,7 @@
 #include "server/loop.h"
 #include "server/serve.h"
 
-enum { PINS = 20000, DIM = 64, HOT = 1000, ROUNDS = 5, PATH = 200 };
+enum { PINS = 50000, DIM = 128, HOT = 1000, ROUNDS = 3, PATH = 200 };
 
 static char folder[PATH] = "build/bench_http.XXXXXX";
 static ps_why why;
@@ -49,11 +47,7 @@ static void die(const char *what)
     exit(1);
 }
 
-static void must(int err, const char *what)
-{
-    if (err)
-        die(what);
-}
+#define must(err, what) ((err) ? die(what) : (void)0)
 
 static const char *below(const char *name)
 {
@@ -121,7 +115,6 @@ static const char *make_catalog(void)
                          .keep = 1};
     ps_ann_build_opts build = PS_ANN_BUILD_DEFAULTS;
     ps_ann_report report;
-    build.factory = "HNSW32";
     must(ps_import(catalog, &in, NULL, NULL, &why), "import");
     must(ps_ann_build(catalog, &build, &report, NULL, &why), "index");
     printf("%d pins, %d dimensions, %s %s: recall@10 %.3f, %.0f us a search\n", PINS, DIM,
@@ -450,8 +443,7 @@ static void compare_hot(const corpus *c, pid_t server, unsigned port)
     char command[400];
     const char *script = strdup(below("hot.lua"));
     write_script(script, c->ids, c->n < HOT ? c->n : HOT);
-    snprintf(command, sizeof command, "curl -s http://127.0.0.1:%u/related/%s", port,
-             c->ids[0]);
+    snprintf(command, sizeof command, "curl -s 127.0.0.1:%u/related/%s", port, *c->ids);
     char *body = strdup(output(command));
     unsigned other = free_port();
     pid_t pid = serve_constant(other, body, strlen(body));
