@@ -157,19 +157,23 @@ int ps_embedder_pin(ps_embedder *e, uint32_t row, float *z)
 
 /* ------------------------------ Parity ------------------------------------ */
 
+/* Differences are in units of the stored vector's length: raw inner-product embeddings
+ * may be long. */
 static void compare(const float *a, const float *b, uint32_t n, ps_parity *out)
 {
-    double dot = 0, aa = 0, bb = 0;
+    double dot = 0, aa = 0, bb = 0, largest = 0;
     for (uint32_t i = 0; i < n; i++) {
         double x = (double)a[i], y = (double)b[i], difference = fabs(x - y);
         dot += x * y;
         aa += x * x;
         bb += y * y;
-        if (difference > out->largest_difference)
-            out->largest_difference = difference;
+        largest = difference > largest ? difference : largest;
     }
     double cosine = aa > 0 && bb > 0 ? dot / sqrt(aa * bb) : aa == bb ? 1.0 : 0.0;
+    largest = bb > 0 ? largest / sqrt(bb) : largest;
     out->least_cosine = cosine < out->least_cosine ? cosine : out->least_cosine;
+    out->largest_difference =
+        largest > out->largest_difference ? largest : out->largest_difference;
 }
 
 static int sample(ps_embedder *e, uint32_t n, ps_parity *out)

@@ -57,7 +57,8 @@ int ps_embedder_vector(ps_embedder *e, const float *x, const uint32_t *nbr,
                        const float *weight, uint32_t T, float *z);
 
 /* Batch and request must agree: embed n pins of a generation on request, in an even
- * sample, and compare with embeddings.npy. */
+ * sample, and compare with embeddings.npy. The difference is the largest of any number,
+ * in units of the stored vector's length. */
 typedef struct ps_parity {
     uint32_t pins;
     double least_cosine, largest_difference;
