@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "server/cli/commands.h"
+#include "server/cli/steps.h"
 
 typedef struct settings {
     ps_common common;
@@ -31,6 +32,22 @@ static const ps_option options[] = {
     {0},
 };
 
+int ps_cli_annotate(const char *catalog, const ps_annotate_opts *opts,
+                    const ps_common *common, ps_why *why)
+{
+    ps_annotate_report r;
+    ps_progress progress = ps_cli_progress(common);
+    int err = ps_annotate(catalog, opts, &r, &progress, why);
+    ps_cli_progress_end();
+    if (err)
+        return err;
+    printf("%s: %s\n", catalog, r.generation);
+    printf("  words            %s in %s places, loss %.4f\n", ps_cli_count(r.words),
+           ps_cli_count(r.tokens), (double)r.loss);
+    printf("  pins with text   %s\n", ps_cli_count(r.pins_with_text));
+    return PS_OK;
+}
+
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
@@ -42,17 +59,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                              .threads = s->common.threads,
                              .seed = s->common.seed,
                              .keep = s->keep};
-    ps_annotate_report r;
-    ps_progress progress = ps_cli_progress(&s->common);
-    int err = ps_annotate(words->word[0], &opts, &r, &progress, why);
-    ps_cli_progress_end();
-    if (err)
-        return err;
-    printf("%s: %s\n", words->word[0], r.generation);
-    printf("  words            %s in %s places, loss %.4f\n", ps_cli_count(r.words),
-           ps_cli_count(r.tokens), (double)r.loss);
-    printf("  pins with text   %s\n", ps_cli_count(r.pins_with_text));
-    return PS_OK;
+    return ps_cli_annotate(words->word[0], &opts, &s->common, why);
 }
 
 const ps_command ps_command_annotate = {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "server/cli/commands.h"
+#include "server/cli/steps.h"
 
 typedef struct settings {
     ps_common common;
@@ -24,20 +25,26 @@ static const ps_option options[] = {
     {0},
 };
 
+int ps_cli_embed(const char *catalog, const ps_embed_opts *opts, const ps_common *common,
+                 ps_why *why)
+{
+    ps_embed_report r;
+    ps_progress progress = ps_cli_progress(common);
+    int err = ps_embed(catalog, opts, &r, &progress, why);
+    ps_cli_progress_end();
+    if (err)
+        return err;
+    printf("%s: %s\n", catalog, r.generation);
+    printf("  embeddings       %s pins in %.1f s; %u of %u stages were there already\n",
+           ps_cli_count(r.pins), r.seconds, r.reused, r.stages);
+    return PS_OK;
+}
+
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
     ps_embed_opts opts = {.threads = s->common.threads, .keep = s->keep, .half = s->half};
-    ps_embed_report r;
-    ps_progress progress = ps_cli_progress(&s->common);
-    int err = ps_embed(words->word[0], &opts, &r, &progress, why);
-    ps_cli_progress_end();
-    if (err)
-        return err;
-    printf("%s: %s\n", words->word[0], r.generation);
-    printf("  embeddings       %s pins in %.1f s; %u of %u stages were there already\n",
-           ps_cli_count(r.pins), r.seconds, r.reused, r.stages);
-    return PS_OK;
+    return ps_cli_embed(words->word[0], &opts, &s->common, why);
 }
 
 const ps_command ps_command_embed = {

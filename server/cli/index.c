@@ -6,6 +6,7 @@
 
 #include "pinsage/ann.h"
 #include "server/cli/commands.h"
+#include "server/cli/steps.h"
 
 typedef struct settings {
     ps_common common;
@@ -31,6 +32,25 @@ static const ps_option options[] = {
     {0},
 };
 
+int ps_cli_index(const char *catalog, const ps_ann_build_opts *opts,
+                 const ps_common *common, ps_why *why)
+{
+    ps_ann_report r;
+    ps_progress progress = ps_cli_progress(common);
+    int err = ps_ann_build(catalog, opts, &r, &progress, why);
+    ps_cli_progress_end();
+    if (err)
+        return err;
+    printf("%s: %s\n", catalog, r.generation);
+    printf("  index            %s%s%s over %s, %.1f MB, built in %.1f s\n", r.factory,
+           r.knob[0] ? " " : "", r.knob, r.vectors, (double)r.bytes / 1e6, r.build_s);
+    printf("  recall@10        %.4f%s\n", r.recall_at_10,
+           r.reached ? "" : " (below the wish: try another --factory)");
+    printf("  a search         %.0f us, exact %.0f us (%.1f x)\n", r.search_us,
+           r.exact_us, r.search_us > 0 ? r.exact_us / r.search_us : 0);
+    return PS_OK;
+}
+
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
@@ -41,20 +61,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                               .threads = s->common.threads,
                               .seed = s->common.seed,
                               .keep = s->keep};
-    ps_ann_report r;
-    ps_progress progress = ps_cli_progress(&s->common);
-    int err = ps_ann_build(words->word[0], &opts, &r, &progress, why);
-    ps_cli_progress_end();
-    if (err)
-        return err;
-    printf("%s: %s\n", words->word[0], r.generation);
-    printf("  index            %s%s%s over %s, %.1f MB, built in %.1f s\n", r.factory,
-           r.knob[0] ? " " : "", r.knob, r.vectors, (double)r.bytes / 1e6, r.build_s);
-    printf("  recall@10        %.4f%s\n", r.recall_at_10,
-           r.reached ? "" : " (below the wish: try another --factory)");
-    printf("  a search         %.0f us, exact %.0f us (%.1f x)\n", r.search_us,
-           r.exact_us, r.search_us > 0 ? r.exact_us / r.search_us : 0);
-    return PS_OK;
+    return ps_cli_index(words->word[0], &opts, &s->common, why);
 }
 
 const ps_command ps_command_index = {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "server/cli/commands.h"
+#include "server/cli/steps.h"
 
 typedef struct settings {
     ps_common common;
@@ -24,6 +25,22 @@ static const ps_option options[] = {
     {0},
 };
 
+int ps_cli_structure(const char *catalog, const ps_structure_opts *opts,
+                     const ps_common *common, ps_why *why)
+{
+    ps_structure_report r;
+    ps_progress progress = ps_cli_progress(common);
+    int err = ps_structure(catalog, opts, &r, &progress, why);
+    ps_cli_progress_end();
+    if (err)
+        return err;
+    printf("%s: %s\n", catalog, r.generation);
+    printf("  structure        %u numbers for %s pins in %.1f s; singular values %.3f "
+           "(dropped), %.3f .. %.3f\n",
+           r.dim, ps_cli_count(r.filled), r.seconds, r.first, r.second, r.last);
+    return PS_OK;
+}
+
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
@@ -32,17 +49,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                               .threads = s->common.threads,
                               .seed = s->common.seed,
                               .keep = s->keep};
-    ps_structure_report r;
-    ps_progress progress = ps_cli_progress(&s->common);
-    int err = ps_structure(words->word[0], &opts, &r, &progress, why);
-    ps_cli_progress_end();
-    if (err)
-        return err;
-    printf("%s: %s\n", words->word[0], r.generation);
-    printf("  structure        %u numbers for %s pins in %.1f s; singular values %.3f "
-           "(dropped), %.3f .. %.3f\n",
-           r.dim, ps_cli_count(r.filled), r.seconds, r.first, r.second, r.last);
-    return PS_OK;
+    return ps_cli_structure(words->word[0], &opts, &s->common, why);
 }
 
 const ps_command ps_command_structure = {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "server/cli/commands.h"
-#include "server/cli/train.h"
+#include "server/cli/steps.h"
 
 #define AT(member) offsetof(ps_cli_train, member)
 const ps_option ps_cli_train_options[] = {
@@ -112,7 +112,7 @@ static void model_of(const ps_cli_train *s, ps_model_config *c)
     snprintf(c->blocks, sizeof c->blocks, "%s", s->blocks ? s->blocks : "");
 }
 
-void ps_cli_train_opts(const ps_cli_train *s, ps_train_step_opts *out)
+static void train_opts(const ps_cli_train *s, ps_train_step_opts *out)
 {
     *out = (ps_train_step_opts){.pairs = s->pairs,
                                 .valid = s->valid,
@@ -157,7 +157,7 @@ static void print_trials(const ps_train_report *r)
                100 * r->trial[i].hit_100, r->trial[i].mrr, r->trial[i].seconds);
 }
 
-void ps_cli_train_print(const char *catalog, const ps_train_report *r)
+static void print_report(const char *catalog, const ps_train_report *r)
 {
     const ps_train_result *t = &r->result;
     const ps_epoch *best = &t->epoch[t->best - 1];
@@ -181,21 +181,25 @@ void ps_cli_train_print(const char *catalog, const ps_train_report *r)
            ps_cli_count((uint64_t)best->pairs_per_s), (double)t->bytes / 1e9, r->seconds);
 }
 
-static int run(const ps_parsed *words, void *cls, ps_why *why)
+int ps_cli_train_run(const char *catalog, const ps_cli_train *s, ps_why *why)
 {
-    ps_cli_train *s = cls;
     ps_train_step_opts opts;
     ps_train_report *r = calloc(1, sizeof *r);
     if (!r)
         return PS_ENOMEM;
     ps_progress progress = ps_cli_progress(&s->common);
-    ps_cli_train_opts(s, &opts);
-    int err = ps_train_step(words->word[0], &opts, r, &progress, why);
+    train_opts(s, &opts);
+    int err = ps_train_step(catalog, &opts, r, &progress, why);
     ps_cli_progress_end();
     if (!err)
-        ps_cli_train_print(words->word[0], r);
+        print_report(catalog, r);
     free(r);
     return err;
+}
+
+static int run(const ps_parsed *words, void *cls, ps_why *why)
+{
+    return ps_cli_train_run(words->word[0], cls, why);
 }
 
 const ps_command ps_command_train = {

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "pinsage/embed.h"
 #include "pinsage/generation.h"
 #include "server/cli/commands.h"
 
@@ -15,6 +16,8 @@ static const ps_option options[] = {
     PS_COMMON_OPTIONS,
     {0},
 };
+
+enum { PARITY_PINS = 200 };
 
 typedef struct tally {
     unsigned passed, failed;
@@ -31,17 +34,42 @@ static void on_check(void *cls, const char *name, int err, const char *detail)
            detail ? detail : "");
 }
 
+/* Batch and request must give one vector. */
+static int check_parity(ps_generation *g, tally *t, ps_why *why)
+{
+    ps_parity p;
+    char detail[128];
+    if (!ps_manifest_has(g->manifest, "embeddings.model"))
+        return PS_OK;
+    int err = ps_embed_parity(g, PARITY_PINS, &p, why);
+    if (!err)
+        snprintf(detail, sizeof detail,
+                 "%u pins, least cosine %.6f, largest difference %.2g of the length",
+                 p.pins, p.least_cosine, p.largest_difference);
+    if (!err && (p.least_cosine < 0.999 || p.largest_difference > 1e-3))
+        err = ps_fail(why, PS_EMISMATCH, g->name, 0,
+                      "embeddings are not what a request computes: %s", detail);
+    on_check(t, "parity: batch and on request", err, err ? why->text : detail);
+    return err;
+}
+
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
     ps_generation *g = NULL;
     tally t = {0};
-    int err = ps_generation_open(&g, words->word[0], why);
+    int err = ps_generation_open_checked(&g, words->word[0], why);
     if (err)
         return err;
     ps_progress progress = ps_cli_progress(&s->common);
     err = ps_generation_verify(g, on_check, &t, &progress, why);
     ps_cli_progress_end();
+    ps_why parity = {0};
+    int uneven = check_parity(g, &t, &parity);
+    if (uneven && !err) {
+        err = uneven;
+        *why = parity;
+    }
     printf("%s %s: %u checks passed, %u failed\n", words->word[0], g->name, t.passed,
            t.failed);
     ps_generation_release(g);
