@@ -127,8 +127,11 @@ static void draw_hard(const ps_sampler *s, const known *k, uint32_t q, uint32_t 
 {
     const uint32_t *line =
         s->slot[q] == NONE ? NULL : s->hard + (size_t)s->slot[q] * PS_HARD_MAX;
+    uint32_t filled = 0;
+    while (line && filled < PS_HARD_MAX && line[filled] != NONE)
+        filled++;
     for (uint32_t j = 0; j < n; j++) {
-        uint32_t v = line ? line[ps_rng_below(rng, PS_HARD_MAX)] : NONE;
+        uint32_t v = filled ? line[ps_rng_below(rng, filled)] : NONE;
         out[j] = v == NONE || v == r || is_known(k, v) ? NONE : v;
     }
 }
