@@ -9,6 +9,7 @@
 #ifndef PINSAGE_CORE_TRAIN_CHECKPOINT_H
 #define PINSAGE_CORE_TRAIN_CHECKPOINT_H
 
+#include "pinsage/features.h"
 #include "pinsage/train.h"
 
 typedef struct ps_progress_state {
@@ -20,6 +21,10 @@ typedef struct ps_progress_state {
 } ps_progress_state;
 
 int ps_checkpoint_save(const char *path, const ps_progress_state *s, ps_why *why);
+/* Of all that decides the weights: options, pairs, and the files below features and walks
+ * as the catalog lists them. */
+uint64_t ps_run_fingerprint(const ps_train_opts *o, const ps_features *f,
+                            const ps_pairs *pairs, const ps_pairs *valid);
 /* PS_ENOENT when there is none, PS_EMISMATCH when it is another run's. */
 int ps_checkpoint_load(const char *path, ps_progress_state *s, ps_why *why);
 

@@ -25,7 +25,6 @@
 #include "core/train/validate.h"
 #include "pinsage/buf.h"
 #include "pinsage/embed.h"
-#include "pinsage/hash.h"
 
 enum { FEW_PAIRS = 5000, NEAR = 20 };
 
@@ -78,55 +77,7 @@ static void decide(ps_train_opts *o, size_t pairs, uint32_t pins)
         o->stage = "train";
 }
 
-/* All that decides the weights, as text: a struct has padding, text has none. */
-static void describe(const ps_train_opts *o, ps_buf *b)
-{
-    const ps_model_config *c = &o->model;
-    ps_buf_printf(b,
-                  "K%u m%u d%u e%u T%u walks%u length%u pool%d khop%d skip%d cos%d %s ",
-                  c->layers, c->m, c->d, c->e, c->neighbours, c->n_walks, c->length,
-                  (int)c->pooling, c->khop, c->skip, c->cosine, c->blocks);
-    ps_buf_printf(b, "loss%d %a %a rate %a %a %a batch%u neg%u hard%d %u %u walk %a ",
-                  (int)o->loss, (double)o->margin, (double)o->temperature,
-                  (double)o->rate, (double)o->rate_end, (double)o->warmup, o->batch,
-                  o->negatives, o->hard, o->hard_low, o->hard_high,
-                  (double)o->walk_pairs);
-    ps_buf_printf(b, "epochs%u patience%u average %a seed %" PRIu64 " %" PRIu64,
-                  o->epochs, o->patience, (double)o->average, o->seed, c->seed);
-}
-
-/* The files below the pins' features and walks, as the catalog lists them. */
-static void add_files(const trainer *t, ps_hasher *h)
-{
-    static const char *const graph[] = {"graph/pin_boards.indptr.npy",
-                                        "graph/pin_boards.indices.npy"};
-    const ps_manifest *m = t->corpus->generation->manifest;
-    char name[96];
-    for (uint32_t i = 0; m && i < 2 + t->features.n_blocks; i++) {
-        uint64_t size, hash = 0;
-        if (i >= 2)
-            snprintf(name, sizeof name, "features/%s.npy",
-                     t->features.block[i - 2]->name);
-        ps_manifest_file(m, i < 2 ? graph[i] : name, &size, &hash);
-        ps_hasher_add(h, &hash, sizeof hash);
-    }
-}
-
-/* Ties a checkpoint to its data and options. */
-static uint64_t fingerprint(const trainer *t)
-{
-    ps_buf text = {0};
-    ps_hasher *h = ps_hasher_new();
-    describe(&t->o, &text);
-    ps_hasher_add(h, text.data, text.size);
-    ps_hasher_add(h, t->pairs->pair, t->pairs->n * sizeof *t->pairs->pair);
-    ps_hasher_add(h, t->valid->pair, t->valid->n * sizeof *t->valid->pair);
-    add_files(t, h);
-    uint64_t value = ps_hasher_value(h);
-    ps_hasher_free(h);
-    ps_buf_done(&text);
-    return value;
-}
+/* ------------------------------ Memory ------------------------------------ */
 
 /* Bytes of the largest minibatch there can be, of tensors with their moments, of the
  * tables, and of validation over all pins: told before work starts. */
@@ -255,9 +206,11 @@ static int start(trainer *t, ps_why *why)
         err = start_sampler(t, why);
     if (!err)
         err = ps_producer_new(&t->producer, &t->sampler, 1);
+    if (err)
+        return err;
     t->batches = ps_sampler_batches(&t->sampler);
     t->best_score = -1;
-    return err ? err : tell_plan(t);
+    return tell_plan(t);
 }
 
 static void stop(trainer *t)
@@ -433,16 +386,17 @@ static int write_log(const trainer *t, const ps_epoch *e, ps_why *why)
 
 static ps_progress_state state_of(trainer *t)
 {
-    return (ps_progress_state){.n = t->model->n_params,
-                               .params = t->model->params,
-                               .mean = t->adam.mean,
-                               .square = t->adam.square,
-                               .average = t->average,
-                               .best = t->best,
-                               .step = t->adam.step,
-                               .fingerprint = fingerprint(t),
-                               .best_score = t->best_score,
-                               .result = t->result};
+    return (ps_progress_state){
+        .n = t->model->n_params,
+        .params = t->model->params,
+        .mean = t->adam.mean,
+        .square = t->adam.square,
+        .average = t->average,
+        .best = t->best,
+        .step = t->adam.step,
+        .fingerprint = ps_run_fingerprint(&t->o, &t->features, t->pairs, t->valid),
+        .best_score = t->best_score,
+        .result = t->result};
 }
 
 static int save(trainer *t, ps_why *why)

@@ -37,7 +37,7 @@ static void make_features(planted *p)
         float *v = p->visual + (size_t)i * PLANTED_VISUAL, a[PLANTED_ANNOTATION];
         for (int j = 0; j < PLANTED_VISUAL; j++)
             v[j] = 2 * ps_rng_unit(&rng) - 1;
-        v[i % p->groups % PLANTED_VISUAL] += 0.7f;
+        v[i % p->groups % PLANTED_VISUAL] += 1.0f;
         for (int j = 0; j < PLANTED_ANNOTATION; j++)
             a[j] = i % 7 == 3 ? 0 : 2 * ps_rng_unit(&rng) - 1;
         ps_f32_to_f16(a, p->annotation + (size_t)i * PLANTED_ANNOTATION,
