@@ -434,18 +434,18 @@ static void walk_pairs_fill_their_share(void **state)
 static void the_papers_sizes_fit(void **state)
 {
     (void)state;
-    wanted w = {.pins = 4000,
+    wanted w = {.pins = 2500,
                 .layers = 2,
                 .T = 50,
                 .batch = 2048,
                 .negatives = 500,
-                .pairs = 3000,
+                .pairs = 2200,
                 .hard = true};
     bench *b = open_bench(w);
     ps_minibatch *m = NULL;
     for (uint64_t i = 0; i < 2; i++) {
         m = fill(m, b, 7, i, 6);
-        assert_int_equal(m->loss.pairs, i ? 3000 - 2048 : 2048);
+        assert_int_equal(m->loss.pairs, i ? 2200 - 2048 : 2048);
         check_places(b, m);
         check_lists(b, m);
         check_targets(m);
