@@ -22,7 +22,9 @@
 #include "pinsage/graph.h"
 #include "pinsage/rng.h"
 
-#define PS_LANES 32 /* more gain nothing: the machine's misses in flight are used up */
+/* As many as keep all the misses busy that a core can have in flight; more gain nothing.
+ */
+#define PS_LANES 48
 
 typedef struct ps_lane {
     uint64_t rng;             /* the walk's own stream */

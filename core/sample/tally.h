@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/sample/topk.h"
 #include "pinsage/walk.h"
 
 typedef struct ps_tally {
@@ -48,6 +49,20 @@ static inline uint32_t ps_tally_add(ps_tally *t, uint32_t row)
         t->used[t->n++] = i;
     }
     return ++t->slot[i].count;
+}
+
+/* Every row with its visits as a key (topk.h) into key; returns how many. Empties the
+ * tally on the way. */
+static inline size_t ps_tally_take(ps_tally *t, uint64_t *key)
+{
+    size_t n = t->n;
+    for (size_t i = 0; i < n; i++) {
+        ps_visit *v = &t->slot[t->used[i]];
+        key[i] = ps_key(v->count, v->row);
+        v->count = 0;
+    }
+    t->n = 0;
+    return n;
 }
 
 /* Forget everything. */

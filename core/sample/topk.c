@@ -24,29 +24,30 @@ static void sort_short(uint64_t *key, size_t n)
     }
 }
 
-static uint64_t pivot(const uint64_t *key, size_t n, uint64_t *rng)
+/* Where the median of three random keys is. */
+static size_t pivot(const uint64_t *key, size_t n, uint64_t *rng)
 {
-    uint64_t a = key[ps_rng_below(rng, n)], b = key[ps_rng_below(rng, n)];
-    uint64_t c = key[ps_rng_below(rng, n)];
-    uint64_t high = a > b ? a : b, low = a > b ? b : a;
-    return c > high ? high : c < low ? low : c;
+    size_t a = ps_rng_below(rng, n), b = ps_rng_below(rng, n), c = ps_rng_below(rng, n);
+    size_t high = key[a] > key[b] ? a : b, low = high == a ? b : a;
+    return key[c] > key[high] ? high : key[c] < key[low] ? low : c;
 }
 
-/* Keys >= p before keys <= p; returns where the second part begins, 1..n-1. */
-static size_t part(uint64_t *key, size_t n, uint64_t p)
+/* Larger keys, then the pivot, then smaller ones; returns the pivot's place. No branch
+ * depends on a key: half of them would be mispredicted. */
+static size_t part(uint64_t *key, size_t n, size_t at)
 {
-    size_t i = 0, j = n - 1;
-    for (;; i++, j--) {
-        while (key[i] > p)
-            i++;
-        while (key[j] < p)
-            j--;
-        if (i >= j)
-            return i > j ? i : i + 1 < n ? i + 1 : i;
-        uint64_t t = key[i];
-        key[i] = key[j];
-        key[j] = t;
+    uint64_t p = key[at];
+    size_t larger = 0;
+    key[at] = key[n - 1];
+    for (size_t i = 0; i < n - 1; i++) {
+        uint64_t k = key[i];
+        key[i] = key[larger];
+        key[larger] = k;
+        larger += k > p;
     }
+    key[n - 1] = key[larger];
+    key[larger] = p;
+    return larger;
 }
 
 static void sort_first(uint64_t *key, size_t n, size_t k, uint64_t *rng)
@@ -54,9 +55,9 @@ static void sort_first(uint64_t *key, size_t n, size_t k, uint64_t *rng)
     while (n > SHORT && k) {
         size_t left = part(key, n, pivot(key, n, rng));
         sort_first(key, left, k < left ? k : left, rng);
-        key += left;
-        n -= left;
-        k -= k < left ? k : left;
+        key += left + 1; /* the pivot is in its place */
+        n -= left + 1;
+        k -= k < left + 1 ? k : left + 1;
     }
     if (k)
         sort_short(key, n);

@@ -23,8 +23,8 @@
 
 /* A pin whose walks are under way. */
 typedef struct job {
-    uint32_t pin, n;
-    uint32_t *log; /* (n) rows visited, itself left out */
+    uint32_t pin;
+    ps_tally tally; /* visits to others */
 } job;
 
 struct ps_walker {
@@ -32,9 +32,7 @@ struct ps_walker {
     ps_walk_opts opts;
     uint32_t n_jobs; /* most pins that one round can touch */
     job *jobs;       /* owned, (n_jobs); pin i of a batch uses i % n_jobs */
-    uint32_t *log;   /* owned, (n_jobs, n_walks * length) */
-    uint64_t *key;   /* owned, (n_walks * length) */
-    ps_tally tally;
+    uint64_t *key;   /* owned, (rows that one pin's walks can visit) */
     ps_lane lane[PS_LANES];
 };
 
@@ -53,23 +51,20 @@ int ps_walker_new(ps_walker **out, const ps_graph *g, ps_walk_opts opts)
     ps_walker *w = calloc(1, sizeof *w);
     if (!w)
         return PS_ENOMEM;
-    size_t visits = (size_t)opts.n_walks * opts.length;
-    size_t pins = g->pin_boards.rows;
+    size_t visits = (size_t)opts.n_walks * opts.length, pins = g->pin_boards.rows;
+    size_t distinct = visits < pins ? visits : pins;
     w->graph = g;
     w->opts = opts;
     w->n_jobs = (PS_LANES + opts.n_walks - 2) / opts.n_walks + 1;
     w->jobs = calloc(w->n_jobs, sizeof *w->jobs);
-    w->log = malloc(w->n_jobs * visits * sizeof *w->log);
-    w->key = malloc(visits * sizeof *w->key);
-    int err = ps_tally_init(&w->tally, visits < pins ? visits : pins);
-    if (!err && (!w->jobs || !w->log || !w->key))
-        err = PS_ENOMEM;
+    w->key = malloc((distinct + 1) * sizeof *w->key);
+    int err = w->jobs && w->key ? PS_OK : PS_ENOMEM;
+    for (uint32_t i = 0; i < w->n_jobs && !err; i++)
+        err = ps_tally_init(&w->jobs[i].tally, distinct);
     if (err) {
         ps_walker_free(w);
         return err;
     }
-    for (uint32_t i = 0; i < w->n_jobs; i++)
-        w->jobs[i].log = w->log + i * visits;
     *out = w;
     return PS_OK;
 }
@@ -78,9 +73,9 @@ void ps_walker_free(ps_walker *w)
 {
     if (!w)
         return;
-    ps_tally_done(&w->tally);
+    for (uint32_t i = 0; i < w->n_jobs && w->jobs; i++)
+        ps_tally_done(&w->jobs[i].tally);
     free(w->jobs);
-    free(w->log);
     free(w->key);
     free(w);
 }
@@ -99,10 +94,7 @@ typedef struct batch {
 static void begin_walk(ps_walker *w, batch *b, ps_lane *l)
 {
     uint32_t pin = b->pins[b->pin], j = b->pin % w->n_jobs;
-    if (b->walk == 0) {
-        w->jobs[j].pin = pin;
-        w->jobs[j].n = 0;
-    }
+    w->jobs[j].pin = pin;
     *l = (ps_lane){.rng = ps_rng_at(b->seeds[b->pin], b->walk), .row = pin, .owner = j};
     if (++b->walk < w->opts.n_walks)
         return;
@@ -117,12 +109,12 @@ static void prefetch_starts(const ps_walker *w, const batch *b)
         ps_lane_prefetch(&w->graph->pin_boards, b->pins[i]);
 }
 
-static void note_visits(ps_walker *w, unsigned n)
+static void count_visits(ps_walker *w, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         job *j = &w->jobs[w->lane[i].owner];
-        j->log[j->n] = w->lane[i].row;
-        j->n += w->lane[i].row != j->pin;
+        if (w->lane[i].row != j->pin)
+            ps_tally_add(&j->tally, w->lane[i].row);
     }
 }
 
@@ -134,28 +126,19 @@ static void walk_round(ps_walker *w, batch *b)
     prefetch_starts(w, b);
     for (uint32_t hop = 0; hop < w->opts.length && n; hop++) {
         n = ps_lanes_hop(w->graph, w->lane, n);
-        note_visits(w, n);
+        count_visits(w, n);
     }
 }
 
 /* ------------------------------ Results ----------------------------------- */
 
 /* The most visited rows of a job into w->key, at most max; returns how many. */
-static uint32_t select_top(ps_walker *w, const job *j, uint32_t max)
+static uint32_t select_top(ps_walker *w, job *j, uint32_t max)
 {
-    ps_tally *t = &w->tally;
-    for (uint32_t i = 0; i < j->n; i++)
-        ps_tally_add(t, j->log[i]);
-    for (size_t i = 0; i < t->n; i++) {
-        const ps_visit *v = &t->slot[t->used[i]];
-        w->key[i] = ps_key(v->count, v->row);
-    }
-    uint32_t n = (uint32_t)ps_top(w->key, t->n, max);
-    ps_tally_clear(t);
-    return n;
+    return (uint32_t)ps_top(w->key, ps_tally_take(&j->tally, w->key), max);
 }
 
-static void put_neighbours(ps_walker *w, const job *j, uint32_t *rows, float *weights)
+static void put_neighbours(ps_walker *w, job *j, uint32_t *rows, float *weights)
 {
     uint32_t n = select_top(w, j, w->opts.top), total = 0;
     for (uint32_t i = 0; i < n; i++)
