@@ -135,6 +135,29 @@ static void a_higher_wish_turns_the_dials_further(void **state)
     assert_true(strtoul(low.knob + 7, NULL, 10) < strtoul(high.knob + 7, NULL, 10));
 }
 
+static void a_recall_out_of_reach_is_said_so(void **state)
+{
+    (void)state;
+    enum { MANY = 25000, WIDE = 16 };
+    float *many = malloc(MANY * WIDE * sizeof *many);
+    uint64_t rng = ps_rng_at(8, 8);
+    for (size_t i = 0; i < MANY * WIDE; i++)
+        many[i] = ps_rng_unit(&rng) - .5f;
+    ps_npy vectors = {
+        .dtype = PS_F32, .ndim = 2, .rows = MANY, .cols = WIDE, .data = many};
+    ps_ann_report r = {0};
+    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann *a;
+    opts.factory = "PCA1,Flat"; /* one number of sixteen */
+    opts.recall = 1;
+    opts.sample = 100;
+    assert_int_equal(ann_make(&a, &vectors, "embeddings", &opts, &r, NULL, NULL), PS_OK);
+    assert_false(r.reached);
+    assert_true(r.recall_at_10 < 1 && r.recall_at_10 > .1);
+    ps_ann_close(a);
+    free(many);
+}
+
 static void halves_and_blocks_are_searched_as_well(void **state)
 {
     (void)state;
@@ -394,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_reaches_its_recall),
         cmocka_unit_test(a_higher_wish_turns_the_dials_further),
+        cmocka_unit_test(a_recall_out_of_reach_is_said_so),
         cmocka_unit_test(halves_and_blocks_are_searched_as_well),
         cmocka_unit_test(auto_is_exact_when_small_and_an_inverted_file_when_large),
         cmocka_unit_test(skipping_most_rows_ends_in_the_exact_answer),
