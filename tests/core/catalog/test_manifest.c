@@ -49,6 +49,22 @@ static void missing_or_wrongly_typed_values_give_the_default(void **state)
     ps_manifest_free(m);
 }
 
+static void a_number_in_a_path_leads_into_an_array(void **state)
+{
+    (void)state;
+    ps_manifest *m = ps_manifest_new();
+    ps_manifest_set_json(m, "train.curve", "[{\"loss\":2},{\"loss\":1.5}]");
+    assert_int_equal(ps_manifest_length(m, "train.curve"), 2);
+    assert_int_equal(ps_manifest_length(m, "train"), 0);
+    assert_int_equal(ps_manifest_length(m, "nothing"), 0);
+    assert_true(ps_manifest_real(m, "train.curve.1.loss", 0) == 1.5);
+    assert_true(ps_manifest_real(m, "train.curve.2.loss", 7) == 7);
+    assert_false(ps_manifest_has(m, "train.curve.x.loss"));
+    assert_false(ps_manifest_has(m, "train.curve.1x"));
+    assert_true(ps_manifest_has(m, "train.curve.0"));
+    ps_manifest_free(m);
+}
+
 static void numbers_json_cannot_hold_survive_or_become_null(void **state)
 {
     (void)state;
@@ -262,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_set_and_read_by_dotted_path),
         cmocka_unit_test(missing_or_wrongly_typed_values_give_the_default),
+        cmocka_unit_test(a_number_in_a_path_leads_into_an_array),
         cmocka_unit_test(numbers_json_cannot_hold_survive_or_become_null),
         cmocka_unit_test(json_values_go_in_and_out),
         cmocka_unit_test(files_are_listed_in_sorted_order),
