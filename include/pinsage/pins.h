@@ -3,8 +3,12 @@
  * One LMDB file, pins.mdb, written once by import and then only read: four tables
  *   pin_row   id -> row u32          row_pin   row u32 -> record
  *   board_num board -> number u32    num_board number u32 -> board
- * A record is id, title, text, image, then metadata names and values, each with a
- * varint length in front. Ids are at most 511 bytes (LMDB's key limit).
+ * A record is id, title, text, image, then how many metadata there are, their bytes, and
+ * their names and values; each text has a varint length in front. Ids and board names
+ * have 1 to 511 bytes (LMDB's key limit).
+ *
+ * LMDB believes what its file says: opening checks that none of it is missing, the rest
+ * is for the checksum that `verify` reads.
  *
  * Threads: a ps_pins may be shared; each thread reads through its own ps_pins_reader.
  * Strings that a reader returns are borrowed from the mapped file and live until
@@ -50,9 +54,10 @@ int ps_pins_board_name(ps_pins_reader *r, uint32_t number, ps_text *name);
 
 /* XXH3 of every id, in row order, into out (N): seeds of walks come from these. */
 int ps_pins_hashes(ps_pins_reader *r, uint64_t *out);
-/* Ids nearest to a misspelt one, best first, at most max; returns how many. Compares by
- * edit distance over ids that share a prefix or lie near in order, and titles that
- * contain it; bounded work (a few thousand ids), never a scan of a large catalog. */
+/* Ids nearest to a misspelt one, best first, at most max; returns how many. Those one or
+ * two edits away; then pins among the first few thousand whose title contains it; if
+ * there are none, ids that begin like it. Bounded work: a few thousand seeks, never a
+ * scan of a large catalog (a few milliseconds in one of a million ids). */
 size_t ps_pins_suggest(ps_pins_reader *r, const char *id, size_t len, ps_text *out,
                        size_t max);
 
