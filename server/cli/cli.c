@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "pinsage/ann.h"
+#include "server/cpu_check.h"
 
 enum { EXIT_USAGE = 64, EXIT_DATA = 65, EXIT_INPUT = 74 };
 
@@ -96,12 +97,7 @@ static int help(int argc, char **argv)
 
 int ps_cli_main(int argc, char **argv)
 {
-    ps_why why = {0};
-    int err = ps_ann_cpu_check(&why);
-    if (err) {
-        fprintf(stderr, "pinsage: %s\n", why.text);
-        return EXIT_FAILURE;
-    }
+    ps_cpu_check_or_exit(ps_ann_cpu_check);
     if (argc < 2) {
         print_commands(stderr);
         return EXIT_USAGE;
