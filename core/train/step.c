@@ -73,7 +73,7 @@ static int load_pairs(step *s, ps_why *why)
 /* ------------------------------ Trials ------------------------------------ */
 
 /* Short enough to be a fraction of the training, long enough to tell tenths apart. */
-enum { TRIAL_PAIRS = 16000, TRIAL_VALID = 2000, TRIAL_EPOCHS = 3 };
+enum { TRIAL_PAIRS = 12000, TRIAL_VALID = 2000, TRIAL_EPOCHS = 3 };
 
 /* An even sample of the pairs, borrowed rows copied: own memory. */
 static int thin(const ps_pairs *from, size_t most, ps_pairs *out)

@@ -48,7 +48,7 @@ typedef struct ps_train_opts {
                                .m = 128,                                                 \
                                .d = 128,                                                 \
                                .e = 128,                                                 \
-                               .neighbours = 20,                                         \
+                               .neighbours = 10,                                         \
                                .n_walks = 500,                                           \
                                .length = 2,                                              \
                                .skip = true,                                             \

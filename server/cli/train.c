@@ -35,7 +35,7 @@ const ps_option ps_cli_train_options[] = {
      "Numbers of a hidden vector (d)"},
     {"embedding", 'E', PS_OPT_U32, "N", AT(e), "128", 1, 65536, NULL,
      "Numbers of an embedding (E)"},
-    {"neighbours", 'T', PS_OPT_U32, "N", AT(neighbours), "20", 1, 1000, NULL,
+    {"neighbours", 'T', PS_OPT_U32, "N", AT(neighbours), "10", 1, 1000, NULL,
      "Pins that each pin pools over (T)"},
     {"walks", 0, PS_OPT_U32, "N", AT(walks), "500", 1, 100000, NULL,
      "Random walks a pin that find them"},
