@@ -153,16 +153,22 @@ void ps_log_put(ps_log *log, ps_line *l, bool important)
 
 /* ------------------------------ Composing --------------------------------- */
 
-static void add_time(ps_buf *b)
+/* The calendar is asked once a second, not once a line. */
+static void add_time(ps_line *l)
 {
     struct timespec now;
-    struct tm tm;
-    char text[40];
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    ps_buf_add(b, text, n);
-    ps_buf_printf(b, ".%03ldZ", now.tv_nsec / 1000000);
+    if (now.tv_sec != l->second || !*l->stamp) {
+        struct tm tm;
+        gmtime_r(&now.tv_sec, &tm);
+        strftime(l->stamp, sizeof l->stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+        l->second = now.tv_sec;
+    }
+    long ms = now.tv_nsec / 1000000;
+    char tail[6] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+                    (char)('0' + ms % 10), 'Z'};
+    ps_buf_text(&l->text, l->stamp);
+    ps_buf_text(&l->text, tail);
 }
 
 /* logfmt needs quotes as soon as a reader could mistake where the value ends. */
@@ -223,7 +229,7 @@ void ps_line_begin(ps_line *l, const ps_log *log, ps_level level, const char *ms
     add_name(l, "ts");
     if (log->json)
         ps_buf_char(&l->text, '"');
-    add_time(&l->text);
+    add_time(l);
     if (log->json)
         ps_buf_char(&l->text, '"');
     ps_line_text(l, "level", text_of(level_names[level]));

@@ -38,6 +38,8 @@ typedef struct ps_line {
     const ps_log *log; /* borrowed */
     ps_buf text;       /* owned */
     size_t start;      /* where the open line begins */
+    int64_t second;    /* that stamp was made for */
+    char stamp[24];    /* "2026-01-31T12:00:00" */
 } ps_line;
 
 void ps_line_begin(ps_line *l, const ps_log *log, ps_level level, const char *msg);

@@ -54,6 +54,19 @@ def any_number_of_ready_connections_is_served():
     assert server.stop() == 0, server.lines
 
 
+@test
+def connections_beyond_the_limit_wait_for_their_turn():
+    server = Server(catalog, '--threads', '1', '--connections', '16')
+    crowd = [server.connect() for _ in range(48)]
+    for i, s in enumerate(crowd):
+        s.sendall(REQUEST % i)
+    for s in crowd:  # in the order they came; each makes room for another
+        s.settimeout(20)
+        assert read_answer(s)[0] == b'HTTP/1.1 200 OK'
+        s.close()
+    assert server.stop() == 0, server.lines
+
+
 class Client(threading.Thread):
     """Asks without pause, on one connection as long as the server keeps it; ends when
     connections are refused. What else goes wrong is a failure."""
