@@ -5,6 +5,13 @@
  * which the normalisation takes away. So the boards' vectors alone say everything, and
  * stored and folded-in pins come from one function.
  *
+ * Degrees are taken as a little more than they are. Without that, every handful of pins
+ * that hangs on the rest by nothing has a singular value next to 1, and a sparse graph
+ * has more such handfuls than we keep directions: they would crowd out its real shape
+ * (Zhang and Rohe, 2018). Hit rate of the block's cosine at 100 and 500 on valid pairs,
+ * before and after: citeulike-t 26.9 32.9, 53.8 61.3; citeulike-saves 16.8 19.9, 31.6
+ * 35.4; pinterest 20.1 20.3, 57.0 57.4; movielens-posters 15.4 15.2, 41.6 41.6.
+ *
  * Threads: see structure.h.
  */
 #include "pinsage/structure.h"
@@ -22,6 +29,12 @@
 #define BOARDS "structure.boards.npy"
 #define BLOCK  "features/structure.npy"
 
+enum {
+    RIDGE = 4,   /* added to each degree */
+    ROWS = 4096, /* rows of the block that are held at once */
+    GRAIN = 128, /* and that a thread takes at a time */
+};
+
 typedef struct making {
     const ps_structure_opts *opts;
     ps_structure_report *report;
@@ -29,10 +42,13 @@ typedef struct making {
     ps_draft *draft;
     ps_generation *g;
     ps_workers *team;
+    uint32_t dim; /* what is asked for, or as much as the graph has */
     float *pin_scale, *board_scale;
-    float *right;  /* (boards, dim + 1) */
-    float *boards; /* (boards, dim) what is written */
-    double *value; /* (dim + 1) */
+    float *right;   /* (boards, dim + 1) */
+    float *boards;  /* (boards, dim) what is written */
+    double *value;  /* (dim + 1) */
+    uint32_t first; /* of the rows that are held */
+    float *rows;    /* (ROWS, dim) */
 } making;
 
 void ps_structure_fold(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
@@ -56,13 +72,13 @@ static void fill_scale(const ps_csr *m, float *scale)
 {
     for (uint32_t r = 0; r < m->rows; r++) {
         uint32_t degree = ps_csr_degree(m, r);
-        scale[r] = degree ? 1 / sqrtf((float)degree) : 0;
+        scale[r] = degree ? 1 / sqrtf((float)degree + RIDGE) : 0;
     }
 }
 
 static int decompose(making *k)
 {
-    uint32_t dim = k->opts->dim, B = k->g->n_boards;
+    uint32_t dim = k->dim, B = k->g->n_boards;
     ps_bipartite a = {&k->g->graph, k->pin_scale, k->board_scale};
     fill_scale(&k->g->graph.pin_boards, k->pin_scale);
     fill_scale(&k->g->graph.board_pins, k->board_scale);
@@ -89,7 +105,7 @@ static int open_array(making *k, const char *name, uint64_t rows, ps_out **out,
     if (!err)
         err = ps_out_open(out, path, why);
     if (!err)
-        ps_npy_header(*out, PS_F32, rows, k->opts->dim);
+        ps_npy_header(*out, PS_F32, rows, k->dim);
     return err;
 }
 
@@ -110,36 +126,62 @@ static int write_boards(making *k, ps_why *why)
     int err = open_array(k, BOARDS, k->g->n_boards, &out, why);
     if (err)
         return err;
-    ps_out_write(out, k->boards,
-                 (size_t)k->g->n_boards * k->opts->dim * sizeof *k->boards);
+    ps_out_write(out, k->boards, (size_t)k->g->n_boards * k->dim * sizeof *k->boards);
     return close_array(k, BOARDS, out, why);
+}
+
+static int fold_rows(void *cls, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    making *k = cls;
+    const ps_csr *m = &k->g->graph.pin_boards;
+    ps_npy vectors = {.rows = k->g->n_boards, .cols = k->dim, .data = k->boards};
+    for (size_t i = begin; i < end; i++) {
+        uint32_t p = k->first + (uint32_t)i;
+        ps_structure_fold(&vectors, ps_csr_row(m, p), ps_csr_degree(m, p),
+                          k->rows + i * k->dim);
+    }
+    return PS_OK;
+}
+
+static int write_rows(making *k, ps_out *out)
+{
+    const ps_csr *m = &k->g->graph.pin_boards;
+    int err = PS_OK;
+    for (k->first = 0; k->first < m->rows && !err;) {
+        uint32_t n = m->rows - k->first < ROWS ? m->rows - k->first : ROWS;
+        ps_workers_run(k->team, n, GRAIN, fold_rows, k);
+        ps_out_write(out, k->rows, (size_t)n * k->dim * sizeof *k->rows);
+        for (uint32_t i = 0; i < n; i++)
+            k->report->filled += ps_csr_degree(m, k->first + i) > 0;
+        k->first += n;
+        err = ps_progress_at(k->progress, "block", k->first, m->rows, "pins");
+    }
+    return err;
 }
 
 static int write_block(making *k, ps_why *why)
 {
-    const ps_csr *m = &k->g->graph.pin_boards;
-    uint32_t dim = k->opts->dim;
-    ps_npy vectors = {.rows = k->g->n_boards, .cols = dim, .data = k->boards};
-    float *row = malloc(dim * sizeof *row);
     ps_out *out = NULL;
-    int err = row ? open_array(k, BLOCK, k->g->n_pins, &out, why) : PS_ENOMEM;
-    for (uint32_t p = 0; p < m->rows && !err; p++) {
-        ps_structure_fold(&vectors, ps_csr_row(m, p), ps_csr_degree(m, p), row);
-        ps_out_write(out, row, dim * sizeof *row);
-        k->report->filled += ps_csr_degree(m, p) > 0;
-    }
+    int err = open_array(k, BLOCK, k->g->n_pins, &out, why);
     if (!err)
-        err = close_array(k, BLOCK, out, why);
-    free(row);
+        err = write_rows(k, out);
+    if (!err)
+        return close_array(k, BLOCK, out, why);
+    ps_out_abort(out);
     return err;
 }
 
 static void note_manifest(making *k)
 {
     ps_manifest *m = ps_draft_manifest(k->draft);
-    ps_manifest_set_u64(m, "blocks.structure.dim", k->opts->dim);
+    ps_manifest_set_u64(m, "blocks.structure.dim", k->dim);
     ps_manifest_set_text(m, "blocks.structure.dtype", "<f4");
     ps_manifest_set_u64(m, "blocks.structure.filled", k->report->filled);
+    ps_manifest_set_text(m, "blocks.structure.of", "structure");
+    ps_manifest_set_u64(m, "options.structure.dim", k->dim);
+    ps_manifest_set_u64(m, "options.structure.ridge", RIDGE);
+    ps_manifest_remove(m, "options.import.features.structure");
     ps_manifest_set_u64(m, "options.structure.iterations", k->opts->iterations);
     ps_manifest_set_u64(m, "options.structure.seed", k->opts->seed);
     ps_manifest_set_real(m, "structure.first_value", k->report->first);
@@ -148,35 +190,50 @@ static void note_manifest(making *k)
 
 /* ------------------------------ The step ---------------------------------- */
 
+static int allocate(making *k, ps_why *why)
+{
+    uint32_t N = k->g->n_pins, B = k->g->n_boards;
+    size_t dim = k->dim;
+    k->pin_scale = malloc((size_t)N * sizeof(float));
+    k->board_scale = malloc((size_t)B * sizeof(float));
+    k->right = malloc((size_t)B * (dim + 1) * sizeof(float));
+    k->boards = malloc((size_t)B * dim * sizeof(float));
+    k->rows = malloc(ROWS * dim * sizeof(float));
+    k->value = calloc(dim + 1, sizeof *k->value);
+    if (k->pin_scale && k->board_scale && k->right && k->boards && k->rows && k->value)
+        return PS_OK;
+    return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory for %u vectors of %u numbers", B,
+                   k->dim);
+}
+
 static int begin(making *k, const char *catalog, ps_why *why)
 {
+    uint32_t dim = k->opts->dim;
+    if (dim < 2 || dim > 1024)
+        return ps_fail(why, PS_EINVAL, "--dim", 0, "%u is not in 2..1024", dim);
     int err =
         ps_draft_begin(&k->draft, catalog, (ps_draft_opts){.step = "structure"}, why);
     if (!err)
         err = ps_generation_open(&k->g, catalog, why);
     if (err)
         return err;
-    uint32_t N = k->g->n_pins, B = k->g->n_boards, dim = k->opts->dim;
-    if (dim < 2 || dim + 1 > (N < B ? N : B))
-        return ps_fail(why, PS_EINVAL, NULL, 0,
-                       "--dim %u is too large for %u pins and %u boards", dim, N, B);
-    k->pin_scale = malloc((size_t)N * sizeof(float));
-    k->board_scale = malloc((size_t)B * sizeof(float));
-    k->right = malloc((size_t)B * (dim + 1) * sizeof(float));
-    k->boards = malloc((size_t)B * dim * sizeof(float));
-    k->value = calloc(dim + 1, sizeof *k->value);
-    if (!k->pin_scale || !k->board_scale || !k->right || !k->boards || !k->value)
-        return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory for %u vectors of %u numbers",
-                       B, dim);
-    return ps_workers_new(&k->team, k->opts->threads);
+    uint32_t side = k->g->n_pins < k->g->n_boards ? k->g->n_pins : k->g->n_boards;
+    if (side < 3)
+        return ps_fail(why, PS_ENOENT, k->g->name, 0,
+                       "%u pins on %u boards have no structure to learn", k->g->n_pins,
+                       k->g->n_boards);
+    k->dim = dim + 1 > side ? side - 1 : dim;
+    err = allocate(k, why);
+    return err ? err : ps_workers_new(&k->team, k->opts->threads);
 }
 
 static void end(making *k)
 {
-    ps_workers_free(k->team);
+    if (k->team)
+        ps_workers_free(k->team);
     ps_generation_release(k->g);
     free(k->pin_scale), free(k->board_scale), free(k->right), free(k->boards);
-    free(k->value);
+    free(k->value), free(k->rows);
 }
 
 static double now(void)

@@ -83,34 +83,61 @@ static int turn_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-/* Eigenvalues and vectors of y^T y, y (n, k). gram and w are (k, k). */
-static void gram_eigen(const float *y, size_t n, uint32_t k, float *gram, double *wide,
-                       double *value, double *vectors)
-{
-    ps_gemm_tn(k, k, n, y, k, y, k, 0, gram, k);
-    for (size_t i = 0; i < (size_t)k * k; i++)
-        wide[i] = (double)gram[i];
-    ps_eigen_symmetric(wide, k, value, vectors);
-}
+/* Rows are summed in at most PARTS parts: in each by BLAS, over them in double precision
+ * and in order, so that neither their number nor the team changes a bit. */
+enum { PARTS = 32, PART_ROWS = 512 };
 
 typedef struct scratch {
-    float *gram;
+    float *gram, *parts;            /* (k, k), (PARTS, k, k) */
     double *wide, *vectors, *value; /* (k, k), (k, k), (k) */
 } scratch;
+
+typedef struct summing {
+    const float *y; /* (n, k) */
+    float *parts;
+    size_t rows; /* of a part */
+    uint32_t k;
+} summing;
+
+static int sum_part(void *cls, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    const summing *s = cls;
+    size_t k = s->k;
+    ps_gemm_tn(k, k, end - begin, s->y + begin * k, k, s->y + begin * k, k, 0,
+               s->parts + begin / s->rows * k * k, k);
+    return PS_OK;
+}
+
+/* Eigenvalues and vectors of y^T y, y (n, k), into s. */
+static int gram_eigen(const float *y, size_t n, uint32_t k, scratch *s, ps_workers *team)
+{
+    size_t cells = (size_t)k * k, rows = (n + PARTS - 1) / PARTS;
+    summing sum = {y, s->parts, rows > PART_ROWS ? rows : PART_ROWS, k};
+    int err = ps_workers_run(team, n, sum.rows, sum_part, &sum);
+    memset(s->wide, 0, cells * sizeof *s->wide);
+    for (size_t part = 0; part * sum.rows < n; part++)
+        for (size_t i = 0; i < cells; i++)
+            s->wide[i] += (double)s->parts[part * cells + i];
+    ps_eigen_symmetric(s->wide, k, s->value, s->vectors);
+    return err;
+}
 
 static int scratch_new(scratch *s, uint32_t k)
 {
     size_t cells = (size_t)k * k;
     s->gram = malloc(cells * sizeof *s->gram);
+    s->parts = malloc(PARTS * cells * sizeof *s->parts);
     s->wide = malloc(cells * sizeof *s->wide);
     s->vectors = malloc(cells * sizeof *s->vectors);
     s->value = malloc(k * sizeof *s->value);
-    return s->gram && s->wide && s->vectors && s->value ? PS_OK : PS_ENOMEM;
+    return s->gram && s->parts && s->wide && s->vectors && s->value ? PS_OK : PS_ENOMEM;
 }
 
 static void scratch_done(scratch *s)
 {
     free(s->gram);
+    free(s->parts);
     free(s->wide);
     free(s->vectors);
     free(s->value);
@@ -133,10 +160,11 @@ static int orthonormalise(float *y, size_t n, uint32_t k, int passes, scratch *s
 {
     int err = PS_OK;
     for (int pass = 0; pass < passes && !err; pass++) {
-        gram_eigen(y, n, k, s->gram, s->wide, s->value, s->vectors);
+        err = gram_eigen(y, n, k, s, team);
         to_turn(s, k, true);
         turn t = {y, s->gram, k};
-        err = ps_workers_run(team, n, 1024, turn_piece, &t);
+        if (!err)
+            err = ps_workers_run(team, n, 1024, turn_piece, &t);
     }
     return err;
 }
@@ -171,10 +199,11 @@ static int iterate(const ps_bipartite *a, uint32_t k, uint32_t iterations, float
 static int finish(float *z, size_t boards, uint32_t wide, uint32_t k, scratch *s,
                   ps_workers *team, double *value, float *right)
 {
-    gram_eigen(z, boards, wide, s->gram, s->wide, s->value, s->vectors);
+    int err = gram_eigen(z, boards, wide, s, team);
     to_turn(s, wide, true);
     turn t = {z, s->gram, wide};
-    int err = ps_workers_run(team, boards, 1024, turn_piece, &t);
+    if (!err)
+        err = ps_workers_run(team, boards, 1024, turn_piece, &t);
     for (uint32_t j = 0; j < k; j++)
         value[j] = s->value[j] > 0 ? sqrt(s->value[j]) : 0;
     for (size_t b = 0; b < boards; b++)

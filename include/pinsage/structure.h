@@ -1,7 +1,8 @@
 /* structure.h - the graph itself as a feature block: `structure`.
  *
  * Truncated singular value decomposition of the normalised pin-board matrix
- * D_p^-1/2 A D_b^-1/2, randomised (Halko, Martinsson and Tropp, 2011). The first
+ * D_p^-1/2 A D_b^-1/2, randomised (Halko, Martinsson and Tropp, 2011); D holds each
+ * degree and a little more, which keeps loose ends from taking all directions. The first
  * component says only how many boards a pin is on and is dropped; the next `dim`,
  * weighted by their singular values, are a pin's vector, normalised to length 1.
  *
@@ -21,7 +22,7 @@
 #include "pinsage/progress.h"
 
 typedef struct ps_structure_opts {
-    uint32_t dim;        /* default 128, 2..1024 */
+    uint32_t dim;        /* default 128, 2..1024; less on a graph that has less */
     uint32_t iterations; /* power iterations; default 6, 0..100 */
     unsigned threads;    /* 0 = all cores */
     uint64_t seed;
@@ -38,6 +39,8 @@ typedef struct ps_structure_report {
     char generation[32];
 } ps_structure_report;
 
+/* Write the block and the boards' vectors as a new generation. PS_ENOENT in words when
+ * there are fewer than three pins or boards: nothing is changed then. */
 int ps_structure(const char *catalog, const ps_structure_opts *opts,
                  ps_structure_report *report, const ps_progress *progress, ps_why *why);
 
