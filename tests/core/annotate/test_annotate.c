@@ -4,10 +4,13 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -309,6 +312,51 @@ static void stopped_in_any_stage_it_leaves_the_catalog_as_it_was(void **state)
     }
 }
 
+static int die(void *cls, const char *stage, uint64_t done, uint64_t total,
+               const char *unit, const char *note)
+{
+    (void)stage, (void)done, (void)total, (void)unit, (void)note;
+    int *left = cls;
+    if ((*left)-- == 0)
+        raise(SIGKILL);
+    return PS_OK;
+}
+
+/* Annotate in a process that is killed at its n-th report; true if it came to its end. */
+static bool survives(int n)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        ps_annotate_opts o = small();
+        ps_annotate_report r;
+        ps_progress p = {die, &n};
+        o.threads = 1;
+        o.epochs = 3;
+        _exit(ps_annotate(catalog, &o, &r, &p, NULL) != PS_OK);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return !WIFSIGNALED(status);
+}
+
+static void killed_at_any_report_it_leaves_a_whole_catalog(void **state)
+{
+    (void)state;
+    int n = 0;
+    import_topics("killed");
+    for (bool ended = false; !ended; n++) {
+        ended = survives(n);
+        ps_why why = {0};
+        ps_generation *g = opened();
+        must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
+        assert_string_equal(g->name, ended ? "gen-000002" : "gen-000001");
+        ps_generation_release(g);
+    }
+    assert_in_range(n, 5, 100);
+    assert_string_equal(listing(), "current gen-000001 gen-000002 lock");
+}
+
 /* ------------------------------ The words file ---------------------------- */
 
 static void words_refused(const ps_tensor *t, size_t n, const char *part)
@@ -433,6 +481,7 @@ int main(void)
         cmocka_unit_test(pins_without_text_are_told_and_nothing_changes),
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(stopped_in_any_stage_it_leaves_the_catalog_as_it_was),
+        cmocka_unit_test(killed_at_any_report_it_leaves_a_whole_catalog),
         cmocka_unit_test(words_files_that_do_not_fit_together_are_refused),
         cmocka_unit_test(numpy_reads_the_words_and_makes_the_same_rows),
         cmocka_unit_test(films_share_their_plots_words),

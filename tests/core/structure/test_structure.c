@@ -4,10 +4,13 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -285,6 +288,50 @@ static void stopped_or_refused_it_leaves_the_catalog_as_it_was(void **state)
     assert_string_equal(listing(), "nothing");
 }
 
+static int die(void *cls, const char *stage, uint64_t done, uint64_t total,
+               const char *unit, const char *note)
+{
+    (void)stage, (void)done, (void)total, (void)unit, (void)note;
+    int *left = cls;
+    if ((*left)-- == 0)
+        raise(SIGKILL);
+    return PS_OK;
+}
+
+/* The step in a process that is killed at its n-th report; true if it came to its end. */
+static bool survives(int n)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        ps_structure_opts o = small();
+        ps_structure_report r;
+        ps_progress p = {die, &n};
+        o.threads = 1;
+        _exit(ps_structure(catalog, &o, &r, &p, NULL) != PS_OK);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return !WIFSIGNALED(status);
+}
+
+static void killed_at_any_report_it_leaves_a_whole_catalog(void **state)
+{
+    (void)state;
+    int n = 0;
+    import_groups("killed", 0);
+    for (bool ended = false; !ended; n++) {
+        ended = survives(n);
+        ps_why why = {0};
+        ps_generation *g = opened();
+        must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
+        assert_string_equal(g->name, ended ? "gen-000002" : "gen-000001");
+        ps_generation_release(g);
+    }
+    assert_in_range(n, 5, 100);
+    assert_string_equal(listing(), "current gen-000001 gen-000002 lock");
+}
+
 static void two_boards_have_no_structure(void **state)
 {
     (void)state;
@@ -314,6 +361,7 @@ int main(void)
         cmocka_unit_test(again_or_with_other_threads_the_files_are_the_same),
         cmocka_unit_test(more_numbers_than_the_graph_has_become_as_many_as_it_has),
         cmocka_unit_test(stopped_or_refused_it_leaves_the_catalog_as_it_was),
+        cmocka_unit_test(killed_at_any_report_it_leaves_a_whole_catalog),
         cmocka_unit_test(two_boards_have_no_structure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
