@@ -426,11 +426,30 @@ static int train_and_write(step *s, ps_why *why)
     return err;
 }
 
+/* A misspelt baseline is told now, not missed after an hour. */
+static int check_variants(const char *list, ps_why *why)
+{
+    for (const char *at = list; at && *at; at += strspn(at, ",")) {
+        size_t len = strcspn(at, ","), i = 0;
+        for (; ps_variant_at(i); i++)
+            if (strlen(ps_variant_at(i)->name) == len &&
+                strncmp(ps_variant_at(i)->name, at, len) == 0)
+                break;
+        if (!ps_variant_at(i))
+            return ps_fail(why, PS_EINVAL, NULL, 0, "there is no baseline \"%.*s\"",
+                           len < 64 ? (int)len : 64, at);
+        at += len;
+    }
+    return PS_OK;
+}
+
 static int begin(step *s, const char *catalog, ps_why *why)
 {
     char dir[PS_PATH_MAX];
-    int err =
-        ps_path_join(s->checkpoint, sizeof s->checkpoint, catalog, "train.checkpoint");
+    int err = check_variants(s->opts->variants, why);
+    if (!err)
+        err = ps_path_join(s->checkpoint, sizeof s->checkpoint, catalog,
+                           "train.checkpoint");
     if (!err)
         err = ps_draft_begin(&s->draft, catalog, (ps_draft_opts){.step = "train"}, why);
     if (!err)

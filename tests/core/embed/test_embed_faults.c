@@ -8,6 +8,7 @@
  * Link: -Wl,--wrap=msync
  * Threads: one; children that are killed.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -167,14 +168,15 @@ static const char *const stages[STAGES] = {"messages.1.npy", "h.1.npy", "message
 /* Which stages lie finished, as a row of bits; their times into when. */
 static unsigned finished(struct timespec when[STAGES])
 {
-    char command[PS_PATH_MAX + 64], dir[PS_PATH_MAX] = "", path[2 * PS_PATH_MAX];
+    char root[PS_PATH_MAX + 16], dir[PS_PATH_MAX + 64] = "", path[2 * PS_PATH_MAX];
     unsigned bits = 0;
-    snprintf(command, sizeof command, "ls -d '%s'/embed.partial/* 2>/dev/null", catalog);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    if (fgets(dir, sizeof dir, f))
-        dir[strcspn(dir, "\n")] = '\0';
-    pclose(f);
+    snprintf(root, sizeof root, "%s/embed.partial", catalog);
+    DIR *folder = opendir(root);
+    for (struct dirent *e; folder && (e = readdir(folder));)
+        if (e->d_name[0] != '.')
+            snprintf(dir, sizeof dir, "%s/%.32s", root, e->d_name);
+    if (folder)
+        closedir(folder);
     for (int i = 0; i < STAGES && dir[0]; i++) {
         struct stat st;
         snprintf(path, sizeof path, "%s/%s", dir, stages[i]);
