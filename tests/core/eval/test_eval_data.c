@@ -60,7 +60,7 @@ static ps_generation *import_set(const char *set)
                            .keep = 1};
     char catalog[PS_PATH_MAX];
     ps_import_report report;
-    ps_generation *g;
+    ps_generation *g = NULL;
     ps_why why = {0};
     snprintf(catalog, sizeof catalog, "%s/%s", folder, set);
     if (ps_import(catalog, &opts, &report, NULL, &why) ||
