@@ -4,6 +4,10 @@
  * and no reader slots (MDB_NOLOCK), a directory without write permission will do, and a
  * reader's transaction stays open as long as the reader: nothing waits for its pages.
  *
+ * A row's record is looked up in LMDB's tree once; then its place in the file, which
+ * never moves, stands in a table of 8 bytes a row. What nobody asks for costs nothing:
+ * the table's memory is the kernel's zero pages until it is written.
+ *
  * LMDB itself does not survive a file that is shorter than its meta page says, so
  * that is looked at before anything else is read.
  *
@@ -99,6 +103,30 @@ static int open_tables(ps_pins *p, const char *path, ps_why *why)
     return PS_OK;
 }
 
+static int by_number(ps_pins_reader *r, int table, uint32_t number, MDB_val *value)
+{
+    MDB_val key = {.mv_size = sizeof number, .mv_data = &number};
+    int rc = mdb_get(r->txn, r->pins->dbi[table], &key, value);
+    if (rc == MDB_NOTFOUND)
+        return PS_ENOENT;
+    return rc ? PS_EFORMAT : PS_OK;
+}
+
+/* Places are counted from the record of row 0, for LMDB does not tell where its map is.
+ */
+static int make_places(ps_pins *p, const char *path, ps_why *why)
+{
+    ps_pins_reader *r;
+    MDB_val first;
+    p->records = calloc((size_t)p->count + 1, sizeof *p->records);
+    if (!p->records || ps_pins_reader_new(&r, p))
+        return ps_fail(why, PS_ENOMEM, path, 0, "no memory to open it");
+    if (p->count && by_number(r, ROW_PIN, 0, &first) == PS_OK)
+        p->base = first.mv_data;
+    ps_pins_reader_free(r);
+    return PS_OK;
+}
+
 static int open_env(ps_pins *p, const char *path, ps_why *why)
 {
     int rc = mdb_env_create(&p->env);
@@ -124,6 +152,8 @@ int ps_pins_open(ps_pins **out, const char *path, ps_why *why)
         err = check_pages(p, path, why);
     if (!err)
         err = open_tables(p, path, why);
+    if (!err)
+        err = make_places(p, path, why);
     if (err)
         ps_pins_close(p);
     else
@@ -137,6 +167,7 @@ void ps_pins_close(ps_pins *p)
         return;
     if (p->env)
         mdb_env_close(p->env);
+    free(p->records);
     free(p);
 }
 
@@ -197,15 +228,6 @@ uint32_t ps_pins_board(ps_pins_reader *r, const char *board, size_t len)
     return number_of(r, BOARD_NUM, board, len);
 }
 
-static int by_number(ps_pins_reader *r, int table, uint32_t number, MDB_val *value)
-{
-    MDB_val key = {.mv_size = sizeof number, .mv_data = &number};
-    int rc = mdb_get(r->txn, r->pins->dbi[table], &key, value);
-    if (rc == MDB_NOTFOUND)
-        return PS_ENOENT;
-    return rc ? PS_EFORMAT : PS_OK;
-}
-
 int ps_pins_board_name(ps_pins_reader *r, uint32_t number, ps_text *name)
 {
     MDB_val value;
@@ -243,11 +265,37 @@ static bool read_text(cursor *c, ps_text *text)
     return true;
 }
 
+/* A place is (offset + 2^39) << 24 | size; 0 is not known yet. Records and files too
+ * large for that are looked up each time. Threads may write a place at once: all write
+ * the same. */
+static int find_record(ps_pins_reader *r, uint32_t row, MDB_val *value)
+{
+    const uint64_t middle = UINT64_C(1) << 39;
+    ps_pins *p = r->pins;
+    if (row >= p->count)
+        return PS_ENOENT;
+    uint64_t place = atomic_load_explicit(&p->records[row], memory_order_relaxed);
+    if (place) {
+        value->mv_data =
+            (void *)(uintptr_t)(p->base + (int64_t)(place >> 24) - (int64_t)middle);
+        value->mv_size = place & 0xffffff;
+        return PS_OK;
+    }
+    int err = by_number(r, ROW_PIN, row, value);
+    if (err || !p->base)
+        return err;
+    uint64_t offset = (uint64_t)((const char *)value->mv_data - p->base) + middle;
+    if (offset - 1 < 2 * middle - 1 && value->mv_size <= 0xffffff)
+        atomic_store_explicit(&p->records[row], offset << 24 | value->mv_size,
+                              memory_order_relaxed);
+    return PS_OK;
+}
+
 int ps_pins_get(ps_pins_reader *r, uint32_t row, ps_pin *pin)
 {
     MDB_val value;
     uint64_t n_meta, size;
-    int err = by_number(r, ROW_PIN, row, &value);
+    int err = find_record(r, row, &value);
     if (err)
         return err;
     cursor c = {value.mv_data, (const unsigned char *)value.mv_data + value.mv_size};

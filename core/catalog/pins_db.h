@@ -16,6 +16,7 @@
 #define PS_CATALOG_PINS_DB_H
 
 #include <lmdb.h>
+#include <stdatomic.h>
 
 #include "pinsage/pins.h"
 
@@ -31,6 +32,8 @@ struct ps_pins {
     MDB_env *env;
     MDB_dbi dbi[PS_PINS_TABLES];
     uint32_t count, boards;
+    const char *base;          /* where row 0's record is mapped */
+    _Atomic uint64_t *records; /* (count) where rows' records were found, see pins.c */
 };
 
 struct ps_pins_reader {

@@ -434,6 +434,31 @@ static void near_ids_are_found_among_many(void **state)
     close_pins();
 }
 
+/* The second time a record's place is known, to this reader and to others. */
+static void a_record_is_the_same_each_time_it_is_asked_for(void **state)
+{
+    (void)state;
+    open_pins(make_pins("again.mdb", "pin/%u", 3000));
+    ps_pins_reader *other;
+    assert_int_equal(ps_pins_reader_new(&other, pins), PS_OK);
+    for (int round = 0; round < 3; round++)
+        for (uint32_t row = 0; row < 3000; row++) {
+            ps_pin pin;
+            char want[24];
+            uint32_t asked = (row * 1201 + 7) % 3000;
+            snprintf(want, sizeof want, "pin/%u", asked);
+            assert_int_equal(ps_pins_get(round == 1 ? other : reader, asked, &pin),
+                             PS_OK);
+            assert_text(pin.id, want);
+            assert_int_equal(pin.title.len + pin.n_meta, 0);
+        }
+    ps_pin none;
+    assert_int_equal(ps_pins_get(reader, 3000, &none), PS_ENOENT);
+    assert_int_equal(ps_pins_get(reader, PS_NO_ROW, &none), PS_ENOENT);
+    ps_pins_reader_free(other);
+    close_pins();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +475,7 @@ int main(void)
         cmocka_unit_test(titles_lead_to_ids_when_nothing_is_near),
         cmocka_unit_test(the_walk_over_ids_finds_what_a_scan_finds),
         cmocka_unit_test(near_ids_are_found_among_many),
+        cmocka_unit_test(a_record_is_the_same_each_time_it_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
