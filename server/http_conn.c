@@ -135,22 +135,26 @@ static ps_text name_peer(const conn *c, char *out, socklen_t room)
     return (ps_text){out, strlen(out)};
 }
 
-static bool is_worth_a_line(ps_http *h, unsigned status, uint64_t ns)
+static bool is_worth_a_line(ps_http *h, const exchange *x, unsigned status, uint64_t ns)
 {
     const ps_serve_opts *o = h->state->opts;
     if (*o->access_log == 'o') /* off */
         return false;
-    if (status >= 500 || (o->slow && ns > (uint64_t)o->slow * MS))
+    if ((status >= 500 && !ps_route_at(x->route)->probe) ||
+        (o->slow && ns > (uint64_t)o->slow * MS))
         return true;
     return *o->access_log == 'a' && h->logged++ % o->access_sample == 0;
 }
 
 static void log_request(ps_http *h, const exchange *x, unsigned status, uint64_t ns)
 {
+    ps_level level = status >= 500 ? PS_LOG_WARN : PS_LOG_INFO;
+    if (!ps_log_wants(h->state->log, level))
+        return;
     char peer[INET6_ADDRSTRLEN];
     ps_line *l = &h->log;
     const char *verb = x->request.verb ? ps_verb_name(x->request.verb) : "";
-    ps_line_begin(l, h->state->log, status >= 500 ? PS_LOG_WARN : PS_LOG_INFO, "request");
+    ps_line_begin(l, h->state->log, level, "request");
     ps_line_text(l, "method", (ps_text){verb, strlen(verb)});
     ps_line_text(l, "path", x->request.raw);
     ps_line_u64(l, "status", status);
@@ -180,7 +184,7 @@ void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how)
     ps_stats_request(h->stats, x->route, status, ns);
     ps_count_add(&h->stats->finished, 1);
     ps_count_add(&h->stats->bytes_out, x->sent);
-    if (is_worth_a_line(h, status, ns))
+    if (is_worth_a_line(h, x, status, ns))
         log_request(h, x, status, ns);
     if (x->conn && x->conn->deadline != UINT64_MAX)
         x->conn->deadline =

@@ -11,8 +11,9 @@
 #include "server/web.h"
 
 /* Rows that name what must be said; the rest is false or NULL. */
-#define KEPT .engine = true, .keep = true, .exists = NULL
-#define FREE .engine = false, .keep = false, .exists = NULL
+#define KEPT  .engine = true, .keep = true, .probe = false, .exists = NULL
+#define FREE  .engine = false, .keep = false, .probe = false, .exists = NULL
+#define PROBE .engine = false, .keep = false, .probe = true, .exists = NULL
 
 static const ps_route routes[] = {
     {PS_GET, "/related/{pin}", ps_rest_related, KEPT},
@@ -20,12 +21,12 @@ static const ps_route routes[] = {
     {PS_GET, "/boards/{board}", ps_rest_board, KEPT},
     {PS_GET, "/images/{image...}", ps_rest_image, FREE},
     {PS_GET, "/version", ps_rest_version, KEPT},
-    {PS_GET, "/livez", ps_health_live, FREE},
-    {PS_GET, "/livez/{check}", ps_health_live, FREE},
-    {PS_GET, "/readyz", ps_health_ready, FREE},
-    {PS_GET, "/readyz/{check}", ps_health_ready, FREE},
-    {PS_GET, "/healthz", ps_health_ready, FREE},
-    {PS_GET, "/healthz/{check}", ps_health_ready, FREE},
+    {PS_GET, "/livez", ps_health_live, PROBE},
+    {PS_GET, "/livez/{check}", ps_health_live, PROBE},
+    {PS_GET, "/readyz", ps_health_ready, PROBE},
+    {PS_GET, "/readyz/{check}", ps_health_ready, PROBE},
+    {PS_GET, "/healthz", ps_health_ready, PROBE},
+    {PS_GET, "/healthz/{check}", ps_health_ready, PROBE},
     {PS_GET, "/metrics", ps_rest_metrics, FREE},
     {PS_GET, "/", ps_web_page, FREE},
     {PS_GET, "/{page}", ps_web_page, .exists = ps_web_has},

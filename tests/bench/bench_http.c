@@ -363,8 +363,7 @@ static rate search_rate(const char *catalog, const uint32_t *rows, uint32_t n)
     rate out;
     if (pipe(ends))
         die("pipe");
-    pid_t pid = fork();
-    if (!pid) {
+    if (!fork()) {
         pin_to(0);
         search_all(catalog, rows, n, &out);
         _exit(write(ends[1], &out, sizeof out) != sizeof out);
@@ -373,7 +372,7 @@ static rate search_rate(const char *catalog, const uint32_t *rows, uint32_t n)
     if (read(ends[0], &out, sizeof out) != sizeof out)
         die("the search failed");
     close(ends[0]);
-    waitpid(pid, NULL, 0);
+    wait(NULL);
     return out;
 }
 
@@ -447,7 +446,8 @@ static void compare_hot(const corpus *c, pid_t server, unsigned port)
     char *body = strdup(output(command));
     unsigned other = free_port();
     pid_t pid = serve_constant(other, body, strlen(body));
-    wait_until_ready(other); /* it says 200 to everything */
+    wait_until_ready(other);       /* it says 200 to everything */
+    ask(server, port, 32, script); /* the hot set gets hot */
     printf("\nThe hot set beside one constant answer of %zu bytes\n", strlen(body));
     print_head("constant");
     static const unsigned connections[] = {1, 32, 128, 256};

@@ -129,6 +129,7 @@ def a_drain_under_load_fails_no_request():
     ends(clients)
     assert all(c.answers > b > 0 and c.closes for c, b in zip(clients, before))
     assert server.stop(0) == 0, server.lines
+    assert not any('msg=request' in line for line in server.lines), 'probes are no errors'
     assert any('msg=stopped' in line and 'connections=0' in line for line in server.lines)
     idle.close()
 
