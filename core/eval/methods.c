@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inside.h"
 #include "pinsage/dot.h"
 #include "pinsage/eval.h"
 #include "pinsage/hash.h"
@@ -279,6 +280,8 @@ static int open_popular(ps_scorer *out, ps_generation *g, const ps_scorer_opts *
 static const ps_method methods[] = {
     {"pinsage", "embeddings of the trained model, by inner product", open_embeddings},
     {"embeddings", "imported embeddings, by inner product", open_embeddings},
+    {"blend", "embeddings, walk and content in one ranking, fitted on valid pairs",
+     blend_open},
     {"visual", "feature block visual, by cosine; any block's name works", open_block},
     {"annotation", "feature block annotation, by cosine", open_block},
     {"pixie", "random walks with restarts, by visits", open_pixie},

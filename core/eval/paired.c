@@ -11,41 +11,37 @@
 
 #include "inside.h"
 
-/* lines become theirs minus the ones of rank; other is scratch of the same size. */
-static void subtract(const groups *g, const float *rank, const ps_eval_report *r,
-                     double *lines, double *other)
+int paired_scores(const groups *g, const float *a, const float *b, const paired_opts *o,
+                  ps_workers *team, ps_eval_scores *out)
 {
-    size_t width = line_width(r->n_cuts);
-    lines_of_ranks(g, rank, r->cut, r->n_cuts, other);
-    for (size_t i = 0; i < g->n * width; i++)
+    size_t width = line_width(o->n_cuts), n = g->n * width;
+    double *lines = malloc((2 * n + 1) * sizeof *lines), *other = lines + n;
+    if (!lines)
+        return PS_ENOMEM;
+    lines_of_ranks(g, a, o->cut, o->n_cuts, lines);
+    if (b)
+        lines_of_ranks(g, b, o->cut, o->n_cuts, other);
+    for (size_t i = 0; b && i < n; i++)
         lines[i] -= i % width == LINE_PAIRS ? 0 : other[i];
+    line_set set = {.lines = lines, .n_cuts = o->n_cuts, .n = g->n};
+    int err = lines_scores(set, o->bootstraps, o->seed, team, out);
+    free(lines);
+    return err;
 }
 
-/* lines (2, queries, width): of method a, and scratch. */
-static int difference(const ps_eval_report *r, const float *a, const float *b,
-                      const groups *g, const ps_eval_opts *opts, ps_workers *team,
-                      double *lines, ps_eval_scores *out)
+static paired_opts opts_of(const ps_eval_report *r, const ps_eval_opts *opts)
 {
-    lines_of_ranks(g, a, r->cut, r->n_cuts, lines);
-    subtract(g, b, r, lines, lines + g->n * line_width(r->n_cuts));
-    line_set set = {.lines = lines, .n_cuts = r->n_cuts, .n = g->n};
-    return lines_scores(set, opts->bootstraps, opts->seed, team, out);
-}
-
-static double *room_for(const ps_eval_report *r, const groups *g)
-{
-    return malloc((2 * g->n + 1) * line_width(r->n_cuts) * sizeof(double));
+    return (paired_opts){r->cut, r->n_cuts, opts->bootstraps, opts->seed};
 }
 
 int paired_fill(ps_eval_report *r, const groups *g, const ps_eval_opts *opts,
                 ps_workers *team)
 {
-    double *lines = room_for(r, g);
-    int err = lines ? PS_OK : PS_ENOMEM;
+    paired_opts o = opts_of(r, opts);
+    int err = PS_OK;
     for (size_t i = 1; i < r->n && !err; i++)
-        err = difference(r, r->result[0].rank, r->result[i].rank, g, opts, team, lines,
-                         &r->result[i].paired);
-    free(lines);
+        err = paired_scores(g, r->result[0].rank, r->result[i].rank, &o, team,
+                            &r->result[i].paired);
     return err;
 }
 
@@ -54,18 +50,14 @@ int ps_eval_paired(const ps_eval_report *r, size_t a, size_t b, const ps_pairs *
 {
     groups g = {0};
     ps_workers *team = NULL;
-    double *lines = NULL;
     if (a >= r->n || b >= r->n)
         return PS_ERANGE;
+    paired_opts o = opts_of(r, opts);
     int err = ps_workers_new(&team, opts->threads);
     if (!err)
         err = groups_make(&g, pairs);
     if (!err)
-        err = (lines = room_for(r, &g)) ? PS_OK : PS_ENOMEM;
-    if (!err)
-        err = difference(r, r->result[a].rank, r->result[b].rank, &g, opts, team, lines,
-                         out);
-    free(lines);
+        err = paired_scores(&g, r->result[a].rank, r->result[b].rank, &o, team, out);
     groups_done(&g);
     ps_workers_free(team);
     return err;

@@ -14,6 +14,8 @@
 
 #include "core/train/corpus.h"
 #include "core/train/labels.h"
+#include "core/train/note.h"
+#include "pinsage/blend.h"
 #include "pinsage/buf.h"
 #include "pinsage/catalog.h"
 
@@ -330,75 +332,36 @@ static int train_variants(step *s, ps_why *why)
     return err;
 }
 
-/* ------------------------------ The manifest ------------------------------ */
+/* ------------------------------ The blend --------------------------------- */
 
-static int note_trials(step *s)
+/* From the embeddings and walks of the graph that was trained on: in the whole graph,
+ * label boards would tell the walk its answers. Too few valid pairs: no blend. */
+static int fit_blend(step *s, const ps_model *model, ps_why *why)
 {
-    ps_buf b = {0};
-    ps_buf_char(&b, '[');
-    for (uint32_t i = 0; i < s->report->n_trials; i++) {
-        const ps_trial *t = &s->report->trial[i];
-        ps_buf_printf(&b, "%s{\"what\":", i ? "," : "");
-        ps_buf_json(&b, t->what, strlen(t->what));
-        ps_buf_printf(&b, ",\"hit_10\":%.5f,\"hit_100\":%.5f,\"mrr\":%.5f,\"chosen\":%s}",
-                      t->hit_10, t->hit_100, t->mrr, t->chosen ? "true" : "false");
-    }
-    ps_buf_char(&b, ']');
-    int err = b.failed ? PS_ENOMEM
-                       : ps_manifest_set_json(ps_draft_manifest(s->draft), "train.trials",
-                                              b.data);
-    ps_buf_done(&b);
-    return err;
-}
-
-/* What each epoch came to, for the report of an evaluation. */
-static int note_curve(step *s)
-{
-    ps_buf b = {0};
-    ps_buf_char(&b, '[');
-    for (uint32_t i = 0; i < s->report->result.n_epochs; i++) {
-        const ps_epoch *e = &s->report->result.epoch[i];
-        ps_buf_printf(&b,
-                      "%s{\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
-                      "\"valid_hit_10\":%.6g,\"valid_hit_100\":%.6g,\"valid_mrr\":%.6g}",
-                      i ? "," : "", e->epoch, (double)e->loss, (double)e->violated,
-                      e->hit_10, e->hit_100, e->mrr);
-    }
-    ps_buf_char(&b, ']');
-    int err = b.failed ? PS_ENOMEM
-                       : ps_manifest_set_json(ps_draft_manifest(s->draft), "train.curve",
-                                              b.data);
-    ps_buf_done(&b);
-    return err;
-}
-
-static int note_manifest(step *s, const ps_model *model)
-{
-    ps_manifest *m = ps_draft_manifest(s->draft);
-    const ps_train_opts *o = &s->report->used;
-    const ps_train_result *r = &s->report->result;
-    const ps_epoch *best = &r->epoch[r->best - 1];
     char print[24];
-    snprintf(print, sizeof print, "%016llx",
-             (unsigned long long)ps_model_fingerprint(model));
-    ps_manifest_set_text(m, "model.fingerprint", print);
-    ps_manifest_set_text(m, "model.similarity", o->model.cosine ? "cosine" : "ip");
-    ps_manifest_set_text(m, "model.blocks", model->config.blocks);
-    ps_manifest_set_u64(m, "model.parameters", model->n_params);
-    ps_manifest_set_text(m, "train.loss", o->loss == PS_LOSS_XENT ? "xent" : "margin");
-    ps_manifest_set_real(m, "train.walk_pairs", (double)o->walk_pairs);
-    ps_manifest_set_real(m, "train.temperature", (double)o->temperature);
-    ps_manifest_set_u64(m, "train.pairs", s->report->pairs);
-    ps_manifest_set_u64(m, "train.valid_pairs", s->report->valid);
-    ps_manifest_set_u64(m, "train.label_boards", s->report->label_boards);
-    ps_manifest_set_u64(m, "train.epochs", r->n_epochs);
-    ps_manifest_set_u64(m, "train.best_epoch", r->best);
-    ps_manifest_set_real(m, "train.valid.hit_10", best->hit_10);
-    ps_manifest_set_real(m, "train.valid.hit_100", best->hit_100);
-    ps_manifest_set_real(m, "train.valid.mrr", best->mrr);
-    ps_manifest_set_u64(m, "train.seed", o->seed);
-    int err = note_trials(s);
-    return err ? err : note_curve(s);
+    size_t cells = (size_t)s->g->n_pins * model->config.e;
+    ps_blend_report *r = calloc(1, sizeof *r);
+    float *z = malloc(cells * sizeof *z + 1);
+    ps_blend_fit_opts opts = PS_BLEND_FIT_DEFAULTS;
+    ps_blend_source source = {
+        s->g, s->held_out ? &s->rest : NULL, {z, model->config.e, 0}};
+    opts.threads = s->opts->train.threads;
+    opts.seed = s->opts->train.seed;
+    int err = r && z ? ps_corpus_embed(s->corpus, model, z, s->progress, why) : PS_ENOMEM;
+    if (!err)
+        err = ps_blend_fit(&source, &s->valid, &opts, r, s->progress, why);
+    ps_manifest_remove(ps_draft_manifest(s->draft), "blend");
+    if (!err) {
+        snprintf(print, sizeof print, "%016llx",
+                 (unsigned long long)ps_model_fingerprint(model));
+        ps_blend_note(ps_draft_manifest(s->draft), r, print);
+        s->report->blended = true;
+        s->report->blend_ahead_10 = r->ahead.hit_rate[0].mean;
+        s->report->blend_ahead_100 = r->ahead.hit_rate[1].mean;
+    }
+    free(r);
+    free(z);
+    return err == PS_EUNSUPPORTED ? PS_OK : err;
 }
 
 /* ------------------------------ The step ---------------------------------- */
@@ -419,9 +382,11 @@ static int train_and_write(step *s, ps_why *why)
         err = write_model(s, &model, why);
     }
     if (!err)
+        err = fit_blend(s, &model, why);
+    if (!err)
         err = train_variants(s, why);
     if (!err)
-        err = note_manifest(s, &model);
+        err = ps_train_note(ps_draft_manifest(s->draft), s->report, &model);
     ps_model_free(&model);
     return err;
 }

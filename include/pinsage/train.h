@@ -120,13 +120,15 @@ typedef struct ps_train_report {
     uint32_t n_trials;
     uint64_t pairs, valid;
     uint32_t label_boards; /* held out; 0 with a pairs file */
+    bool blended;          /* a blend was fitted; by how much it is ahead of the model */
+    double blend_ahead_10, blend_ahead_100; /* on the valid pairs, hit rates */
     double seconds;
     char generation[32];
 } ps_train_report;
 
-/* Train on the current generation: model.safetensors, neighbours.*.npy, and
- * baselines/NAME.npy for each variant, as a new generation. The checkpoint lies in the
- * catalog as train.checkpoint until the step is done. */
+/* Train on the current generation: model.safetensors, neighbours.*.npy, the weights of
+ * the blend (blend.h), and baselines/NAME.npy for each variant, as a new generation. The
+ * checkpoint lies in the catalog as train.checkpoint until the step is done. */
 int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
                   ps_train_report *report, const ps_progress *progress, ps_why *why);
 

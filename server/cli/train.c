@@ -177,6 +177,10 @@ static void print_report(const char *catalog, const ps_train_report *r)
         "MRR %.4f on valid pairs\n",
         t->best, t->n_epochs, (double)best->loss, 100 * best->hit_10, 100 * best->hit_100,
         best->mrr);
+    if (r->blended)
+        printf("  blend            hit@10 %+.1f, hit@100 %+.1f points beside the model "
+               "alone, on valid pairs\n",
+               100 * r->blend_ahead_10, 100 * r->blend_ahead_100);
     printf("  speed            %s pairs/s; up to %.2f GB; %.0f s in all\n",
            ps_cli_count((uint64_t)best->pairs_per_s), (double)t->bytes / 1e9, r->seconds);
 }

@@ -1,0 +1,27 @@
+/* blend_newton.h - logistic regression among the candidates of each query.
+ *
+ * Threads: one caller; the team works inside.
+ */
+#ifndef PINSAGE_CORE_EVAL_BLEND_NEWTON_H
+#define PINSAGE_CORE_EVAL_BLEND_NEWTON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pinsage/workers.h"
+
+#define NEWTON_WIDTH 20 /* inputs, at most */
+#define NEWTON_ALL   2  /* fold: both */
+
+typedef struct newton_query {
+    uint32_t n, n_hits, fold; /* candidates; related ones among them; 0 or 1 */
+    float *x;                 /* (n, width) */
+    uint32_t *hit;            /* (n_hits) candidate numbers, each as often as it counts */
+} newton_query;
+
+/* Weights (width) that make the hits of the queries of a fold likeliest. An input that
+ * never varies gets 0. */
+int newton_fit(const newton_query *query, size_t n, uint32_t width, uint32_t fold,
+               ps_workers *team, double *weight);
+
+#endif

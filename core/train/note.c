@@ -1,0 +1,76 @@
+/* note.c - what a training came to, in the manifest: for eval's page and for people.
+ *
+ * Nothing that differs between two runs with the same seed is written: no times.
+ *
+ * Threads: none.
+ */
+#include "core/train/note.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pinsage/buf.h"
+
+static int note_trials(ps_manifest *m, const ps_train_report *r)
+{
+    ps_buf b = {0};
+    ps_buf_char(&b, '[');
+    for (uint32_t i = 0; i < r->n_trials; i++) {
+        const ps_trial *t = &r->trial[i];
+        ps_buf_printf(&b, "%s{\"what\":", i ? "," : "");
+        ps_buf_json(&b, t->what, strlen(t->what));
+        ps_buf_printf(&b, ",\"hit_10\":%.5f,\"hit_100\":%.5f,\"mrr\":%.5f,\"chosen\":%s}",
+                      t->hit_10, t->hit_100, t->mrr, t->chosen ? "true" : "false");
+    }
+    ps_buf_char(&b, ']');
+    int err = b.failed ? PS_ENOMEM : ps_manifest_set_json(m, "train.trials", b.data);
+    ps_buf_done(&b);
+    return err;
+}
+
+/* What each epoch came to, for the report of an evaluation. */
+static int note_curve(ps_manifest *m, const ps_train_report *r)
+{
+    ps_buf b = {0};
+    ps_buf_char(&b, '[');
+    for (uint32_t i = 0; i < r->result.n_epochs; i++) {
+        const ps_epoch *e = &r->result.epoch[i];
+        ps_buf_printf(&b,
+                      "%s{\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
+                      "\"valid_hit_10\":%.6g,\"valid_hit_100\":%.6g,\"valid_mrr\":%.6g}",
+                      i ? "," : "", e->epoch, (double)e->loss, (double)e->violated,
+                      e->hit_10, e->hit_100, e->mrr);
+    }
+    ps_buf_char(&b, ']');
+    int err = b.failed ? PS_ENOMEM : ps_manifest_set_json(m, "train.curve", b.data);
+    ps_buf_done(&b);
+    return err;
+}
+
+int ps_train_note(ps_manifest *m, const ps_train_report *report, const ps_model *model)
+{
+    const ps_train_opts *o = &report->used;
+    const ps_train_result *r = &report->result;
+    const ps_epoch *best = &r->epoch[r->best - 1];
+    char print[24];
+    snprintf(print, sizeof print, "%016llx",
+             (unsigned long long)ps_model_fingerprint(model));
+    ps_manifest_set_text(m, "model.fingerprint", print);
+    ps_manifest_set_text(m, "model.similarity", o->model.cosine ? "cosine" : "ip");
+    ps_manifest_set_text(m, "model.blocks", model->config.blocks);
+    ps_manifest_set_u64(m, "model.parameters", model->n_params);
+    ps_manifest_set_text(m, "train.loss", o->loss == PS_LOSS_XENT ? "xent" : "margin");
+    ps_manifest_set_real(m, "train.walk_pairs", (double)o->walk_pairs);
+    ps_manifest_set_real(m, "train.temperature", (double)o->temperature);
+    ps_manifest_set_u64(m, "train.pairs", report->pairs);
+    ps_manifest_set_u64(m, "train.valid_pairs", report->valid);
+    ps_manifest_set_u64(m, "train.label_boards", report->label_boards);
+    ps_manifest_set_u64(m, "train.epochs", r->n_epochs);
+    ps_manifest_set_u64(m, "train.best_epoch", r->best);
+    ps_manifest_set_real(m, "train.valid.hit_10", best->hit_10);
+    ps_manifest_set_real(m, "train.valid.hit_100", best->hit_100);
+    ps_manifest_set_real(m, "train.valid.mrr", best->mrr);
+    ps_manifest_set_u64(m, "train.seed", o->seed);
+    int err = note_trials(m, report);
+    return err ? err : note_curve(m, report);
+}
