@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "pinsage/catalog.h"
+#include "pinsage/file.h"
 #include "server/cli/commands.h"
 #include "server/cli/steps.h"
 
@@ -59,7 +61,12 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                              .threads = s->common.threads,
                              .seed = s->common.seed,
                              .keep = s->keep};
-    return ps_cli_annotate(words->word[0], &opts, &s->common, why);
+    char current[PS_PATH_MAX];
+    int err = ps_catalog_current(words->word[0], current, why);
+    if (err)
+        return err;
+    err = ps_cli_annotate(words->word[0], &opts, &s->common, why);
+    return err == PS_ENOENT ? PS_EFORMAT : err; /* pins without text are bad data here */
 }
 
 const ps_command ps_command_annotate = {
