@@ -184,7 +184,7 @@ static bool count_hops(ps_pixie *p, sequence *s, unsigned n)
         uint32_t at = s->counted++, row = p->log[at];
         uint32_t later = p->log[at + AHEAD < end ? at + AHEAD : at];
         __builtin_prefetch(&p->tally.slot[ps_tally_home(&p->tally, later)], 1);
-        if (row == NOWHERE || row == s->query.row)
+        if (row == PS_NOWHERE || row == s->query.row)
             continue;
         if (ps_tally_add(&p->tally, row) == p->opts.n_v && ++s->high > p->opts.n_p)
             return true;
@@ -198,7 +198,7 @@ static uint32_t walk_query(ps_pixie *p, ps_pixie_query q, uint32_t budget)
     sequence s = {.query = q, .budget = budget};
     if (ps_csr_degree(&p->graph->pin_boards, q.row) == 0)
         return 0;
-    memset(p->log, 0xff, budget * sizeof *p->log); /* NOWHERE */
+    memset(p->log, 0xff, budget * sizeof *p->log); /* PS_NOWHERE */
     for (unsigned n = 0, round = 1;; round++) {
         while (n < PS_LANES && s.begun < s.budget)
             begin_walk(p, &s, &p->lane[n++]);

@@ -87,6 +87,21 @@ static void lanes_and_batches_change_nothing(void **state)
     }
 }
 
+/* No valid graph has a board without pins that some pin is on; a damaged one, or one
+ * whose pins have been deleted, may. Such a walk ends; the others go on. */
+static void walks_that_cannot_go_on_end_alone(void **state)
+{
+    (void)state;
+    for (uint32_t emptied = 0; emptied < 10; emptied++) {
+        ps_graph g = random_graph(emptied, 100, 20, 300, 0);
+        uint64_t *indptr = (uint64_t *)(uintptr_t)g.board_pins.indptr;
+        for (uint32_t b = 0; b < emptied; b++)
+            indptr[b] = indptr[emptied]; /* the first boards hold nothing */
+        all_as_plain(&g, (ps_walk_opts){1 + 30 * (emptied % 3), 4, 20}, 9);
+        ps_graph_free(&g);
+    }
+}
+
 static void rankings_of_any_length_are_the_plain_ones(void **state)
 {
     (void)state;
@@ -311,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_and_batches_change_nothing),
+        cmocka_unit_test(walks_that_cannot_go_on_end_alone),
         cmocka_unit_test(rankings_of_any_length_are_the_plain_ones),
         cmocka_unit_test(a_pin_is_not_its_own_neighbour),
         cmocka_unit_test(pins_without_neighbours_are_padded_with_themselves),
