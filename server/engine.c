@@ -28,6 +28,16 @@ static bool is_indexed(const ps_engine *e, const char *vectors)
     return e->ann && strcmp(ps_ann_vectors(e->ann), vectors) == 0;
 }
 
+/* Only beside the index of the embeddings that it was fitted to. */
+static void add_blend(ps_engine *e)
+{
+    const ps_generation *g = e->g;
+    if (is_indexed(e, "embeddings") && ps_blend_load(&e->blend, g, NULL) == PS_OK &&
+        e->blend.candidates >= 1 && e->blend.candidates <= ENGINE_BLEND)
+        add_method(e,
+                   (method){.name = "blend", .kind = BY_BLEND, .array = &g->embeddings});
+}
+
 static void add_vectors(ps_engine *e)
 {
     ps_generation *g = e->g;
@@ -37,6 +47,7 @@ static void add_vectors(ps_engine *e)
                                            : "embeddings",
                                .array = &g->embeddings,
                                .indexed = is_indexed(e, "embeddings")});
+    add_blend(e);
     for (uint32_t b = 0; b < g->n_blocks; b++)
         add_method(e, (method){.name = g->blocks[b].name,
                                .array = &g->blocks[b].array,

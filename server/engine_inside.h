@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "pinsage/ann.h"
+#include "pinsage/blend.h"
 #include "server/engine.h"
 
 #define ENGINE_METHODS 40
@@ -18,15 +19,18 @@
  */
 #define ENGINE_POPULAR (PS_K_MAX + PS_EXCLUDE_MAX + 1)
 
-typedef enum method_kind { BY_VECTOR, BY_WALK, BY_POPULARITY } method_kind;
+typedef enum method_kind { BY_VECTOR, BY_BLEND, BY_WALK, BY_POPULARITY } method_kind;
 
 typedef struct method {
     const char *name; /* borrowed from the generation, or constant */
     method_kind kind;
-    const ps_npy *array; /* BY_VECTOR: borrowed from the generation */
+    const ps_npy *array; /* BY_VECTOR, BY_BLEND: borrowed from the generation */
     bool cosine, indexed;
     unsigned walk; /* BY_WALK: which kind of walk */
 } method;
+
+/* The most near pins a blend may take: answers and candidates fit one buffer. */
+#define ENGINE_BLEND 5000
 
 enum { WALK_PLAIN, WALK_CORRECTED, WALK_KINDS };
 
@@ -36,6 +40,7 @@ struct ps_engine {
     ps_ann *ann; /* NULL: the catalog has no vectors */
     method methods[ENGINE_METHODS];
     unsigned n_methods;
+    ps_blend_model blend; /* of the method, when it is there */
     uint32_t sample[ENGINE_SAMPLE], n_sample;
     pthread_mutex_t lock; /* popular is made by the first who asks */
     ps_scored *popular;   /* owned, (n_popular); guarded by lock until made */

@@ -2,7 +2,8 @@
  *
  * A ranking leaves out the query pin, excluded pins, and pins that are not on the wished
  * board. A board of moderate size is scored pin by pin; a larger one, and any other
- * question, goes through the index, which widens its search until enough is left.
+ * question, goes through the index, which widens its search until enough is left. The
+ * blend joins what the index finds with what a walk visits.
  *
  * Threads: a reader belongs to one thread.
  */
@@ -25,6 +26,8 @@ struct ps_reader {
     float *query;               /* (largest dim) */
     float *dots;                /* (BOARD_SCAN) */
     ps_scored *found;           /* (WALK_STEPS) */
+    ps_blend *blend;            /* made when first asked for, with: */
+    ps_scored *near;            /* (ENGINE_BLEND, at least PS_K_MAX) */
 };
 
 /* What a ranking may not show. */
@@ -71,6 +74,8 @@ void ps_reader_free(ps_reader *r)
         return;
     for (int i = 0; i < WALK_KINDS; i++)
         ps_pixie_free(r->walk[i]);
+    ps_blend_free(r->blend);
+    free(r->near);
     ps_pins_reader_free(r->pins);
     free(r->query);
     free(r->dots);
@@ -211,6 +216,77 @@ static int rank_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k,
     return ps_exact_search(m->array, m->cosine, r->query, k, skip, f, r->found, &out->n);
 }
 
+/* ------------------------------ By the blend ------------------------------- */
+
+static int blend_of(ps_reader *r, ps_blend **blend, ps_why *why)
+{
+    const ps_npy *z = &r->e->g->embeddings;
+    ps_blend_source source = {.g = r->e->g, .z = {z->data, z->cols, z->dtype == PS_F16}};
+    int err = PS_OK;
+    if (!r->near)
+        r->near = malloc(ENGINE_BLEND * sizeof *r->near);
+    if (!r->near)
+        return PS_ENOMEM;
+    if (!r->blend)
+        err = ps_blend_new(&r->blend, &source, &r->e->blend, why);
+    *blend = r->blend;
+    return err;
+}
+
+/* What the filter lets through of a ranking (n), at most k, in place. */
+static uint32_t keep_shown(ps_scored *list, uint32_t n, uint32_t k, filter *f)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n && kept < k; i++)
+        if (!skip(f, list[i].row))
+            list[kept++] = list[i];
+    return kept;
+}
+
+/* Near pins that were no candidates follow below, by their similarity. */
+static uint32_t add_rest(ps_reader *r, uint32_t n, uint32_t k, uint32_t near)
+{
+    uint32_t first = r->e->blend.candidates;
+    float below = n ? r->found[n - 1].score : 0;
+    for (uint32_t i = first; i < near && n < k; i++) {
+        bool there = false;
+        for (uint32_t j = 0; j < n && !there; j++)
+            there = r->found[j].row == r->near[i].row;
+        if (!there)
+            r->found[n++] = (ps_scored){
+                r->near[i].row, below - 1 - (r->near[first].score - r->near[i].score)};
+    }
+    return n;
+}
+
+/* One search of the index and one walk; the walk's pins are filtered after ranking. */
+static int rank_by_blend(ps_reader *r, const method *m, filter *f, uint32_t k,
+                         ps_ranking *out, ps_why *why)
+{
+    ps_blend *blend;
+    ps_pin pin;
+    uint32_t near = 0, found = 0, first = r->e->blend.candidates;
+    int err = blend_of(r, &blend, why);
+    ps_npy_row_f32(m->array, f->query, r->query);
+    if (err || !(norm_of(r->query, m->array->cols) > 0))
+        return err;
+    err = ps_ann_search(r->e->ann, r->query, k > first ? k : first, skip, f, r->near,
+                        &near, why);
+    if (!err)
+        err = ps_pins_get(r->pins, f->query, &pin);
+    if (err)
+        return err;
+    uint64_t seed = ps_pin_seed(WALK_SEED, pin.id.data, pin.id.len);
+    err = ps_blend_related(blend, f->query, seed, r->near, near, r->found, 2 * first,
+                           &found);
+    if (err)
+        return err;
+    found = keep_shown(r->found, found, k, f);
+    out->n = add_rest(r, found, k, near);
+    out->source = PS_COMPUTED;
+    return PS_OK;
+}
+
 /* ------------------------------ By walks and popularity -------------------- */
 
 static int walker_of(ps_reader *r, unsigned kind, ps_pixie **walk)
@@ -236,13 +312,10 @@ static int rank_by_walk(ps_reader *r, unsigned kind, filter *f, uint32_t k,
     if (err)
         return err;
     ps_pixie_query q = {f->query, 1, ps_pin_seed(WALK_SEED, pin.id.data, pin.id.len)};
-    uint32_t found = 0, n = 0;
+    uint32_t found = 0;
     uint32_t max = f->board == PS_NO_ROW ? k + f->n_hidden + 1 : WALK_STEPS;
     err = ps_pixie_related(walk, &q, 1, r->found, max, &found, NULL);
-    for (uint32_t i = 0; i < found && n < k && !err; i++)
-        if (!skip(f, r->found[i].row))
-            r->found[n++] = r->found[i];
-    out->n = n;
+    out->n = err ? 0 : keep_shown(r->found, found, k, f);
     out->source = PS_COMPUTED;
     return err;
 }
@@ -278,6 +351,8 @@ static int rank(ps_reader *r, const method *m, filter *f, uint32_t k, ps_ranking
     out->method = m->name;
     if (m->kind == BY_VECTOR)
         return rank_by_vector(r, m, f, k, out, why);
+    if (m->kind == BY_BLEND)
+        return rank_by_blend(r, m, f, k, out, why);
     if (m->kind == BY_WALK)
         return rank_by_walk(r, m->walk, f, k, out);
     return rank_by_popularity(r, f, k, out);

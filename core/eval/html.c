@@ -36,6 +36,24 @@ static void write_model(ps_buf *o, const ps_manifest *m)
                   (unsigned long long)ps_manifest_u64(m, "train.best_epoch", 0), epochs);
 }
 
+static void write_blend(ps_buf *o, const ps_manifest *m)
+{
+    double x[3]; /* mean, low, high */
+    if (!ps_manifest_length(m, "blend.valid.ahead.hit_100"))
+        return;
+    for (size_t i = 0; i < 3; i++) {
+        char path[48];
+        snprintf(path, sizeof path, "blend.valid.ahead.hit_100.%zu", i);
+        x[i] = 100 * ps_manifest_real(m, path, 0);
+    }
+    ps_buf_printf(
+        o,
+        "<p class=\"soft\">The blend of embedding, walk and content gained %+.1f "
+        "points of hit rate @100 over the model alone on %llu valid pairs "
+        "[%+.1f, %+.1f].</p>\n",
+        x[0], (unsigned long long)ps_manifest_u64(m, "blend.valid.pairs", 0), x[1], x[2]);
+}
+
 static void write_head(ps_buf *o, const ps_eval_report *r, const ps_generation *g)
 {
     ps_buf_text(o,
@@ -57,6 +75,7 @@ static void write_head(ps_buf *o, const ps_eval_report *r, const ps_generation *
                       "</p>\n",
                       (unsigned long long)r->self_pairs);
     write_model(o, g->manifest);
+    write_blend(o, g->manifest);
 }
 
 static void write_warnings(ps_buf *o, const ps_eval_bias *b)

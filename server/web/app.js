@@ -15,7 +15,9 @@
 const RELATED = 48;      // pins asked for
 const BOARD_STEP = 200;  // pins of a board asked for at once
 // What the methods rank by, for those who do not know their names.
-const METHODS = { visual: 'looks', annotation: 'words', pixie: 'boards', popular: 'popularity' };
+const METHODS = {
+  blend: 'all of them', visual: 'looks', annotation: 'words', pixie: 'boards', popular: 'popularity',
+};
 const byId = (id) => document.getElementById(id);
 const main = byId('content');
 let asked = null;        // the request under way, to be dropped for a newer one

@@ -137,6 +137,7 @@ static ps_generation make_generation(void)
             "{\"loss\":2,\"violated\":0.4,\"valid_hit_10\":0.2,\"valid_hit_100\":0.5},"
             "{\"loss\":1,\"violated\":0.3,\"valid_hit_10\":0.2,\"valid_hit_100\":0.4}]"),
         PS_OK);
+    ps_manifest_set_json(g.manifest, "blend.valid.ahead.hit_100", "[0.021,0.01,0.03]");
     return g;
 }
 
@@ -209,6 +210,7 @@ static void figures_stand_in_the_tables(void **state)
     assert_non_null(strstr(page.data, "-2.0 <small>[-5.0, +1.0]</small>"));
     assert_non_null(strstr(page.data, "<td>0.43</td>"));
     assert_non_null(strstr(page.data, "90.0 % of the test pairs"));
+    assert_non_null(strstr(page.data, "gained +2.1 points"));
     ps_buf_done(&page);
 }
 
