@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "server/http_inside.h"
+#include "server/listen.h"
 
 uint64_t http_now(void)
 {
@@ -215,6 +216,12 @@ int ps_http_install(ps_http *h, ps_engine *e)
     if (h->cache)
         ps_cache_clear(h->cache);
     return PS_OK;
+}
+
+void ps_http_deafen(ps_http *h)
+{
+    ps_listen_deafen(
+        MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd);
 }
 
 /* What the kernel has accepted already is served; closing the socket would reset it. */

@@ -32,7 +32,10 @@ void ps_http_tick(void *h);
 
 /* Answer from this engine from now on (a reference is taken). */
 int ps_http_install(ps_http *h, ps_engine *e);
-/* Take no new connections; idle ones end within a second. */
+/* Two steps to take no new connections, some time apart, so that handshakes under way
+ * can end: no new ones begin; then the listener closes, and idle connections end within
+ * a second. */
+void ps_http_deafen(ps_http *h);
 void ps_http_quiesce(ps_http *h);
 
 #endif

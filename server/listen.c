@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -128,4 +129,21 @@ int ps_listen(int *fd, unsigned n, const char *text, char told[PS_ADDRESS_MAX],
     if (!err)
         tell(&a, told);
     return err;
+}
+
+/* A listener that is closed resets what was accepted for it a moment ago. So first the
+ * kernel is told to drop the packets that open a connection (a TCP header's byte 13
+ * has the flags; all later ones carry ACK): who comes now tries again in a second, and
+ * by then is refused, or led elsewhere. */
+void ps_listen_deafen(int fd)
+{
+    enum { FLAGS = 13, ACK = 0x10, PASS = 0x40000, DROP = 0 };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, ACK, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, PASS),
+        BPF_STMT(BPF_RET | BPF_K, DROP),
+    };
+    struct sock_fprog filter = {.len = sizeof code / sizeof *code, .filter = code};
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }

@@ -19,4 +19,7 @@
 int ps_listen(int *fd, unsigned n, const char *address, char told[PS_ADDRESS_MAX],
               ps_why *why);
 
+/* Take no new handshakes from now on; those under way still end in the queue. */
+void ps_listen_deafen(int fd);
+
 #endif

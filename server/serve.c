@@ -1,7 +1,7 @@
 /* serve.c - starts the loops, opens the catalog, waits for signals, drains.
  *
  *      SIGTERM -> readiness fails, answers close their connections
- *        drain_delay later -> listeners close
+ *        drain_delay later -> no new handshakes; a moment later the listeners close
  *          no connection left, or drain_limit later -> loops stop, return
  *
  * Opening a generation, at start and at SIGHUP, is done by libuv's worker threads, so
@@ -29,10 +29,11 @@
 #include "server/state.h"
 
 #define DRAIN_STEP_MS 20
+#define DEAF_MS       100 /* for handshakes under way to end */
 #define LOOPS_MAX     256
 #define SPARE_FDS     64 /* beside connections: maps, sockets, loops */
 
-typedef enum phase { RUNNING, DELAYING, CLOSING, STOPPED } phase;
+typedef enum phase { RUNNING, DELAYING, DEAF, CLOSING, STOPPED } phase;
 
 /* An I/O thread: the loop pumps its HTTP. */
 typedef struct io {
@@ -82,6 +83,11 @@ static uint64_t open_connections(const server *s)
     return n;
 }
 
+static void deafen(void *http)
+{
+    ps_http_deafen(http);
+}
+
 static void quiesce(void *http)
 {
     ps_http_quiesce(http);
@@ -91,26 +97,34 @@ static void enter(server *s, phase next)
 {
     s->phase = next;
     s->since = uv_now(&s->uv);
-    if (next == CLOSING)
-        for (unsigned i = 0; i < s->state.n_loops; i++)
-            ps_loop_post(s->io[i].loop, quiesce, s->io[i].http);
+    if (next == DELAYING)
+        return;
+    for (unsigned i = 0; i < s->state.n_loops; i++)
+        ps_loop_post(s->io[i].loop, next == DEAF ? deafen : quiesce, s->io[i].http);
+}
+
+static void end_drain(server *s)
+{
+    char text[24];
+    uint64_t left = open_connections(s);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)left);
+    ps_log_say(s->state.log, left ? PS_LOG_WARN : PS_LOG_INFO, "stopped", "connections",
+               text, NULL);
+    stop(s);
 }
 
 static void on_drain(uv_timer_t *timer)
 {
     server *s = timer->data;
+    const ps_serve_opts *o = s->state.opts;
     uint64_t waited = uv_now(&s->uv) - s->since;
-    if (s->phase == DELAYING && waited >= s->state.opts->drain_delay)
+    if (s->phase == DELAYING && waited >= o->drain_delay)
+        enter(s, DEAF);
+    else if (s->phase == DEAF && waited >= DEAF_MS)
         enter(s, CLOSING);
     else if (s->phase == CLOSING && waited >= DRAIN_STEP_MS &&
-             (!open_connections(s) || waited >= s->state.opts->drain_limit)) {
-        uint64_t left = open_connections(s);
-        char text[24];
-        snprintf(text, sizeof text, "%llu", (unsigned long long)left);
-        ps_log_say(s->state.log, left ? PS_LOG_WARN : PS_LOG_INFO, "stopped",
-                   "connections", text, NULL);
-        stop(s);
-    }
+             (!open_connections(s) || waited >= o->drain_limit))
+        end_drain(s);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -124,7 +138,7 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     ps_log_say(s->state.log, PS_LOG_INFO, "draining", "signal", name, NULL);
     atomic_store(&s->state.draining, true);
-    enter(s, number == SIGTERM && s->state.opts->drain_delay ? DELAYING : CLOSING);
+    enter(s, number == SIGTERM && s->state.opts->drain_delay ? DELAYING : DEAF);
     uv_timer_start(&s->timer, on_drain, DRAIN_STEP_MS, DRAIN_STEP_MS);
 }
 
