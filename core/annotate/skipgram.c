@@ -256,16 +256,50 @@ static uint32_t negative(const trainer *t, uint32_t part, uint64_t *rng)
     return ps_rng_unit(rng) < d->keep ? d->word : d->other;
 }
 
-static double train_pair(const trainer *t, pair p, uint32_t part, uint64_t *rng)
+/* A pair made ready: its targets drawn, and all its vectors on their way to the cache. */
+typedef struct ready {
+    float *word;
+    ps_targets targets;
+} ready;
+
+static void fetch(const float *vector, size_t stride)
 {
-    ps_targets g = {.n = 1};
-    g.vector[0] = t->out + p.context * t->stride;
+    for (size_t d = 0; d < stride; d += 16)
+        __builtin_prefetch(vector + d, 1, 3);
+}
+
+static void make_ready(const trainer *t, pair p, uint32_t part, uint64_t *rng, ready *r)
+{
+    r->word = t->in + p.word * t->stride;
+    r->targets.n = 1;
+    r->targets.vector[0] = t->out + p.context * t->stride;
+    fetch(r->word, t->stride);
+    fetch(r->targets.vector[0], t->stride);
     for (uint32_t k = 0; k < t->o.negatives; k++) {
         uint32_t w = negative(t, part, rng);
-        if (w != p.context)
-            g.vector[g.n++] = t->out + w * t->stride;
+        if (w == p.context)
+            continue;
+        float *vector = t->out + w * t->stride;
+        fetch(vector, t->stride);
+        r->targets.vector[r->targets.n++] = vector;
     }
-    return (double)ps_skipgram_step(t->in + p.word * t->stride, &g, t->stride, t->rate);
+}
+
+static double train_pairs(const trainer *t, size_t cell, uint32_t part)
+{
+    ready turn[2];
+    double loss = 0;
+    size_t first = t->cell[cell], n = t->cell[cell + 1] - first;
+    uint64_t rng = ps_rng_at(t->o.seed ^ ((uint64_t)t->epoch << 32 | t->begin), cell);
+    if (n)
+        make_ready(t, t->pairs[first], part, &rng, &turn[0]);
+    for (size_t k = 0; k < n; k++) {
+        const ready *r = &turn[k % 2];
+        if (k + 1 < n)
+            make_ready(t, t->pairs[first + k + 1], part, &rng, &turn[(k + 1) % 2]);
+        loss += (double)ps_skipgram_step(r->word, &r->targets, t->stride, t->rate);
+    }
+    return loss;
 }
 
 static int train_cell(void *cls, size_t begin, size_t end, unsigned worker)
@@ -274,10 +308,7 @@ static int train_cell(void *cls, size_t begin, size_t end, unsigned worker)
     (void)worker;
     for (size_t i = begin; i < end; i++) {
         uint32_t part = ((uint32_t)i + t->round) % t->parts;
-        size_t cell = i * t->parts + part;
-        uint64_t rng = ps_rng_at(t->o.seed ^ ((uint64_t)t->epoch << 32 | t->begin), cell);
-        for (size_t k = t->cell[cell]; k < t->cell[cell + 1]; k++)
-            t->cell_loss[i] += train_pair(t, t->pairs[k], part, &rng);
+        t->cell_loss[i] += train_pairs(t, i * t->parts + part, part);
     }
     return PS_OK;
 }
