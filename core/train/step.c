@@ -148,10 +148,23 @@ static void to_similarity(ps_train_opts *o, bool cosine)
     o->temperature = cosine ? 0.05f : 1.0f;
 }
 
+/* True when there are blocks beside `structure`, which are then listed in c. */
+static bool leave_structure_out(const ps_generation *g, ps_model_config *c)
+{
+    size_t used = 0;
+    if (!ps_generation_block(g, "structure") || g->n_blocks < 2)
+        return false;
+    for (uint32_t b = 0; b < g->n_blocks; b++)
+        if (strcmp(g->blocks[b].name, "structure") != 0)
+            used += (size_t)snprintf(c->blocks + used, sizeof c->blocks - used, "%s%s",
+                                     used ? "," : "", g->blocks[b].name);
+    return true;
+}
+
 /* One choice after the other, each from the best so far. */
 static int run_trials(step *s, ps_why *why)
 {
-    static const float shares[] = {0.0f, 0.1f, 0.5f};
+    static const float shares[] = {0.0f, 0.5f}; /* beside the first trials' 0.1 */
     ps_pairs pairs = {0}, valid = {0};
     ps_train_opts o = s->train;
     size_t best = 0;
@@ -166,19 +179,11 @@ static int run_trials(step *s, ps_why *why)
     for (size_t i = 0; i < sizeof shares / sizeof shares[0] && !err; i++) {
         o = s->train;
         o.walk_pairs = shares[i];
-        if (shares[i] != s->train.walk_pairs)
-            err = consider(s, &o, &best, &pairs, &valid, why);
-    }
-    if (!err && ps_generation_block(s->g, "structure") && s->g->n_blocks > 1) {
-        o = s->train;
-        size_t used = 0;
-        for (uint32_t b = 0; b < s->g->n_blocks; b++)
-            if (strcmp(s->g->blocks[b].name, "structure") != 0)
-                used +=
-                    (size_t)snprintf(o.model.blocks + used, sizeof o.model.blocks - used,
-                                     "%s%s", used ? "," : "", s->g->blocks[b].name);
         err = consider(s, &o, &best, &pairs, &valid, why);
     }
+    o = s->train;
+    if (!err && !o.model.blocks[0] && leave_structure_out(s->g, &o.model))
+        err = consider(s, &o, &best, &pairs, &valid, why);
     if (!err)
         s->report->trial[best].chosen = true;
     ps_pairs_free(&pairs);
@@ -425,6 +430,9 @@ static int begin(step *s, const char *catalog, ps_why *why)
         err = ps_dir_make(dir, why);
     if (!err)
         err = load_pairs(s, why);
+    /* The block was made from the whole graph: it knows the boards held out. */
+    if (!err && s->held_out && !s->train.model.blocks[0])
+        leave_structure_out(s->g, &s->train.model);
     return err ? err
                : ps_corpus_new(&s->corpus, s->g, s->held_out ? &s->rest : &s->g->graph,
                                s->opts->train.seed, s->opts->train.threads, s->progress,
