@@ -169,11 +169,10 @@ depend_on "$PINSAGE"
 step import "$catalog/current" "into a catalog" \
     "$PINSAGE" import "$catalog" --pins "$corpus/pins.tsv" --edges "$corpus/edges.tsv" \
     --feature "visual=$corpus/visual.npy"
-step annotate "$catalog/current" "vectors from the words of each picture" \
-    "$PINSAGE" annotate "$catalog"
-step index "$catalog/current" "made searchable" \
-    "$PINSAGE" index "$catalog" --vectors annotation
-step eval "$dir/eval.txt" "how often a related picture is found, on pairs held out" evaluate
+step build "$catalog/current" "words, boards and pairs learned, all pictures embedded, indexed" \
+    "$PINSAGE" build "$catalog" --pairs "$corpus/pairs.train.tsv" \
+    --valid "$corpus/pairs.valid.tsv"
+step eval "$dir/eval.txt" "how often a related picture is found, on pairs never shown" evaluate
 cat "$dir/eval.txt"
 
 start_server

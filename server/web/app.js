@@ -16,7 +16,8 @@ const RELATED = 48;      // pins asked for
 const BOARD_STEP = 200;  // pins of a board asked for at once
 // What the methods rank by, for those who do not know their names.
 const METHODS = {
-  blend: 'all of them', visual: 'looks', annotation: 'words', pixie: 'boards', popular: 'popularity',
+  pinsage: 'what was learned', blend: 'all of them', visual: 'looks', annotation: 'words',
+  pixie: 'boards', popular: 'popularity',
 };
 const byId = (id) => document.getElementById(id);
 const main = byId('content');

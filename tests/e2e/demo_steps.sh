@@ -78,13 +78,13 @@ demo
 check "a changed corpus program redoes everything" is "$(calls)" "$all"
 
 rm -r "$dir/demo/done"
-FAIL=annotate
+FAIL=build
 check "a failing step is an error" is "$(demo; echo $?)" 1
-check "it is named" grep -q "^demo: annotate failed" "$dir/said"
+check "it is named" grep -q "^demo: build failed" "$dir/said"
 FAIL=
 demo
 check "the next run begins at it" \
-    is "$(calls)" "$(sed 's/.*\(annotate .*\)/\1/' <<<"$all")"
+    is "$(calls)" "$(sed 's/.*\(build .*\)/\1/' <<<"$all")"
 
 FAIL=serve
 check "a server that ends at once is an error" is "$(demo; echo $?)" 1
