@@ -23,7 +23,7 @@
 #include "pinsage/rng.h"
 
 enum { SAMPLE = 20000 };
-static const double CO_SAVED = 0.7; /* share of the pairs on a common board, at least */
+static const double CO_SAVED = 0.7;  /* share of the pairs on a common board, at least */
 static const double OVER_CHANCE = 3; /* and that many times what chance gives */
 static const double LISTED = 0.9, FIRST = 0.01; /* share of pairs, share of pins */
 enum { FEW_PAIRS = 100, FEW_PINS = 2000 };      /* say nothing below */

@@ -70,6 +70,24 @@ static int take_pairs(fit *f, const ps_pairs *valid)
     return groups_make(&f->groups, &f->pairs);
 }
 
+static bool is_listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
+        if (!strncmp(list, name, len) && (list[len] == ',' || !list[len]))
+            return true;
+    return false;
+}
+
+static void drop_unlisted(ps_blend_model *m, const char *list)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->n - PS_BLEND_COSINES; i++)
+        if (is_listed(list, m->block[i]))
+            memmove(m->block[kept++], m->block[i], sizeof m->block[0]);
+    m->n = PS_BLEND_COSINES + kept;
+}
+
 /* ------------------------------ Candidates --------------------------------- */
 
 /* Rank of row x among scores without the query, ties at their average. */
@@ -303,6 +321,8 @@ int ps_blend_fit(const ps_blend_source *s, const ps_pairs *valid,
     fit f = {.source = s, .opts = opts, .progress = progress};
     *report = (ps_blend_report){0};
     blend_model_init(&f.model, s->g, opts->candidates, opts->steps);
+    if (opts->blocks)
+        drop_unlisted(&f.model, opts->blocks);
     int err = ps_workers_new(&f.team, opts->threads);
     if (!err) {
         f.workers = ps_workers_count(f.team);

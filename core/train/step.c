@@ -339,8 +339,9 @@ static int train_variants(step *s, ps_why *why)
 
 /* ------------------------------ The blend --------------------------------- */
 
-/* From the embeddings and walks of the graph that was trained on: in the whole graph,
- * label boards would tell the walk its answers. Too few valid pairs: no blend. */
+/* From the embeddings, walks and blocks that were trained on: the whole graph's label
+ * boards would tell the walk and the structure block their answers. Too few valid pairs:
+ * no blend. */
 static int fit_blend(step *s, const ps_model *model, ps_why *why)
 {
     char print[24];
@@ -352,6 +353,7 @@ static int fit_blend(step *s, const ps_model *model, ps_why *why)
         s->g, s->held_out ? &s->rest : NULL, {z, model->config.e, 0}};
     opts.threads = s->opts->train.threads;
     opts.seed = s->opts->train.seed;
+    opts.blocks = s->held_out ? model->config.blocks : NULL;
     int err = r && z ? ps_corpus_embed(s->corpus, model, z, s->progress, why) : PS_ENOMEM;
     if (!err)
         err = ps_blend_fit(&source, &s->valid, &opts, r, s->progress, why);
@@ -366,7 +368,11 @@ static int fit_blend(step *s, const ps_model *model, ps_why *why)
     }
     free(r);
     free(z);
-    return err == PS_EUNSUPPORTED ? PS_OK : err;
+    if (err != PS_EUNSUPPORTED)
+        return err;
+    if (why)
+        *why = (ps_why){0};
+    return PS_OK;
 }
 
 /* ------------------------------ The step ---------------------------------- */

@@ -74,7 +74,8 @@ typedef struct ps_blend_fit_opts {
     uint32_t queries;    /* of the valid pairs, about; default 2000 */
     uint32_t bootstraps; /* default 1000 */
     unsigned threads;
-    uint64_t seed; /* of the walks */
+    uint64_t seed;      /* of the walks */
+    const char *blocks; /* comma-separated feature blocks to use; NULL: all */
 } ps_blend_fit_opts;
 #define PS_BLEND_FIT_DEFAULTS                                                            \
     ((ps_blend_fit_opts){.candidates = 500,                                              \

@@ -166,6 +166,23 @@ static void threads_change_nothing(void **state)
     free(three);
 }
 
+static void blocks_that_are_not_listed_are_no_inputs(void **state)
+{
+    (void)state;
+    ps_blend_fit_opts opts = PS_BLEND_FIT_DEFAULTS;
+    ps_blend_source source = {.g = gen, .z = {z, D, 0}};
+    static ps_blend_report r;
+    ps_why why = {0};
+    pairs_by_boards();
+    opts.bootstraps = 10;
+    opts.blocks = "visual2,vis";
+    must(ps_blend_fit(&source, &pairs, &opts, &r, NULL, &why), &why);
+    assert_int_equal(r.model.n, PS_BLEND_COSINES);
+    opts.blocks = "annotation,visual";
+    must(ps_blend_fit(&source, &pairs, &opts, &r, NULL, &why), &why);
+    assert_int_equal(r.model.n, PS_BLEND_COSINES + 1);
+}
+
 static void too_few_pairs_are_refused_in_words(void **state)
 {
     (void)state;
@@ -238,6 +255,7 @@ int main(void)
         cmocka_unit_test(labels_of_content_weigh_the_cosine),
         cmocka_unit_test(labels_of_the_embedding_leave_nothing_to_gain),
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(blocks_that_are_not_listed_are_no_inputs),
         cmocka_unit_test(too_few_pairs_are_refused_in_words),
         cmocka_unit_test(an_evaluation_finds_what_the_fit_promised),
     };
