@@ -118,6 +118,10 @@ static void a_model_lists_and_figures_are_written(void **state)
     assert_int_equal(ps_manifest_u64(g->manifest, "train.label_boards", 9), 0);
     double told = report.result.epoch[report.result.best - 1].hit_10;
     assert_true(ps_manifest_real(g->manifest, "train.valid.hit_10", -1) == told);
+    assert_int_equal(ps_manifest_length(g->manifest, "train.curve"), 2);
+    assert_true(ps_manifest_real(g->manifest, "train.curve.1.loss", -1) > 0);
+    assert_true(ps_manifest_has(g->manifest, "blend.weights.log_visits"));
+    assert_string_equal(ps_manifest_text(g->manifest, "blend.model", ""), print);
     assert_int_equal(report.pairs, 400);
     assert_int_equal(report.valid, 100);
     must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
