@@ -114,7 +114,8 @@ start_server()
     refuse_busy_port
     head_line "serve: related pictures over HTTP (log in $log)"
     start=$(now)
-    set -- "$PINSAGE" serve "$catalog" --listen "127.0.0.1:$PORT" --images "$corpus/images"
+    set -- "$PINSAGE" serve "$catalog" --listen "127.0.0.1:$PORT" \
+        --images "$corpus/images" --drain-delay 0s
     say "+ $*"
     "$@" 2> "$log" &
     server=$!

@@ -134,7 +134,7 @@ function freePort() {
 async function startServer(dir) {
   const catalog = makeCatalog(dir), port = await freePort(), url = `http://127.0.0.1:${port}`;
   const child = spawn(program, ['serve', catalog, '--listen', `127.0.0.1:${port}`,
-    '--images', join(dir, 'images')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    '--images', join(dir, 'images'), '--drain-delay', '0s'], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   child.stderr.on('data', (data) => { log = (log + data).slice(-4000); });
   for (let i = 0; i < 200; i++) {
