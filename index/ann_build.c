@@ -16,10 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ann_inside.h"
 #include "pinsage/catalog.h"
+#include "pinsage/clock.h"
 #include "pinsage/generation.h"
 #include "pinsage/rng.h"
 
@@ -159,13 +159,6 @@ static int add_all(ps_ann *a, const source *s, unsigned threads,
 
 /* ------------------------------ In memory ---------------------------------- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int fill(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
                 const ps_progress *progress, ps_why *why)
 {
@@ -204,9 +197,9 @@ int ann_make(ps_ann **out, const ps_npy *vectors, const char *name,
     a->array = vectors;
     a->space = space_of(vectors, vectors_cosine(name));
     a->overfetch = 1;
-    double begin = now();
+    double begin = ps_now();
     err = fill(a, report->factory, opts, progress, why);
-    report->build_s = now() - begin;
+    report->build_s = ps_now() - begin;
     if (!err)
         err = ann_tune(a, report->factory, opts, report, progress, why);
     if (err)

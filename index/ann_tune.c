@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ann_inside.h"
+#include "pinsage/clock.h"
 #include "pinsage/rng.h"
 
 enum { BEST = 10 };
@@ -35,13 +35,6 @@ typedef struct tuning {
     uint32_t best;  /* how many there can be: BEST, or all rows but the query */
     uint32_t *hits; /* (n) */
 } tuning;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ------------------------------ Sample ------------------------------------- */
 
@@ -227,17 +220,17 @@ static int choose(tuning *t, double wished, setting *best)
 
 static void time_index(tuning *t, ps_ann_report *r)
 {
-    double begin = now();
+    double begin = ps_now();
     for (size_t i = 0; i < t->n; i++)
         count_hits(t, i);
-    r->search_us = t->n ? 1e6 * (now() - begin) / (double)t->n : 0;
+    r->search_us = t->n ? 1e6 * (ps_now() - begin) / (double)t->n : 0;
 }
 
 /* One query at a time, as a server without an index would; a few are enough. */
 static void time_exact(tuning *t, ps_ann_report *r)
 {
     size_t n = t->n < 20 ? t->n : 20;
-    double begin = now();
+    double begin = ps_now();
     for (size_t i = 0; i < n; i++) {
         ps_scored found[BEST];
         uint32_t got;
@@ -245,7 +238,7 @@ static void time_exact(tuning *t, ps_ann_report *r)
                         t->query + i * t->a->space.rows.dim, t->best, is_row, &t->row[i],
                         found, &got);
     }
-    r->exact_us = n ? 1e6 * (now() - begin) / (double)n : 0;
+    r->exact_us = n ? 1e6 * (ps_now() - begin) / (double)n : 0;
 }
 
 static int tuning_init(tuning *t, const ps_ann_build_opts *opts)

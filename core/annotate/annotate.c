@@ -11,12 +11,12 @@
  * (skipgram.c), vectors of text (words.c).
  */
 #include "pinsage/annotate.h"
+#include "pinsage/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/annotate/skipgram.h"
 #include "core/annotate/words.h"
@@ -54,13 +54,6 @@ typedef struct annotation {
     float *rows;    /* owned, (ROWS, dim) */
     uint8_t known[ROWS];
 } annotation;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ------------------------------ Reading ----------------------------------- */
 
@@ -305,7 +298,7 @@ static int commit(annotation *a)
 int ps_annotate(const char *catalog, const ps_annotate_opts *opts,
                 ps_annotate_report *report, const ps_progress *progress, ps_why *why)
 {
-    double began = now();
+    double began = ps_now();
     *report = (ps_annotate_report){0};
     annotation *a = calloc(1, sizeof *a);
     if (!a)
@@ -325,7 +318,7 @@ int ps_annotate(const char *catalog, const ps_annotate_opts *opts,
         err = commit(a);
     else if (a->draft)
         ps_draft_abort(a->draft);
-    report->seconds = now() - began;
+    report->seconds = ps_now() - began;
     free(a);
     return err;
 }

@@ -11,12 +11,12 @@
  * Threads: see embed.h. Not here: the arithmetic (stages.c, core/model).
  */
 #include "pinsage/embed.h"
+#include "pinsage/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/embed/stages.h"
@@ -34,13 +34,6 @@ typedef struct embedding {
     ps_stages stages;
     char root[PS_PATH_MAX], dir[PS_PATH_MAX]; /* embed.partial, and KEY below it */
 } embedding;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ------------------------------ The key ----------------------------------- */
 
@@ -376,7 +369,7 @@ static int finish(embedding *e, char *name, ps_why *why)
 int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *report,
              const ps_progress *progress, ps_why *why)
 {
-    double began = now();
+    double began = ps_now();
     char name[PS_PATH_MAX] = "";
     *report = (ps_embed_report){0};
     embedding e = {.opts = opts, .report = report};
@@ -396,6 +389,6 @@ int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *re
     ps_model_free(&e.model);
     ps_generation_release(e.g);
     ps_draft_abort(e.draft);
-    report->seconds = now() - began;
+    report->seconds = ps_now() - began;
     return err;
 }

@@ -9,10 +9,10 @@
  * so the ranks are the same for any number of threads.
  */
 #include "pinsage/eval.h"
+#include "pinsage/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "inside.h"
 #include "metrics.h"
@@ -185,18 +185,11 @@ static int score_result(evaluation *e, ps_eval_result *r)
     return err;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int run_method(evaluation *e, const ps_scorer *scorer, const char *name,
                       ps_eval_report *report, ps_why *why)
 {
     ps_eval_result *out = &report->result[report->n];
-    double begin = now();
+    double begin = ps_now();
     float *rank = calloc(e->pairs->n + 1, sizeof *rank);
     if (!rank)
         return ps_fail(why, PS_ENOMEM, name, 0, "no memory for the ranks of %zu pairs",
@@ -214,7 +207,7 @@ static int run_method(evaluation *e, const ps_scorer *scorer, const char *name,
         err = cosines_measure(scorer->vectors, e->opts->seed, e->team, &out->cosines);
     if (err)
         ps_fail(why, err, name, 0, "evaluation stopped: %s", ps_strerror(err));
-    out->seconds = now() - begin;
+    out->seconds = ps_now() - begin;
     return err;
 }
 

@@ -15,12 +15,12 @@
  * Threads: see structure.h.
  */
 #include "pinsage/structure.h"
+#include "pinsage/clock.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/structure/svd.h"
 #include "pinsage/catalog.h"
@@ -236,17 +236,10 @@ static void end(making *k)
     free(k->value), free(k->rows);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int ps_structure(const char *catalog, const ps_structure_opts *opts,
                  ps_structure_report *report, const ps_progress *progress, ps_why *why)
 {
-    double began = now();
+    double began = ps_now();
     char name[PS_PATH_MAX] = "";
     *report = (ps_structure_report){0};
     making k = {.opts = opts, .report = report, .progress = progress};
@@ -268,6 +261,6 @@ int ps_structure(const char *catalog, const ps_structure_opts *opts,
     const char *slash = strrchr(name, '/');
     snprintf(report->generation, sizeof report->generation, "%.31s",
              slash ? slash + 1 : name);
-    report->seconds = now() - began;
+    report->seconds = ps_now() - began;
     return err;
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/train/corpus.h"
@@ -18,6 +17,7 @@
 #include "pinsage/blend.h"
 #include "pinsage/buf.h"
 #include "pinsage/catalog.h"
+#include "pinsage/clock.h"
 
 typedef struct step {
     const ps_train_step_opts *opts;
@@ -32,13 +32,6 @@ typedef struct step {
     ps_train_opts train; /* as chosen so far */
     char checkpoint[PS_PATH_MAX];
 } step;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ------------------------------ Pairs ------------------------------------- */
 
@@ -107,7 +100,7 @@ static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
     ps_model model = {0};
     ps_train_result *result = malloc(sizeof *result);
     ps_trial *t = &s->report->trial[s->report->n_trials++];
-    double began = now();
+    double began = ps_now();
     run.epochs = run.patience = TRIAL_EPOCHS;
     run.checkpoint = NULL;
     run.hard = false;
@@ -121,7 +114,7 @@ static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
         t->hit_10 = e->hit_10;
         t->hit_100 = e->hit_100;
         t->mrr = e->mrr;
-        t->seconds = now() - began;
+        t->seconds = ps_now() - began;
     }
     ps_model_free(&model);
     free(result);
@@ -448,7 +441,7 @@ static int begin(step *s, const char *catalog, ps_why *why)
 int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
                   ps_train_report *report, const ps_progress *progress, ps_why *why)
 {
-    double began = now();
+    double began = ps_now();
     char name[PS_PATH_MAX];
     *report = (ps_train_report){0};
     step s = {.opts = opts, .report = report, .progress = progress, .train = opts->train};
@@ -472,6 +465,6 @@ int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
              err                  ? ""
              : strrchr(name, '/') ? strrchr(name, '/') + 1
                                   : name);
-    report->seconds = now() - began;
+    report->seconds = ps_now() - began;
     return err;
 }

@@ -7,6 +7,7 @@
  * Threads: see train.h. Not here: what a minibatch holds (sampler.c, minibatch.c).
  */
 #include "pinsage/train.h"
+#include "pinsage/clock.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/model/adam.h"
@@ -48,13 +48,6 @@ typedef struct trainer {
     uint32_t epoch; /* under way, from 1 */
     double best_score;
 } trainer;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ------------------------------ Choices by size --------------------------- */
 
@@ -307,7 +300,7 @@ static int tell_batch(const trainer *t, const ps_epoch *e, uint64_t done)
 
 static int run_batches(trainer *t, ps_epoch *e, ps_why *why)
 {
-    double began = now();
+    double began = ps_now();
     uint64_t seen = 0;
     int err = PS_OK;
     ps_sampler_shuffle(&t->sampler, t->epoch);
@@ -324,7 +317,7 @@ static int run_batches(trainer *t, ps_epoch *e, ps_why *why)
         e->loss += (float)value.loss;
         e->violated += (float)value.violated;
         ps_producer_release(t->producer);
-        e->pairs_per_s = (double)seen / (now() - began + 1e-9);
+        e->pairs_per_s = (double)seen / (ps_now() - began + 1e-9);
         if (!err)
             err = tell_batch(t, e, i + 1);
     }
@@ -426,7 +419,7 @@ static bool finished(const trainer *t)
 
 static int run_epoch(trainer *t, ps_why *why)
 {
-    double began = now();
+    double began = ps_now();
     ps_epoch e = {.epoch = t->epoch = t->result->n_epochs + 1};
     int err = run_batches(t, &e, why);
     if (!err)
@@ -435,7 +428,7 @@ static int run_epoch(trainer *t, ps_why *why)
         err = validate(t, &e);
     if (err)
         return err;
-    e.seconds = now() - began;
+    e.seconds = ps_now() - began;
     t->result->epoch[t->result->n_epochs++] = e;
     err = write_log(t, &e, why);
     return err ? err : save(t, why);

@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "pinsage/clock.h"
 #include "server/cli/cli.h"
 
 static struct {
@@ -34,13 +34,6 @@ static void on_stop(int number)
     if (asked_to_stop)
         _exit(130); /* asked twice */
     asked_to_stop = 1;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 bool ps_cli_colour(int fd)
@@ -114,7 +107,7 @@ static void begin_stage(const char *stage, double t)
 static void show(const char *stage, uint64_t done, uint64_t total, const char *unit,
                  const char *note)
 {
-    double t = now();
+    double t = ps_now();
     if (strcmp(stage, shown.stage) != 0)
         begin_stage(stage, t);
     unsigned tenth = total ? (unsigned)(10 * (double)done / (double)total) : 0;
