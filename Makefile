@@ -58,10 +58,10 @@ faiss_lib := $(if $(filter %-avx2,$(faiss_dir)),-lfaiss_avx2,-lfaiss)
 FAISS_LINK := $(if $(faiss_dir),$(if $(findstring /,$(faiss_dir)),-L$(faiss_dir)/lib) \
               -lfaiss_c $(faiss_lib) -lopenblas -lgomp -lstdc++)
 
-CPPFLAGS_ALL := -Iinclude -I. -D_GNU_SOURCE $(faiss_cpp) $(CPPFLAGS)
+CPPFLAGS_ALL := -Iinclude -I. -I$(B)/proto -D_GNU_SOURCE $(faiss_cpp) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT) -ffile-prefix-map=$(CURDIR)/= -fPIE $(WARN) $(HARD) -pthread $(CFLAGS)
 LDFLAGS_ALL := $(HARD_LINK) -pthread $(LDFLAGS)
-LIBS := -lmicrohttpd -ljansson -luv -llmdb -lxxhash -lz $(FAISS_LINK) -lopenblas -lm
+LIBS := -lmicrohttpd -ljansson -lprotobuf-c -luv -llmdb -lxxhash -lz $(FAISS_LINK) -lopenblas -lm
 
 # ------------------------------- Sources ----------------------------------------
 
@@ -81,6 +81,10 @@ e2e := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.py tests/e2e/*.mjs))
 styles := $(sort $(wildcard tests/style/*.sh))
 
 pages := $(sort $(wildcard server/web/*))
+# Messages that become C; include/google/api is for other readers of the service.
+protos := pinsage/v1/pinsage grpc/health/v1/health
+proto_o := $(protos:%=$(B)/proto/%.pb-c.o)
+proto_h := $(protos:%=$(B)/proto/%.pb-c.h)
 formatted := $(shell find core index server include tests deploy -name '*.[ch]' 2>/dev/null)
 
 # ------------------------------- Targets ----------------------------------------
@@ -181,7 +185,7 @@ $(B)/%.o: %.c $(B)/flags.txt | $(B)/have.build
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # The list of members is part of the recipe: a removed source leaves the archive.
-$(lib): $(lib_o) $(B)/web/assets.o
+$(lib): $(lib_o) $(B)/web/assets.o $(proto_o)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
 $(B)/pinsage: $(B)/server/main.o $(lib)
@@ -206,6 +210,21 @@ $(B)/demo/openclipart: $(demo_o)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ \
 	    $$(pkg-config --libs $(demo_pkgs)) -lm
 
+# The service's messages as C. Annotations are left out: they are for REST, and would
+# bring the descriptors of protobuf itself.
+$(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h &: include/%.proto | $(B)/have.build
+	@mkdir -p $(@D) $(B)/proto-in/$(*D)
+	$(call say,PROTO,$<)sed -e '/"google\/api\//d' \
+	    -e '/(google\.api\.http)/{:a' -e '/;$$/!{N;ba' -e '}' -e 'd' -e '}' $< \
+	    > $(B)/proto-in/$*.proto && \
+	protoc-c -I$(B)/proto-in --c_out=$(B)/proto $*.proto
+
+$(proto_o): %.o: %.c $(B)/flags.txt
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
+
+# Whoever includes them must wait until they are there.
+$(filter $(B)/server/body%,$(lib_o)) $(B)/tests/server/test_body.o: | $(proto_h)
+
 # Pages of the explorer, gzipped into the program: see server/assets.h.
 $(B)/web/assets.c: deploy/setup/embed.sh $(pages) $(B)/web/pages.txt
 	$(call say,EMBED,server/web)deploy/setup/embed.sh $(B)/web $(pages)
@@ -218,6 +237,6 @@ $(B)/web/pages.txt: FORCE
 $(B)/web/assets.o: $(B)/web/assets.c $(B)/flags.txt
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-objects := $(lib_o) $(B)/server/main.o $(B)/web/assets.o $(tests:=.o) $(support_o) \
+objects := $(lib_o) $(B)/server/main.o $(B)/web/assets.o $(proto_o) $(tests:=.o) $(support_o) \
            $(benches:$(B)/bench/%=$(B)/tests/bench/%.o) $(demo_o)
 -include $(objects:.o=.d)

@@ -271,3 +271,21 @@ void ps_op_version(ps_door *d, ps_reply *out)
     ps_buf_char(b, '}');
     finish(out, err);
 }
+
+/* ------------------------------ Not there yet ------------------------------ */
+
+#define NOT_YET(name, question)                                                          \
+    void ps_op_##name(ps_door *d, const question *q, ps_reply *out)                      \
+    {                                                                                    \
+        (void)d;                                                                         \
+        (void)q;                                                                         \
+        ps_reply_error(out, (ps_failure){.code = PS_CODE_UNIMPLEMENTED},                 \
+                       "this server cannot do that yet");                                \
+    }
+NOT_YET(recommend, ps_recommend)
+NOT_YET(embed, ps_embed_pin)
+NOT_YET(put_pin, ps_put_pin)
+NOT_YET(delete_pin, ps_delete_pin)
+NOT_YET(save, ps_save)
+NOT_YET(unsave, ps_save)
+NOT_YET(vote, ps_vote)

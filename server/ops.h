@@ -1,7 +1,7 @@
 /* ops.h - the operations of the service, one function each, whichever door asked.
  *
- * A door reads its own syntax into the structs below and gets the JSON answer, which is
- * the same for all doors, or an error of reply.h.
+ * A door reads its own syntax into the structs of questions.h and gets the JSON answer,
+ * which is the same for all doors, or an error of reply.h.
  *
  * Threads: the loop that owns the door.
  * Not here: URLs (rest.c), ranking (engine.h).
@@ -9,6 +9,7 @@
 #ifndef PINSAGE_SERVER_OPS_H
 #define PINSAGE_SERVER_OPS_H
 
+#include "server/questions.h"
 #include "server/routes.h"
 
 /* {"pin","method","source","generation","results":[{"pin","score","title","image"}]},
@@ -16,18 +17,19 @@
 void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out);
 
 /* {"pin","title","text","image","boards":[..],"board_count","metadata":{..}} */
-typedef struct ps_get_pin {
-    ps_text pin;
-    uint32_t limit, offset; /* of the boards */
-} ps_get_pin;
 void ps_op_get_pin(ps_door *d, const ps_get_pin *q, ps_reply *out);
 
 /* {"board","count","pins":[{"pin","title","image"}]} */
-typedef struct ps_get_board {
-    ps_text board;
-    uint32_t limit, offset; /* of the pins */
-} ps_get_board;
 void ps_op_get_board(ps_door *d, const ps_get_board *q, ps_reply *out);
+
+/* Not there yet: each is answered `unimplemented`. */
+void ps_op_recommend(ps_door *d, const ps_recommend *q, ps_reply *out);
+void ps_op_embed(ps_door *d, const ps_embed_pin *q, ps_reply *out);
+void ps_op_put_pin(ps_door *d, const ps_put_pin *q, ps_reply *out);
+void ps_op_delete_pin(ps_door *d, const ps_delete_pin *q, ps_reply *out);
+void ps_op_save(ps_door *d, const ps_save *q, ps_reply *out);
+void ps_op_unsave(ps_door *d, const ps_save *q, ps_reply *out);
+void ps_op_vote(ps_door *d, const ps_vote *q, ps_reply *out);
 
 /* {"version","generation","pins","boards","edges","index":{..},"methods":[..],
  *  "sample":[ids]} */

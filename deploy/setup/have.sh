@@ -28,6 +28,8 @@ build)
     header stdlib.h "the C library"
     header microhttpd.h libmicrohttpd
     header jansson.h jansson
+    header protobuf-c/protobuf-c.h protobuf-c
+    program protoc-c
     header uv.h libuv
     header lmdb.h LMDB
     header cblas.h OpenBLAS
