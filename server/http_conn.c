@@ -113,7 +113,8 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
     if (!raw)
         raw = x->place, len = 0;
     memcpy(raw, uri ? uri : "", len);
-    x->request = (ps_request){.raw = {raw, len}, .arena = &x->arena};
+    x->request = (ps_request){
+        .raw = {raw, len}, .peer = x->conn ? &x->conn->peer : NULL, .arena = &x->arena};
     if (x->conn)
         x->conn->deadline = x->started + (uint64_t)h->state->opts->header_timeout * MS;
     ps_count_add(&h->stats->started, 1);
@@ -161,6 +162,8 @@ static void log_request(ps_http *h, const exchange *x, unsigned status, uint64_t
     ps_line_u64(l, "bytes", x->sent);
     ps_line_real(l, "duration", (double)ns * 1e-9);
     ps_line_text(l, "remote", name_peer(x->conn, peer, sizeof peer));
+    if (x->request.who.len)
+        ps_line_text(l, "who", x->request.who);
     ps_line_end(l);
     if (l->text.size > LOG_BATCH)
         ps_log_put(h->state->log, l, false);

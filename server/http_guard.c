@@ -43,6 +43,7 @@ static void take_header(look *l, const char *name, size_t len, ps_text value)
     ps_headers *h = l->h;
     if (IS("host")) {
         l->hosts++;
+        h->host = value;
     } else if (IS("content-length")) {
         l->lengths++;
         l->length = value;
@@ -61,6 +62,10 @@ static void take_header(look *l, const char *name, size_t len, ps_text value)
         h->authorization = value;
     } else if (IS("content-type")) {
         h->content_type = value;
+    } else if (IS("origin")) {
+        h->origin = value;
+    } else if (IS("forwarded") || IS("x-forwarded-for") || IS("via")) {
+        h->proxied = true;
     }
 }
 

@@ -12,6 +12,8 @@
 #include "pinsage/text.h"
 #include "server/target.h"
 
+struct sockaddr_storage;
+
 /* Bits, so that a set of verbs fits into an Allow header's mask. */
 typedef enum ps_verb {
     PS_GET = 1,
@@ -26,7 +28,8 @@ typedef enum ps_verb {
 /* Headers that somebody looks at; data NULL when absent. */
 typedef struct ps_headers {
     ps_text accept, accept_encoding, if_none_match, if_modified_since;
-    ps_text authorization, content_type;
+    ps_text authorization, content_type, host, origin;
+    bool proxied; /* there is a Forwarded, X-Forwarded-For or Via */
 } ps_headers;
 
 #define PS_ARGS_MAX 4
@@ -38,6 +41,8 @@ typedef struct ps_request {
     ps_text arg[PS_ARGS_MAX]; /* what the route's {braces} matched */
     ps_headers header;
     ps_text body;
+    const struct sockaddr_storage *peer; /* borrowed; NULL: not known */
+    ps_text who;     /* name of the token that let it pass; empty for none */
     ps_arena *arena; /* reset after the request; borrowed */
 } ps_request;
 

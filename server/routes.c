@@ -184,6 +184,10 @@ void ps_dispatch(ps_door *d, ps_request *r, ps_reply *out)
         return;
     }
     out->route = (uint8_t)i;
+    unsigned powers =
+        (routes[i].write ? PS_MAY_WRITE : 0u) | (routes[i].admin ? PS_MAY_ADMIN : 0u);
+    if (!ps_auth_check(d->state->auth, r, powers, out))
+        return;
     if (routes[i].engine && !d->reader) {
         ps_reply_error(out, (ps_failure){.code = PS_CODE_UNAVAILABLE},
                        "the catalog is being opened");

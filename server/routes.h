@@ -31,6 +31,7 @@ typedef struct ps_route {
     bool engine;                 /* needs one: 503 until it is loaded */
     bool keep;                   /* good answers may be kept while the engine stays */
     bool probe;                  /* its failures are answers, and no errors for the log */
+    bool write, admin;           /* what ps_auth_check asks for */
     bool (*exists)(ps_text arg); /* NULL, or: the row fits only if this says so */
 } ps_route;
 

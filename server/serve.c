@@ -30,6 +30,7 @@
 
 #define DRAIN_STEP_MS 20
 #define DEAF_MS       100 /* for handshakes under way to end */
+#define CHORES_MS     1000
 #define LOOPS_MAX     256
 #define SPARE_FDS     64 /* beside connections: maps, sockets, loops */
 
@@ -45,7 +46,7 @@ typedef struct server {
     ps_state state;
     uv_loop_t uv;
     uv_signal_t term, interrupt, reload;
-    uv_timer_t timer;
+    uv_timer_t timer, chores;
     uv_work_t work;
     bool opening, again; /* a generation is being opened; another SIGHUP came */
     phase phase;
@@ -68,7 +69,8 @@ static void stop(server *s)
 {
     s->phase = STOPPED;
     uv_handle_t *const handles[] = {(uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt,
-                                    (uv_handle_t *)&s->reload, (uv_handle_t *)&s->timer};
+                                    (uv_handle_t *)&s->reload, (uv_handle_t *)&s->timer,
+                                    (uv_handle_t *)&s->chores};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], on_closed);
@@ -360,6 +362,8 @@ static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
     int err = ps_log_start(&st->log, STDERR_FILENO, o->log_format, o->log_level, why);
     if (!err && o->images)
         err = ps_images_open(&st->images, o->images, o->image_bytes, why);
+    if (!err)
+        err = ps_auth_open(&st->auth, &o->auth, st->log, why);
     size_t size = st->n_loops * sizeof *st->stats;
     st->stats = err ? NULL : aligned_alloc(_Alignof(ps_stats), size);
     s->io = err ? NULL : calloc(st->n_loops, sizeof *s->io);
@@ -374,11 +378,19 @@ static void end_state(server *s)
 {
     ps_state *st = &s->state;
     ps_engine_release(st->engine);
+    ps_auth_close(st->auth);
     ps_images_close(st->images);
     ps_log_stop(st->log);
     pthread_mutex_destroy(&st->lock);
     free(st->stats);
     free(s->io);
+}
+
+/* Once a second: files that may have been exchanged. */
+static void on_chores(uv_timer_t *timer)
+{
+    server *s = timer->data;
+    ps_auth_refresh(s->state.auth);
 }
 
 static void start_main(server *s)
@@ -387,7 +399,10 @@ static void start_main(server *s)
     uv_signal_init(&s->uv, &s->interrupt);
     uv_signal_init(&s->uv, &s->reload);
     uv_timer_init(&s->uv, &s->timer);
+    uv_timer_init(&s->uv, &s->chores);
     s->term.data = s->interrupt.data = s->reload.data = s->timer.data = s->work.data = s;
+    s->chores.data = s;
+    uv_timer_start(&s->chores, on_chores, CHORES_MS, CHORES_MS);
     uv_signal_start(&s->term, on_signal, SIGTERM);
     uv_signal_start(&s->interrupt, on_signal, SIGINT);
     uv_signal_start(&s->reload, on_reload, SIGHUP);

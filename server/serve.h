@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "pinsage/err.h"
+#include "server/auth.h"
 
 /* Defaults and ranges stand behind each; times are milliseconds. */
 typedef struct ps_serve_opts {
@@ -29,6 +30,7 @@ typedef struct ps_serve_opts {
     const char *admin_listen; /* NULL; a second address with a loop of its own, so that
                                  probes and metrics answer when the others are busy */
     const char *images;       /* NULL; folder of the pins' relative image names */
+    ps_auth_opts auth;        /* who may write, and how often */
 
     uint32_t loops;          /* 0 = one a core, 0..256: I/O threads */
     uint32_t connections;    /* 8192, 16..1000000: at once, all loops together */
@@ -55,6 +57,7 @@ typedef struct ps_serve_opts {
 #define PS_SERVE_DEFAULTS                                                                \
     ((ps_serve_opts){.listen = "127.0.0.1:8080",                                         \
                      .connections = 8192,                                                \
+                     .auth = {.burst = 100},                                             \
                      .idle_timeout = 30000,                                              \
                      .header_timeout = 10000,                                            \
                      .send_timeout = 30000,                                              \

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "server/auth.h"
 #include "server/engine.h"
 #include "server/images.h"
 #include "server/log.h"
@@ -20,7 +21,8 @@ typedef struct ps_state {
     const ps_serve_opts *opts; /* borrowed */
     ps_log *log;
     ps_images *images; /* NULL when no folder is served */
-    ps_stats *stats;   /* (n_loops) */
+    ps_auth *auth;
+    ps_stats *stats; /* (n_loops) */
     unsigned n_loops;
     double start_time;
     _Atomic bool draining;

@@ -58,6 +58,7 @@ static double unit_of(ps_option_kind kind, const char *unit)
         {PS_OPT_U64, "K", 1024},       {PS_OPT_U64, "M", 1048576},
         {PS_OPT_U64, "G", 1073741824}, {PS_OPT_MS, "ms", 1},
         {PS_OPT_MS, "s", 1000},        {PS_OPT_MS, "m", 60000},
+        {PS_OPT_RATE, "/s", 1},        {PS_OPT_RATE, "/m", 1 / 60.0},
     };
     if (!*unit)
         return 1;
@@ -67,12 +68,18 @@ static double unit_of(ps_option_kind kind, const char *unit)
     return 0;
 }
 
+static bool is_real(ps_option_kind kind)
+{
+    return kind == PS_OPT_REAL || kind == PS_OPT_RATE;
+}
+
 static double kind_limit(ps_option_kind kind)
 {
     switch (kind) {
     case PS_OPT_U64:
         return 0x1p63;
     case PS_OPT_REAL:
+    case PS_OPT_RATE:
         return HUGE_VAL;
     default:
         return UINT32_MAX;
@@ -89,10 +96,10 @@ static int parse_number(const ps_option *o, const char *value, const char *sourc
     if (end == value || factor == 0 || isnan(x) || isspace((unsigned char)value[0]))
         return refuse(o, value, source, "is not a number", why);
     x *= factor;
-    if (o->kind != PS_OPT_REAL && x != floor(x))
+    if (!is_real(o->kind) && x != floor(x))
         return refuse(o, value, source, "is not a whole number", why);
     bool ranged = o->low != 0 || o->high != 0;
-    double low = ranged ? o->low : o->kind == PS_OPT_REAL ? -HUGE_VAL : 0;
+    double low = ranged ? o->low : is_real(o->kind) ? -HUGE_VAL : 0;
     double high = ranged ? o->high : kind_limit(o->kind);
     if (x < low || x > high) {
         char what[80];
@@ -154,7 +161,7 @@ int ps_option_set(const ps_option *o, void *settings, const char *value,
     }
     if ((err = parse_number(o, value, source, &x, why)))
         return err;
-    if (o->kind == PS_OPT_REAL)
+    if (is_real(o->kind))
         *(double *)(void *)slot = x;
     else if (o->kind == PS_OPT_U64)
         *(uint64_t *)(void *)slot = (uint64_t)x;

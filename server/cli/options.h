@@ -24,6 +24,7 @@ typedef enum ps_option_kind {
     PS_OPT_U64,    /* uint64_t; suffixes K M G (powers of 1024) */
     PS_OPT_REAL,   /* double */
     PS_OPT_MS,     /* uint32_t milliseconds; suffixes ms s m */
+    PS_OPT_RATE,   /* double, a second; suffixes /s /m */
     PS_OPT_FLAG    /* bool */
 } ps_option_kind;
 
