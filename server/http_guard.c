@@ -54,6 +54,8 @@ static void take_header(look *l, const char *name, size_t len, ps_text value)
         h->accept = value;
     } else if (IS("accept-encoding")) {
         h->accept_encoding = value;
+    } else if (IS("if-match")) {
+        h->if_match = value;
     } else if (IS("if-none-match")) {
         h->if_none_match = value;
     } else if (IS("if-modified-since")) {

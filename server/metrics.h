@@ -16,7 +16,7 @@
 
 #include "pinsage/buf.h"
 
-#define PS_ROUTES_MAX  32
+#define PS_ROUTES_MAX  64
 #define PS_STATUSES    24
 #define PS_BUCKETS     17
 #define PS_METHODS_MAX 32

@@ -58,6 +58,16 @@ bool ps_header_names(ps_text value, const char *token)
     return false;
 }
 
+bool ps_type_is(ps_text content_type, const char *type)
+{
+    const char *semi = memchr(content_type.data, ';', content_type.len);
+    if (semi)
+        content_type.len = (size_t)(semi - content_type.data);
+    content_type = trim(content_type);
+    return content_type.len == strlen(type) &&
+           strncasecmp(content_type.data, type, content_type.len) == 0;
+}
+
 bool ps_etag_matches(ps_text if_none_match, const char *etag)
 {
     ps_text t = trim(if_none_match);

@@ -27,7 +27,7 @@ typedef enum ps_verb {
 
 /* Headers that somebody looks at; data NULL when absent. */
 typedef struct ps_headers {
-    ps_text accept, accept_encoding, if_none_match, if_modified_since;
+    ps_text accept, accept_encoding, if_match, if_none_match, if_modified_since;
     ps_text authorization, content_type, host, origin;
     bool proxied; /* there is a Forwarded, X-Forwarded-For or Via */
 } ps_headers;
@@ -50,6 +50,8 @@ typedef struct ps_request {
 const ps_text *ps_request_param(const ps_request *r, const char *name);
 /* True if a comma-separated header value names the token with a weight above 0. */
 bool ps_header_names(ps_text value, const char *token);
+/* True if a Content-Type is that media type, whatever its parameters. */
+bool ps_type_is(ps_text content_type, const char *type);
 /* True if an If-None-Match value holds etag (weak or strong) or is "*". */
 bool ps_etag_matches(ps_text if_none_match, const char *etag);
 

@@ -10,62 +10,7 @@
 
 #include "server/health.h"
 #include "server/ops.h"
-
-#define LIST_DEFAULT 100
-#define LIST_MAX     1000
-
-/* ------------------------------ Parameters --------------------------------- */
-
-static bool is_name(ps_text t, const char *name)
-{
-    return t.len == strlen(name) && memcmp(t.data, name, t.len) == 0;
-}
-
-/* Every parameter is one of names (ended by NULL), and stands once; a name that begins
- * with "*" may stand again. */
-static int check_params(const ps_request *r, const char *const *names, ps_why *why)
-{
-    for (size_t i = 0; i < r->target.n_params; i++) {
-        ps_text name = r->target.param[i].name;
-        size_t n = 0;
-        while (names[n] && !is_name(name, names[n] + (*names[n] == '*')))
-            n++;
-        int shown = (int)(name.len < 60 ? name.len : 60);
-        if (!names[n])
-            return ps_fail(why, PS_EINVAL, NULL, 0, "no parameter \"%.*s\" here", shown,
-                           name.data);
-        if (*names[n] != '*' &&
-            ps_request_param(r, names[n]) != &r->target.param[i].value)
-            return ps_fail(why, PS_EINVAL, NULL, 0, "parameter \"%s\" is given twice",
-                           names[n]);
-    }
-    return PS_OK;
-}
-
-static int number_param(const ps_request *r, const char *name, uint32_t low,
-                        uint32_t high, uint32_t *out, ps_why *why)
-{
-    const ps_text *text = ps_request_param(r, name);
-    uint64_t value = 0;
-    if (!text)
-        return PS_OK;
-    bool digits = text->len > 0 && text->len <= 10;
-    for (size_t i = 0; i < text->len && digits; i++) {
-        digits = text->data[i] >= '0' && text->data[i] <= '9';
-        value = value * 10 + (uint64_t)(text->data[i] - '0');
-    }
-    if (!digits || value < low || value > high)
-        return ps_fail(why, PS_EINVAL, NULL, 0, "%s is not a whole number in %u..%u",
-                       name, low, high);
-    *out = (uint32_t)value;
-    return PS_OK;
-}
-
-static ps_text text_param(const ps_request *r, const char *name)
-{
-    const ps_text *text = ps_request_param(r, name);
-    return text ? *text : (ps_text){NULL, 0};
-}
+#include "server/params.h"
 
 /* ------------------------------ Related ------------------------------------ */
 
@@ -92,6 +37,11 @@ static int add_excluded(ps_text *list, uint32_t *n, ps_text value, ps_why *why)
     return err;
 }
 
+static bool is_exclude(ps_text name)
+{
+    return name.len == 7 && memcmp(name.data, "exclude", 7) == 0;
+}
+
 static int read_excluded(const ps_request *r, ps_related *q, ps_why *why)
 {
     if (!ps_request_param(r, "exclude"))
@@ -99,7 +49,7 @@ static int read_excluded(const ps_request *r, ps_related *q, ps_why *why)
     ps_text *list = ps_arena_alloc(r->arena, PS_EXCLUDE_MAX * sizeof *list);
     int err = list ? PS_OK : PS_ENOMEM;
     for (size_t i = 0; i < r->target.n_params && !err; i++)
-        if (is_name(r->target.param[i].name, "exclude"))
+        if (is_exclude(r->target.param[i].name))
             err = add_excluded(list, &q->n_exclude, r->target.param[i].value, why);
     q->exclude = list;
     return err;
@@ -111,11 +61,11 @@ void ps_rest_related(ps_door *d, const ps_request *r, ps_reply *out)
     ps_why why = {0};
     ps_related q = {.pin = r->arg[0],
                     .k = d->state->opts->k_max < 20 ? d->state->opts->k_max : 20,
-                    .method = text_param(r, "method"),
-                    .board = text_param(r, "board")};
-    int err = check_params(r, names, &why);
+                    .method = ps_params_text(r, "method"),
+                    .board = ps_params_text(r, "board")};
+    int err = ps_params_check(r, names, &why);
     if (!err)
-        err = number_param(r, "k", 1, d->state->opts->k_max, &q.k, &why);
+        err = ps_params_number(r, "k", 1, d->state->opts->k_max, &q.k, &why);
     if (!err)
         err = read_excluded(r, &q, &why);
     if (err)
@@ -129,13 +79,13 @@ void ps_rest_related(ps_door *d, const ps_request *r, ps_reply *out)
 static int read_page(const ps_request *r, uint32_t *limit, uint32_t *offset, ps_why *why)
 {
     static const char *const names[] = {"limit", "offset", NULL};
-    *limit = LIST_DEFAULT;
+    *limit = PS_LIST_DEFAULT;
     *offset = 0;
-    int err = check_params(r, names, why);
+    int err = ps_params_check(r, names, why);
     if (!err)
-        err = number_param(r, "limit", 0, LIST_MAX, limit, why);
+        err = ps_params_number(r, "limit", 0, PS_LIST_MAX, limit, why);
     if (!err)
-        err = number_param(r, "offset", 0, UINT32_MAX, offset, why);
+        err = ps_params_number(r, "offset", 0, UINT32_MAX, offset, why);
     return err;
 }
 
@@ -184,7 +134,9 @@ static bool is_unchanged(const ps_request *r, const char *etag, const char *date
 {
     if (r->header.if_none_match.data)
         return ps_etag_matches(r->header.if_none_match, etag);
-    return r->header.if_modified_since.data && is_name(r->header.if_modified_since, date);
+    ps_text since = r->header.if_modified_since;
+    return since.data && since.len == strlen(date) &&
+           !memcmp(since.data, date, since.len);
 }
 
 void ps_rest_image(ps_door *d, const ps_request *r, ps_reply *out)

@@ -12,6 +12,8 @@
 
 /* Rows that name what must be said; the rest is false or NULL. */
 #define KEPT  .engine = true, .keep = true, .probe = false, .exists = NULL
+#define ASKED .engine = true, .keep = false, .probe = false, .exists = NULL
+#define WRITE .engine = true, .write = true, .probe = false, .exists = NULL
 #define FREE  .engine = false, .keep = false, .probe = false, .exists = NULL
 #define PROBE .engine = false, .keep = false, .probe = true, .exists = NULL
 
@@ -19,6 +21,13 @@ static const ps_route routes[] = {
     {PS_GET, "/related/{pin}", ps_rest_related, KEPT},
     {PS_GET, "/pins/{pin}", ps_rest_pin, KEPT},
     {PS_GET, "/boards/{board}", ps_rest_board, KEPT},
+    {PS_POST, "/related", ps_rest_recommend, ASKED},
+    {PS_POST, "/embed", ps_rest_embed, ASKED},
+    {PS_PUT, "/pins/{pin}", ps_rest_put_pin, WRITE},
+    {PS_DELETE, "/pins/{pin}", ps_rest_delete_pin, WRITE},
+    {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE},
+    {PS_DELETE, "/boards/{board}/pins/{pin}", ps_rest_unsave, WRITE},
+    {PS_POST, "/votes", ps_rest_vote, WRITE},
     {PS_GET, "/images/{image...}", ps_rest_image, FREE},
     {PS_GET, "/version", ps_rest_version, KEPT},
     {PS_GET, "/livez", ps_health_live, PROBE},

@@ -126,7 +126,7 @@ def an_unknown_pin_is_told_with_those_near_it():
 
 @test
 def what_is_not_there_is_not_found():
-    for path in ('/nothing', '/related', '/related/', '/related/a/b/c', '/boards/none',
+    for path in ('/nothing', '/relate', '/related/', '/related/a/b/c', '/boards/none',
                  '/related/p0?board=none', '/images/', '/app.jsx', '//', '/pins//'):
         server.error(path, 404, 'not_found')
 

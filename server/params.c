@@ -1,0 +1,56 @@
+/* params.c - finds, checks and reads parameters.
+ *
+ * Threads: see params.h.
+ */
+#include "server/params.h"
+
+#include <string.h>
+
+static bool is_name(ps_text t, const char *name)
+{
+    return t.len == strlen(name) && memcmp(t.data, name, t.len) == 0;
+}
+
+int ps_params_check(const ps_request *r, const char *const *names, ps_why *why)
+{
+    for (size_t i = 0; i < r->target.n_params; i++) {
+        ps_text name = r->target.param[i].name;
+        size_t n = 0;
+        while (names[n] && !is_name(name, names[n] + (*names[n] == '*')))
+            n++;
+        int shown = (int)(name.len < 60 ? name.len : 60);
+        if (!names[n])
+            return ps_fail(why, PS_EINVAL, NULL, 0, "no parameter \"%.*s\" here", shown,
+                           name.data);
+        if (*names[n] != '*' &&
+            ps_request_param(r, names[n]) != &r->target.param[i].value)
+            return ps_fail(why, PS_EINVAL, NULL, 0, "parameter \"%s\" is given twice",
+                           names[n]);
+    }
+    return PS_OK;
+}
+
+int ps_params_number(const ps_request *r, const char *name, uint32_t low, uint32_t high,
+                     uint32_t *out, ps_why *why)
+{
+    const ps_text *text = ps_request_param(r, name);
+    uint64_t value = 0;
+    if (!text)
+        return PS_OK;
+    bool digits = text->len > 0 && text->len <= 10;
+    for (size_t i = 0; i < text->len && digits; i++) {
+        digits = text->data[i] >= '0' && text->data[i] <= '9';
+        value = value * 10 + (uint64_t)(text->data[i] - '0');
+    }
+    if (!digits || value < low || value > high)
+        return ps_fail(why, PS_EINVAL, NULL, 0, "%s is not a whole number in %u..%u",
+                       name, low, high);
+    *out = (uint32_t)value;
+    return PS_OK;
+}
+
+ps_text ps_params_text(const ps_request *r, const char *name)
+{
+    const ps_text *text = ps_request_param(r, name);
+    return text ? *text : (ps_text){NULL, 0};
+}
