@@ -1,4 +1,4 @@
-/* ops.c - operations and their JSON, written straight into the reply.
+/* ops.c - operations and their answers, written straight into the reply.
  *
  * Threads: see ops.h.
  */
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/ops_inside.h"
 #include "server/process.h"
 
 static uint64_t now_ns(void)
@@ -18,12 +19,6 @@ static uint64_t now_ns(void)
 }
 
 /* ------------------------------ Pieces ------------------------------------- */
-
-static void add_text(ps_buf *b, const char *name, ps_text value)
-{
-    ps_buf_text(b, name);
-    ps_buf_json(b, value.data, value.len);
-}
 
 /* A scheme ("https:"), another host ("//"), or a path of this server ("/"). */
 static bool is_absolute(ps_text image)
@@ -39,29 +34,17 @@ static bool is_absolute(ps_text image)
     return false;
 }
 
-/* Names of files below --images become addresses of this server. */
-static void add_image(const ps_door *d, ps_buf *b, ps_text image)
+ps_text op_image(const ps_door *d, ps_text image, ps_buf *scratch)
 {
-    ps_buf_text(b, ",\"image\":");
-    if (!d->state->images || !image.len || is_absolute(image)) {
-        ps_buf_json(b, image.data, image.len);
-        return;
-    }
-    ps_buf_text(b, "\"/images/");
-    ps_buf_percent(b, image.data, image.len);
-    ps_buf_char(b, '"');
+    if (!d->state->images || !image.len || is_absolute(image))
+        return image;
+    ps_buf_clear(scratch);
+    ps_buf_text(scratch, "/images/");
+    ps_buf_percent(scratch, image.data, image.len);
+    return scratch->failed ? image : (ps_text){scratch->data, scratch->size};
 }
 
-static void finish(ps_reply *out, int err)
-{
-    if (err)
-        ps_reply_failed(out, err, NULL);
-    else if (out->body.failed)
-        ps_reply_failed(out, PS_ENOMEM, NULL);
-}
-
-/* An unknown pin gets an error that names those near it. */
-static void refuse_pin(ps_door *d, ps_text pin, const ps_why *why, ps_reply *out)
+void op_refuse_pin(ps_door *d, ps_text pin, const ps_why *why, ps_reply *out)
 {
     ps_text near[5];
     size_t n = ps_reader_suggest(d->reader, pin, near, 5);
@@ -81,37 +64,47 @@ static void refuse_pin(ps_door *d, ps_text pin, const ps_why *why, ps_reply *out
 
 /* ------------------------------ Related ------------------------------------ */
 
-static int add_results(ps_door *d, ps_buf *b, const ps_ranking *a)
+static int add_result(ps_door *d, ps_answer *a, ps_field f, ps_scored x, ps_buf *scratch)
 {
-    for (uint32_t i = 0; i < a->n; i++) {
-        ps_pin pin;
-        int err = ps_reader_pin(d->reader, a->result[i].row, &pin);
-        if (err)
-            return err;
-        add_text(b, i ? ",{\"pin\":" : "{\"pin\":", pin.id);
-        ps_buf_text(b, ",\"score\":");
-        ps_buf_real(b, (double)a->result[i].score, 6);
-        add_text(b, ",\"title\":", pin.title);
-        add_image(d, b, pin.image);
-        ps_buf_char(b, '}');
-    }
+    ps_pin pin;
+    int err = ps_reader_pin(d->reader, x.row, &pin);
+    if (err)
+        return err;
+    size_t item = ps_item_begin(a, f);
+    ps_add_text(a, PS_FIELD(1, "pin"), pin.id);
+    ps_add_real(a, PS_FIELD(2, "score"), x.score, 6);
+    ps_add_text(a, PS_FIELD(3, "title"), pin.title);
+    ps_add_text(a, PS_FIELD(4, "image"), op_image(d, pin.image, scratch));
+    ps_item_end(a, item);
     return PS_OK;
 }
 
-static void write_related(ps_door *d, const ps_related *q, const ps_ranking *a,
+int op_add_results(ps_door *d, ps_answer *a, ps_field f, const ps_scored *result,
+                   uint32_t n)
+{
+    ps_buf scratch = {0};
+    int err = PS_OK;
+    ps_list_begin(a, f);
+    for (uint32_t i = 0; i < n && !err; i++)
+        err = add_result(d, a, f, result[i], &scratch);
+    ps_list_end(a);
+    ps_buf_done(&scratch);
+    return err;
+}
+
+static void write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
                           ps_reply *out)
 {
-    ps_buf *b = &out->body;
-    const char *generation = ps_engine_generation(ps_reader_engine(d->reader))->name;
-    add_text(b, "{\"pin\":", q->pin);
+    ps_answer a = ps_answer_begin(out);
+    ps_add_text(&a, PS_FIELD(1, "pin"), q->pin);
     if (q->board.data)
-        add_text(b, ",\"board\":", q->board);
-    add_text(b, ",\"method\":", (ps_text){a->method, strlen(a->method)});
-    ps_buf_printf(b, ",\"source\":\"%s\",\"generation\":\"%s\",\"results\":[",
-                  ps_source_name[a->source], generation);
-    int err = add_results(d, b, a);
-    ps_buf_text(b, "]}");
-    finish(out, err);
+        ps_add_text(&a, PS_FIELD(2, "board"), q->board);
+    ps_add_name(&a, PS_FIELD(3, "method"), r->method);
+    ps_add_name(&a, PS_FIELD(4, "source"), ps_source_name[r->source]);
+    ps_add_name(&a, PS_FIELD(5, "generation"),
+                ps_engine_generation(ps_reader_engine(d->reader))->name);
+    int err = op_add_results(d, &a, PS_FIELD(6, "results"), r->result, r->n);
+    ps_answer_end(&a, out, err);
 }
 
 void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
@@ -125,7 +118,7 @@ void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
         bool unknown =
             err == PS_ENOENT && ps_reader_find_pin(d->reader, q->pin, &row, NULL);
         if (unknown)
-            refuse_pin(d, q->pin, &why, out);
+            op_refuse_pin(d, q->pin, &why, out);
         else
             ps_reply_failed(out, err, &why);
         return;
@@ -138,35 +131,50 @@ void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
 
 /* ------------------------------ Pins and boards ---------------------------- */
 
-static int add_boards(ps_door *d, ps_buf *b, uint32_t row, const ps_get_pin *q)
+static int add_boards(ps_door *d, ps_answer *a, uint32_t row, const ps_get_pin *q)
 {
     const ps_csr *m =
         &ps_engine_generation(ps_reader_engine(d->reader))->graph.pin_boards;
+    const ps_field boards = PS_FIELD(5, "boards");
     uint32_t n = ps_csr_degree(m, row);
     const uint32_t *board = ps_csr_row(m, row);
-    ps_buf_text(b, ",\"boards\":[");
-    for (uint32_t i = q->offset; i < n && i - q->offset < q->limit; i++) {
+    int err = PS_OK;
+    ps_list_begin(a, boards);
+    for (uint32_t i = q->offset; i < n && i - q->offset < q->limit && !err; i++) {
         ps_text name;
-        int err = ps_reader_board(d->reader, board[i], &name);
-        if (err)
-            return err;
-        add_text(b, i > q->offset ? "," : "", name);
+        err = ps_reader_board(d->reader, board[i], &name);
+        if (!err)
+            ps_item_text(a, boards, name);
     }
-    ps_buf_text(b, "],\"board_count\":");
-    ps_buf_u64(b, n);
-    return PS_OK;
+    ps_list_end(a);
+    ps_add_u64(a, PS_FIELD(6, "board_count"), n);
+    return err;
 }
 
-static void add_metadata(ps_buf *b, const ps_pin *pin)
+static void add_metadata(ps_answer *a, const ps_pin *pin)
 {
+    const ps_field metadata = PS_FIELD(7, "metadata");
     size_t at = 0;
     ps_text name, value;
-    ps_buf_text(b, ",\"metadata\":{");
-    for (bool more = false; ps_pin_meta(pin, &at, &name, &value); more = true) {
-        add_text(b, more ? "," : "", name);
-        add_text(b, ":", value);
-    }
-    ps_buf_char(b, '}');
+    ps_map_begin(a, metadata);
+    while (ps_pin_meta(pin, &at, &name, &value))
+        ps_pair_text(a, metadata, name, value);
+    ps_map_end(a);
+}
+
+static void write_pin(ps_door *d, const ps_get_pin *q, uint32_t row, const ps_pin *pin,
+                      ps_reply *out)
+{
+    ps_buf scratch = {0};
+    ps_answer a = ps_answer_begin(out);
+    ps_add_text(&a, PS_FIELD(1, "pin"), pin->id);
+    ps_add_text(&a, PS_FIELD(2, "title"), pin->title);
+    ps_add_text(&a, PS_FIELD(3, "text"), pin->text);
+    ps_add_text(&a, PS_FIELD(4, "image"), op_image(d, pin->image, &scratch));
+    int err = add_boards(d, &a, row, q);
+    add_metadata(&a, pin);
+    ps_answer_end(&a, out, err);
+    ps_buf_done(&scratch);
 }
 
 void ps_op_get_pin(ps_door *d, const ps_get_pin *q, ps_reply *out)
@@ -174,44 +182,47 @@ void ps_op_get_pin(ps_door *d, const ps_get_pin *q, ps_reply *out)
     ps_why why = {0};
     uint32_t row;
     ps_pin pin;
-    ps_buf *b = &out->body;
     if (ps_reader_find_pin(d->reader, q->pin, &row, &why)) {
-        refuse_pin(d, q->pin, &why, out);
+        op_refuse_pin(d, q->pin, &why, out);
         return;
     }
     int err = ps_reader_pin(d->reader, row, &pin);
-    if (!err) {
-        add_text(b, "{\"pin\":", pin.id);
-        add_text(b, ",\"title\":", pin.title);
-        add_text(b, ",\"text\":", pin.text);
-        add_image(d, b, pin.image);
-        err = add_boards(d, b, row, q);
-        add_metadata(b, &pin);
-        ps_buf_char(b, '}');
-    }
-    finish(out, err);
+    if (err)
+        ps_reply_failed(out, err, NULL);
+    else
+        write_pin(d, q, row, &pin, out);
 }
 
-static int add_pins(ps_door *d, ps_buf *b, uint32_t board, const ps_get_board *q)
+static int add_pin(ps_door *d, ps_answer *a, ps_field f, uint32_t row, ps_buf *scratch)
+{
+    ps_pin pin;
+    int err = ps_reader_pin(d->reader, row, &pin);
+    if (err)
+        return err;
+    size_t item = ps_item_begin(a, f);
+    ps_add_text(a, PS_FIELD(1, "pin"), pin.id);
+    ps_add_text(a, PS_FIELD(2, "title"), pin.title);
+    ps_add_text(a, PS_FIELD(3, "image"), op_image(d, pin.image, scratch));
+    ps_item_end(a, item);
+    return PS_OK;
+}
+
+static int add_pins(ps_door *d, ps_answer *a, uint32_t board, const ps_get_board *q)
 {
     const ps_csr *m =
         &ps_engine_generation(ps_reader_engine(d->reader))->graph.board_pins;
+    const ps_field pins = PS_FIELD(3, "pins");
     uint32_t n = ps_csr_degree(m, board);
     const uint32_t *row = ps_csr_row(m, board);
-    ps_buf_text(b, ",\"count\":");
-    ps_buf_u64(b, n);
-    ps_buf_text(b, ",\"pins\":[");
-    for (uint32_t i = q->offset; i < n && i - q->offset < q->limit; i++) {
-        ps_pin pin;
-        int err = ps_reader_pin(d->reader, row[i], &pin);
-        if (err)
-            return err;
-        add_text(b, i > q->offset ? ",{\"pin\":" : "{\"pin\":", pin.id);
-        add_text(b, ",\"title\":", pin.title);
-        add_image(d, b, pin.image);
-        ps_buf_char(b, '}');
-    }
-    return PS_OK;
+    ps_buf scratch = {0};
+    int err = PS_OK;
+    ps_add_u64(a, PS_FIELD(2, "count"), n);
+    ps_list_begin(a, pins);
+    for (uint32_t i = q->offset; i < n && i - q->offset < q->limit && !err; i++)
+        err = add_pin(d, a, pins, row[i], &scratch);
+    ps_list_end(a);
+    ps_buf_done(&scratch);
+    return err;
 }
 
 void ps_op_get_board(ps_door *d, const ps_get_board *q, ps_reply *out)
@@ -223,19 +234,27 @@ void ps_op_get_board(ps_door *d, const ps_get_board *q, ps_reply *out)
         ps_reply_failed(out, err, &why);
         return;
     }
-    add_text(&out->body, "{\"board\":", q->board);
-    err = add_pins(d, &out->body, board, q);
-    ps_buf_text(&out->body, "]}");
-    finish(out, err);
+    ps_answer a = ps_answer_begin(out);
+    ps_add_text(&a, PS_FIELD(1, "board"), q->board);
+    err = add_pins(d, &a, board, q);
+    ps_answer_end(&a, out, err);
 }
 
 /* ------------------------------ Version ------------------------------------ */
 
+static void add_element(ps_buf *b, unsigned i, ps_text text)
+{
+    if (i)
+        ps_buf_char(b, ',');
+    ps_buf_json(b, text.data, text.len);
+}
+
 static void add_methods(ps_buf *b, const ps_engine *e)
 {
     const char *name;
+    ps_buf_text(b, ",\"methods\":[");
     for (unsigned i = 0; (name = ps_engine_method(e, i)); i++)
-        add_text(b, i ? "," : ",\"methods\":[", (ps_text){name, strlen(name)});
+        add_element(b, i, (ps_text){name, strlen(name)});
     ps_buf_text(b, "]");
 }
 
@@ -249,7 +268,7 @@ static int add_sample(ps_door *d, ps_buf *b)
         int err = ps_reader_pin(d->reader, row[i], &pin);
         if (err)
             return err;
-        add_text(b, i ? "," : "", pin.id);
+        add_element(b, i, pin.id);
     }
     ps_buf_text(b, "]");
     return PS_OK;
@@ -269,7 +288,8 @@ void ps_op_version(ps_door *d, ps_reply *out)
     add_methods(b, e);
     int err = add_sample(d, b);
     ps_buf_char(b, '}');
-    finish(out, err);
+    if (err || b->failed)
+        ps_reply_failed(out, err ? err : PS_ENOMEM, NULL);
 }
 
 /* ------------------------------ Not there yet ------------------------------ */

@@ -31,8 +31,9 @@ typedef struct ps_reply {
         const char *name, *value; /* constant, or in the request's arena */
     } header[PS_REPLY_HEADERS];
     unsigned n_headers;
-    bool keep;  /* the same target gets the same answer while the engine stays */
-    bool close; /* end the connection after it */
+    bool binary; /* wanted as protobuf, if it is no error */
+    bool keep;   /* the same target gets the same answer while the engine stays */
+    bool close;  /* end the connection after it */
     /* For the metrics. */
     uint8_t route;          /* row of the routes */
     uint8_t method, source; /* of a ranking; method PS_NO_METHOD: it was none */
