@@ -1,4 +1,4 @@
-/* hash.c - XXH3 64-bit behind our own names; the only file that includes xxhash.h.
+/* hash.c - XXH3 behind our own names; the only file that includes xxhash.h.
  *
  * Threads: pure functions, or the caller's state.
  */
@@ -12,6 +12,12 @@
 uint64_t ps_hash(const void *data, size_t size)
 {
     return XXH3_64bits(data, size);
+}
+
+ps_hash_wide ps_hash128(const void *data, size_t size)
+{
+    XXH128_hash_t hash = XXH3_128bits(data, size);
+    return (ps_hash_wide){hash.low64, hash.high64};
 }
 
 ps_hasher *ps_hasher_new(void)

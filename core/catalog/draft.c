@@ -29,6 +29,7 @@
 
 #include "core/catalog/folder.h"
 #include "pinsage/catalog.h"
+#include "pinsage/lock.h"
 
 struct ps_draft {
     char catalog[PS_PATH_MAX], dir[PS_PATH_MAX];
@@ -203,7 +204,7 @@ int ps_draft_begin(ps_draft **out, const char *catalog, ps_draft_opts opts, ps_w
     snprintf(d->step, sizeof d->step, "%s", opts.step);
     int err = find_folder(d, catalog, opts.create, why);
     if (!err)
-        err = ps_folder_lock(&d->lock, d->catalog, d->step, why);
+        err = ps_lock_take(&d->lock, d->catalog, d->step, why);
     if (!err) {
         ps_folder_sweep(d->catalog);
         err = fill_draft(d, opts, why);

@@ -1,6 +1,5 @@
 /* folder.c - what stands in a catalog's directory besides the generations' files.
  *
- *     lock          flock'd by the writer; "PID STEP" for whoever is refused
  *     current       symbolic link to a generation; replaced by rename, never rewritten
  *     .draft-PID    a writer's work; rubbish when its lock is free
  *     .old-gen-N    a generation being removed: renamed first, so that a crash in the
@@ -12,12 +11,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,60 +51,6 @@ static void each_entry(const char *catalog, bool (*fn)(void *, const char *), vo
     for (struct dirent *e; (e = readdir(dir)) && !fn(cls, e->d_name);) {
     }
     closedir(dir);
-}
-
-/* ------------------------------ Lock -------------------------------------- */
-
-static int busy(int fd, const char *catalog, ps_why *why)
-{
-    char who[64];
-    ssize_t n = pread(fd, who, sizeof who - 1, 0);
-    who[n > 0 ? n : 0] = '\0';
-    who[strcspn(who, "\n")] = '\0';
-    return ps_fail(why, PS_EBUSY, catalog, 0, "another process is writing to it%s%s",
-                   *who ? ": " : "", who);
-}
-
-/* The file that was locked may have been removed meanwhile, with a catalog that was
- * given up: then the lock protects nothing. */
-static bool still_there(int fd, const char *path)
-{
-    struct stat a, b;
-    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino &&
-           a.st_dev == b.st_dev;
-}
-
-static void sign(int fd, const char *step)
-{
-    char who[64];
-    int n = snprintf(who, sizeof who, "process %ld, %s\n", (long)getpid(), step);
-    size_t size = n < (int)sizeof who ? (size_t)n : sizeof who - 1;
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, who, size, 0) < 0) {
-        /* Only a courtesy: the lock is held all the same. */
-    }
-}
-
-int ps_folder_lock(int *out, const char *catalog, const char *step, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    if (ps_path_join(path, sizeof path, catalog, "lock"))
-        return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return ps_fail_errno(why, path, "cannot be opened");
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int err = errno == EWOULDBLOCK ? busy(fd, catalog, why)
-                                       : ps_fail_errno(why, path, "cannot be locked");
-        close(fd);
-        return err;
-    }
-    if (!still_there(fd, path)) {
-        close(fd);
-        return ps_fail(why, PS_EBUSY, catalog, 0, "another process has just removed it");
-    }
-    sign(fd, step);
-    *out = fd;
-    return PS_OK;
 }
 
 /* ------------------------------ Current ----------------------------------- */

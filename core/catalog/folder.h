@@ -1,7 +1,7 @@
-/* folder.h - the catalog's directory: its lock, its generations, its `current`.
+/* folder.h - the catalog's directory: its generations, its `current`.
  *
- * Threads: functions on paths; the lock belongs to whoever holds it. Not here: what a
- * writer does between lock and switch (draft.c).
+ * Threads: functions on paths. Not here: what a writer does between lock and switch
+ * (draft.c).
  */
 #ifndef PS_CATALOG_FOLDER_H
 #define PS_CATALOG_FOLDER_H
@@ -18,9 +18,6 @@ void ps_gen_name(char out[PS_GEN_NAME], uint64_t number);
 /* 3 for "gen-000003", 0 for any other name. */
 uint64_t ps_gen_number(const char *name);
 
-/* Take the catalog's lock and leave pid and step in it; *fd is closed to let it go.
- * PS_EBUSY names who holds it. */
-int ps_folder_lock(int *fd, const char *catalog, const char *step, ps_why *why);
 /* Name of the current generation; PS_ENOENT when there is none, without words. */
 int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why);
 /* Let `current` point to a generation, at once and durably; NULL removes it. */

@@ -10,6 +10,12 @@
 
 uint64_t ps_hash(const void *data, size_t size);
 
+/* 128 bits, for keys that stand for something longer. */
+typedef struct ps_hash_wide {
+    uint64_t low, high;
+} ps_hash_wide;
+ps_hash_wide ps_hash128(const void *data, size_t size);
+
 /* Checksum of a stream, fed in pieces; equal to ps_hash of the whole. */
 typedef struct ps_hasher ps_hasher;
 ps_hasher *ps_hasher_new(void); /* aborts when memory is exhausted */
