@@ -1,0 +1,337 @@
+/* store.c - the live store's file: opened, grown, opened again.
+ *
+ * LMDB's traps, and what is done about them:
+ *
+ *   map of a fixed size    64 GiB of address space, which costs nothing; doubled when it
+ *                          is full. LMDB pulls the old map away from under readers, so
+ *                          snapshots hold a gate that whoever replaces the map closes.
+ *   a failed meta write    makes an environment refuse everything: it is opened again,
+ *                          through the same gate.
+ *   a full disk            a page of the lock file that was never written would be SIGBUS
+ *                          for whoever takes a reader's slot: it is allocated first.
+ *   a file cut off         would be SIGBUS too. It may rightly end before its last page,
+ *                          when that is free and was never written, so what is missing is
+ *                          filled with zeros, which LMDB and we recognise as damage.
+ *   dead readers           hold back pages: cleared when the file is opened.
+ *
+ * Threads: see store.h. Not here: writing (store_write.c), reading (store_read.c).
+ */
+#include "server/live/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pinsage/lock.h"
+#include "server/live/store_inside.h"
+
+#define MAP_BYTES  ((size_t)64 << 30)
+#define MAP_LEAST  ((size_t)64 << 20) /* tried when address space is short */
+#define LOCK_BYTES 16384              /* 126 readers of 64 bytes, and its head */
+
+static const struct table {
+    const char *name;
+    unsigned flags;
+} tables[PS_STORE_TABLES] = {
+    [PINS] = {"pins", 0},
+    [EDGES] = {"edges", 0},
+    [VOTES] = {"votes", MDB_INTEGERKEY},
+    [META] = {"meta", 0},
+};
+
+int ps_store_fail(const ps_store *s, ps_why *why, int rc, const char *what)
+{
+    if (rc > 0) {
+        errno = rc;
+        return ps_fail_errno(why, s->dir, what);
+    }
+    int err = rc == MDB_MAP_FULL       ? PS_EFULL
+              : rc == MDB_PANIC        ? PS_EIO
+              : rc == MDB_READERS_FULL ? PS_EBUSY
+                                       : PS_EFORMAT;
+    return ps_fail(why, err, s->dir, 0, "%s: %s", what, mdb_strerror(rc));
+}
+
+/* ------------------------------ Tables ------------------------------------ */
+
+int ps_store_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t *value)
+{
+    MDB_val v, k = {strlen(key), (void *)(uintptr_t)key};
+    int rc = mdb_get(txn, s->dbi[META], &k, &v);
+    if (rc)
+        return rc;
+    if (v.mv_size != sizeof *value)
+        return MDB_CORRUPTED;
+    memcpy(value, v.mv_data, sizeof *value);
+    return 0;
+}
+
+int ps_store_set_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t value)
+{
+    MDB_val v = {sizeof value, &value}, k = {strlen(key), (void *)(uintptr_t)key};
+    return mdb_put(txn, s->dbi[META], &k, &v, 0);
+}
+
+static int make_tables(ps_store *s)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+    if (rc)
+        return rc;
+    for (int i = 0; i < PS_STORE_TABLES && !rc; i++)
+        rc = mdb_dbi_open(txn, tables[i].name, MDB_CREATE | tables[i].flags, &s->dbi[i]);
+    if (!rc)
+        rc = ps_store_set_meta(s, txn, "format", PS_STORE_FORMAT);
+    if (!rc)
+        rc = ps_store_set_meta(s, txn, "lsn", s->opts.absorbed);
+    if (!rc)
+        rc = ps_store_set_meta(s, txn, "absorbed", s->opts.absorbed);
+    if (!rc)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+/* The handles are everybody's once this transaction has ended well. */
+static int find_tables(ps_store *s)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return rc;
+    for (int i = 0; i < PS_STORE_TABLES && !rc; i++)
+        rc = mdb_dbi_open(txn, tables[i].name, tables[i].flags, &s->dbi[i]);
+    if (!rc)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+static int open_tables(ps_store *s, ps_why *why)
+{
+    int rc = find_tables(s);
+    if (rc == MDB_NOTFOUND && s->opts.read_only)
+        return ps_fail(why, PS_ENOENT, s->dir, 0, "nothing was ever written to it");
+    if (rc == MDB_NOTFOUND)
+        rc = make_tables(s);
+    return rc ? ps_store_fail(s, why, rc, "cannot be read") : PS_OK;
+}
+
+static int read_meta(ps_store *s, ps_why *why)
+{
+    MDB_txn *txn;
+    uint64_t format = 0, lsn = 0, absorbed = 0;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return ps_store_fail(s, why, rc, "cannot be read");
+    rc = ps_store_meta(s, txn, "format", &format);
+    if (!rc)
+        rc = ps_store_meta(s, txn, "lsn", &lsn);
+    if (!rc)
+        rc = ps_store_meta(s, txn, "absorbed", &absorbed);
+    mdb_txn_abort(txn);
+    if (rc)
+        return ps_fail(why, PS_EFORMAT, s->dir, 0, "is not a live store: %s",
+                       mdb_strerror(rc));
+    if (format != PS_STORE_FORMAT)
+        return ps_fail(why, PS_EFORMAT, s->dir, 0,
+                       "has format %" PRIu64 ", this version reads %d", format,
+                       PS_STORE_FORMAT);
+    s->lsn = s->next = lsn;
+    s->absorbed = absorbed;
+    return PS_OK;
+}
+
+/* ------------------------------ The file ---------------------------------- */
+
+/* Only while the file is not open in this process: closing any descriptor of it would
+ * let go of LMDB's locks. */
+static int allocate_lock(const ps_store *s, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    struct stat st;
+    if (ps_path_join(path, sizeof path, s->dir, "lock.mdb"))
+        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (stat(path, &st) == 0 && st.st_size >= LOCK_BYTES &&
+        st.st_blocks * 512 >= LOCK_BYTES)
+        return PS_OK;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return ps_fail_errno(why, path, "cannot be opened");
+    int rc = posix_fallocate(fd, 0, LOCK_BYTES);
+    close(fd);
+    errno = rc;
+    return rc ? ps_fail_errno(why, path, "cannot be made") : PS_OK;
+}
+
+/* Allocating never shortens a file, whoever else is writing to it. */
+static int fill_up(const ps_store *s, off_t need, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    struct stat st;
+    if (ps_path_join(path, sizeof path, s->dir, "data.mdb"))
+        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (stat(path, &st) == 0 && st.st_size >= need)
+        return PS_OK;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return ps_fail_errno(why, path, "is cut off, and cannot be opened to be filled");
+    int rc = posix_fallocate(fd, 0, need);
+    close(fd);
+    errno = rc;
+    return rc ? ps_fail_errno(why, path, "is cut off, and cannot be filled") : PS_OK;
+}
+
+static int check_pages(const ps_store *s, ps_why *why)
+{
+    MDB_envinfo info;
+    MDB_stat page;
+    mdb_env_info(s->env, &info);
+    mdb_env_stat(s->env, &page);
+    return fill_up(s, (off_t)((info.me_last_pgno + 1) * page.ms_psize), why);
+}
+
+static int try_env(ps_store *s, size_t map_bytes)
+{
+    unsigned flags = MDB_NOTLS | (s->opts.read_only ? MDB_RDONLY : 0u) |
+                     (s->opts.lazy_meta ? MDB_NOMETASYNC : 0u);
+    int rc = mdb_env_create(&s->env);
+    if (rc) {
+        s->env = NULL;
+        return rc;
+    }
+    rc = mdb_env_set_maxdbs(s->env, PS_STORE_TABLES);
+    if (!rc)
+        rc = mdb_env_set_mapsize(s->env, map_bytes);
+    if (!rc)
+        rc = mdb_env_open(s->env, s->dir, flags, 0644);
+    if (rc) {
+        mdb_env_close(s->env);
+        s->env = NULL;
+    }
+    return rc;
+}
+
+static int open_env(ps_store *s, size_t map_bytes, ps_why *why)
+{
+    int rc, dead;
+    int err = s->opts.read_only ? PS_OK : allocate_lock(s, why);
+    if (err)
+        return err;
+    while ((rc = try_env(s, map_bytes)) == ENOMEM && !s->opts.map_bytes &&
+           map_bytes > MAP_LEAST)
+        map_bytes /= 2;
+    if (rc)
+        return ps_store_fail(s, why, rc, "cannot be opened");
+    s->map_bytes = map_bytes;
+    mdb_reader_check(s->env, &dead);
+    err = check_pages(s, why);
+    return err ? err : open_tables(s, why);
+}
+
+static void close_env(ps_store *s)
+{
+    if (s->env)
+        mdb_env_close(s->env);
+    s->env = NULL;
+}
+
+int ps_store_reopen(ps_store *s, size_t map_bytes, ps_why *why)
+{
+    pthread_rwlock_wrlock(&s->gate);
+    close_env(s);
+    int err = open_env(s, map_bytes, why);
+    if (err)
+        close_env(s);
+    pthread_rwlock_unlock(&s->gate);
+    return err;
+}
+
+/* ------------------------------ Lifetime ---------------------------------- */
+
+/* Numbers that a generation has absorbed are never given again. */
+static int start_above(ps_store *s, uint64_t absorbed, ps_why *why)
+{
+    MDB_txn *txn;
+    if (s->opts.read_only || s->lsn >= absorbed)
+        return PS_OK;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+    if (!rc) {
+        rc = ps_store_set_meta(s, txn, "lsn", absorbed);
+        if (!rc)
+            rc = mdb_txn_commit(txn);
+        else
+            mdb_txn_abort(txn);
+    }
+    if (rc)
+        return ps_store_fail(s, why, rc, "cannot be written");
+    s->lsn = s->next = absorbed;
+    return PS_OK;
+}
+
+static int open_all(ps_store *s, ps_why *why)
+{
+    int err = PS_OK;
+    if (!s->opts.read_only) {
+        err = ps_dir_make(s->dir, why);
+        if (!err)
+            err = ps_lock_take(&s->lock, s->dir, "serve", why);
+    }
+    if (!err)
+        err = open_env(s, s->opts.map_bytes ? s->opts.map_bytes : MAP_BYTES, why);
+    if (!err)
+        err = read_meta(s, why);
+    return err ? err : start_above(s, s->opts.absorbed, why);
+}
+
+/* Whoever replaces the map must not wait for ever behind readers that come and go. */
+static int make_gate(ps_store *s)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    int rc = pthread_rwlock_init(&s->gate, &attr);
+    pthread_rwlockattr_destroy(&attr);
+    return rc ? PS_ENOMEM : PS_OK;
+}
+
+int ps_store_open(ps_store **out, const char *dir, ps_store_opts opts, ps_why *why)
+{
+    ps_store *s = calloc(1, sizeof *s);
+    if (!s || strlen(dir) >= sizeof s->dir || make_gate(s)) {
+        int err = s ? PS_ERANGE : PS_ENOMEM;
+        free(s);
+        return ps_fail(why, err, dir, 0, "cannot be opened");
+    }
+    memcpy(s->dir, dir, strlen(dir) + 1);
+    s->opts = opts;
+    s->lock = -1;
+    s->sweep.table = META;
+    int err = open_all(s, why);
+    if (err)
+        ps_store_close(s);
+    else
+        *out = s;
+    return err;
+}
+
+void ps_store_close(ps_store *s)
+{
+    if (!s)
+        return;
+    close_env(s);
+    if (s->lock >= 0)
+        close(s->lock);
+    pthread_rwlock_destroy(&s->gate);
+    ps_buf_done(&s->group);
+    free(s);
+}
+
+uint64_t ps_store_lsn(const ps_store *s)
+{
+    return s->lsn;
+}

@@ -1,0 +1,80 @@
+/* store_inside.h - what the parts of the store share.
+ *
+ * Threads: see store.h.
+ */
+#ifndef PS_SERVER_LIVE_STORE_INSIDE_H
+#define PS_SERVER_LIVE_STORE_INSIDE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "pinsage/arena.h"
+#include "pinsage/buf.h"
+#include "pinsage/file.h"
+#include "server/live/store.h"
+
+#define PS_STORE_FORMAT 1 /* of the tables and of each record */
+
+enum { PINS, EDGES, VOTES, META, PS_STORE_TABLES };
+
+/* How far an absorption has come. */
+typedef struct ps_sweep {
+    uint64_t lsn;
+    int table; /* being swept; META: finished */
+    size_t size;
+    unsigned char key[PS_ID_MAX]; /* (size) where to go on in it */
+} ps_sweep;
+
+struct ps_store {
+    char dir[PS_PATH_MAX];
+    ps_store_opts opts;
+    int lock;              /* -1: not held */
+    pthread_rwlock_t gate; /* held by each snapshot; alone by whoever changes env */
+    MDB_env *env;          /* NULL after it could not be opened again */
+    MDB_dbi dbi[PS_STORE_TABLES];
+    size_t map_bytes;
+    _Atomic uint64_t lsn, absorbed;
+    /* The writer's: */
+    bool doubt;    /* whether the last commit came through is not known */
+    ps_buf group;  /* operations gathered, see store_write.c */
+    uint64_t next; /* number of the newest of them; lsn when there is none */
+    ps_sweep sweep;
+};
+
+/* LMDB's complaint as ours. */
+int ps_store_fail(const ps_store *s, ps_why *why, int rc, const char *what);
+/* Close the file and open it with another map. Waits for snapshots. Failure leaves it
+ * closed: the next call tries again. */
+int ps_store_reopen(ps_store *s, size_t map_bytes, ps_why *why);
+/* Value of a key of the meta table. */
+int ps_store_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t *value);
+int ps_store_set_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t value);
+
+/* ---- Write transactions (store_write.c) ---- */
+
+/* What one changes; an errno or LMDB's code. May be called again from the start. */
+typedef int ps_store_change(ps_store *s, MDB_txn *txn, void *cls);
+/* All of it durably, or nothing; the map grows as needed. */
+int ps_store_run(ps_store *s, ps_store_change *fn, void *cls, ps_why *why);
+
+/* ---- Records (store_record.c) ---- */
+
+#define PS_EDGE_KEY 24
+
+/* Key of an edge; the first eight bytes are its pin's. */
+void ps_edge_key(ps_text pin, ps_text board, unsigned char key[PS_EDGE_KEY]);
+/* Append the bytes of a record. */
+void ps_record_pin(ps_buf *b, const ps_store_pin *pin);
+void ps_record_edge(ps_buf *b, const ps_store_edge *edge);
+/* A record read; false when these are not bytes of one. Texts are borrowed, features are
+ * copied into the arena, since the map aligns nothing (NULL: features are left out). */
+bool ps_record_read_pin(MDB_val value, ps_store_pin *pin, ps_arena *arena);
+bool ps_record_read_edge(MDB_val value, ps_store_edge *edge);
+/* Every record of pins and edges begins with its number. */
+uint64_t ps_record_lsn(MDB_val value);
+/* A pin's `died`, and writing it over into a record in memory. */
+uint64_t ps_record_died(MDB_val value);
+void ps_record_set_died(void *record, uint64_t died);
+
+#endif
