@@ -146,11 +146,21 @@ void ps_health_ready(ps_door *d, const ps_request *r, ps_reply *out)
     answer(d, r, out, false);
 }
 
-bool ps_health_is_ready(ps_state *s)
+static bool all_pass(ps_state *s, bool live)
 {
     char why[128];
     for (unsigned i = 0; i < N_CHECKS; i++)
-        if (!checks[i].check(s, why, sizeof why))
+        if ((!live || checks[i].live) && !checks[i].check(s, why, sizeof why))
             return false;
     return true;
+}
+
+bool ps_health_is_live(ps_state *s)
+{
+    return all_pass(s, true);
+}
+
+bool ps_health_is_ready(ps_state *s)
+{
+    return all_pass(s, false);
 }

@@ -14,6 +14,7 @@
 
 void ps_health_live(ps_door *d, const ps_request *r, ps_reply *out);
 void ps_health_ready(ps_door *d, const ps_request *r, ps_reply *out);
+bool ps_health_is_live(ps_state *s);
 bool ps_health_is_ready(ps_state *s);
 
 #endif

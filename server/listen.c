@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -129,6 +130,26 @@ int ps_listen(int *fd, unsigned n, const char *text, char told[PS_ADDRESS_MAX],
     if (!err)
         tell(&a, told);
     return err;
+}
+
+int ps_listen_handed(int *fd, unsigned n, int handed, char told[PS_ADDRESS_MAX],
+                     ps_why *why)
+{
+    address a = {.len = sizeof a.name};
+    if (getsockname(handed, (struct sockaddr *)&a.name, &a.len) ||
+        fcntl(handed, F_SETFL, fcntl(handed, F_GETFL) | O_NONBLOCK))
+        return ps_fail_errno(why, "LISTEN_FDS", "cannot use the socket");
+    tell(&a, told);
+    for (unsigned i = 0; i < n; i++) {
+        fd[i] = fcntl(handed, F_DUPFD_CLOEXEC, 0);
+        if (fd[i] >= 0)
+            continue;
+        int err = ps_fail_errno(why, told, "cannot copy the socket");
+        while (i)
+            close(fd[--i]);
+        return err;
+    }
+    return PS_OK;
 }
 
 /* A listener that is closed resets what was accepted for it a moment ago. So first the

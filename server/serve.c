@@ -1,18 +1,17 @@
-/* serve.c - starts the loops, opens the catalog, waits for signals, drains.
+/* serve.c - starts the loops, has the catalog opened, waits for signals, drains.
  *
  *      SIGTERM -> readiness fails, answers close their connections
  *        drain_delay later -> no new handshakes; a moment later the listeners close
  *          no connection left, or drain_limit later -> loops stop, return
  *
- * Opening a generation, at start and at SIGHUP, is done by libuv's worker threads, so
- * that liveness and signals are answered meanwhile. A new engine that does not answer
- * its canary question never becomes the current one.
+ * A service manager that wants to know (notify.h) is told of all this, and gets a sign
+ * of life while the main loop and all others turn. A listener that it handed over stays
+ * open there: who comes before we are ready, or after our end, waits in its queue.
  *
- * Threads: the main thread, but for open_engine.
+ * Threads: the main thread. Not here: how a generation is opened (serve_open.c).
  */
 #include "server/serve.h"
 
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,43 +19,15 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "pinsage/workers.h"
-#include "server/http.h"
-#include "server/listen.h"
-#include "server/loop.h"
-#include "server/state.h"
+#include "server/health.h"
+#include "server/serve_inside.h"
 
 #define DRAIN_STEP_MS 20
 #define DEAF_MS       100 /* for handshakes under way to end */
 #define CHORES_MS     1000
-#define LOOPS_MAX     256
 #define SPARE_FDS     64 /* beside connections: maps, sockets, loops */
-
-typedef enum phase { RUNNING, DELAYING, DEAF, CLOSING, STOPPED } phase;
-
-/* An I/O thread: the loop pumps its HTTP. */
-typedef struct io {
-    ps_http *http;
-    ps_loop *loop;
-} io;
-
-typedef struct server {
-    ps_state state;
-    uv_loop_t uv;
-    uv_signal_t term, interrupt, reload;
-    uv_timer_t timer, chores;
-    uv_work_t work;
-    bool opening, again; /* a generation is being opened; another SIGHUP came */
-    phase phase;
-    uint64_t since; /* when the phase began, uv_now time */
-    io *io;         /* (state.n_loops) */
-    char address[PS_ADDRESS_MAX], admin_address[PS_ADDRESS_MAX];
-    ps_engine *opened; /* by the worker thread; NULL if that failed */
-    int err;
-    ps_why *why;
-} server;
 
 /* ------------------------------ Drain -------------------------------------- */
 
@@ -65,7 +36,7 @@ static void on_closed(uv_handle_t *handle)
     (void)handle;
 }
 
-static void stop(server *s)
+void serve_stop(server *s)
 {
     s->phase = STOPPED;
     uv_handle_t *const handles[] = {(uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt,
@@ -102,7 +73,8 @@ static void enter(server *s, phase next)
     if (next == DELAYING)
         return;
     for (unsigned i = 0; i < s->state.n_loops; i++)
-        ps_loop_post(s->io[i].loop, next == DEAF ? deafen : quiesce, s->io[i].http);
+        if (s->io[i].loop && (next == CLOSING || !s->io[i].handed))
+            ps_loop_post(s->io[i].loop, next == DEAF ? deafen : quiesce, s->io[i].http);
 }
 
 static void end_drain(server *s)
@@ -112,7 +84,7 @@ static void end_drain(server *s)
     snprintf(text, sizeof text, "%llu", (unsigned long long)left);
     ps_log_say(s->state.log, left ? PS_LOG_WARN : PS_LOG_INFO, "stopped", "connections",
                text, NULL);
-    stop(s);
+    serve_stop(s);
 }
 
 static void on_drain(uv_timer_t *timer)
@@ -129,173 +101,70 @@ static void on_drain(uv_timer_t *timer)
         end_drain(s);
 }
 
+static void on_reload(uv_signal_t *handle, int number)
+{
+    (void)number;
+    server *s = handle->data;
+    if (s->phase == RUNNING)
+        serve_open(s);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     server *s = handle->data;
     const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
     if (s->phase != RUNNING) {
         ps_log_say(s->state.log, PS_LOG_WARN, "stopping at once", "signal", name, NULL);
-        stop(s);
+        serve_stop(s);
         return;
     }
     ps_log_say(s->state.log, PS_LOG_INFO, "draining", "signal", name, NULL);
+    ps_notify_tell(&s->notify, "STOPPING=1\nSTATUS=draining");
     atomic_store(&s->state.draining, true);
     enter(s, number == SIGTERM && s->state.opts->drain_delay ? DELAYING : DEAF);
     uv_timer_start(&s->timer, on_drain, DRAIN_STEP_MS, DRAIN_STEP_MS);
 }
 
-/* ------------------------------ Opening a generation ----------------------- */
-
-static int try_canary(ps_engine *e, ps_why *why)
-{
-    ps_reader *r;
-    int err = ps_reader_new(&r, e);
-    if (err)
-        return err;
-    err = ps_reader_canary(r, why);
-    ps_reader_free(r);
-    return err;
-}
-
-/* On a worker thread. */
-static void open_engine(uv_work_t *work)
-{
-    server *s = work->data;
-    s->opened = NULL;
-    s->err = ps_engine_open(&s->opened, s->state.opts->catalog, s->why);
-    if (s->err)
-        return;
-    s->err = try_canary(s->opened, s->why);
-    if (s->err) {
-        ps_engine_release(s->opened);
-        s->opened = NULL;
-    }
-}
-
-typedef struct installing {
-    ps_http *http;
-    ps_engine *e; /* borrowed */
-    int err;
-    sem_t *done;
-} installing;
-
-/* On a loop's thread. */
-static void install(void *cls)
-{
-    installing *in = cls;
-    in->err = ps_http_install(in->http, in->e);
-    sem_post(in->done);
-}
-
-/* Waits until every loop answers from the new engine: only then is it called current.
- * That takes no longer than the answers that the loops are at. */
-static void install_everywhere(server *s)
-{
-    installing in[LOOPS_MAX + 1];
-    sem_t done;
-    bool good = true;
-    sem_init(&done, 0, 0);
-    for (unsigned i = 0; i < s->state.n_loops; i++) {
-        in[i] = (installing){s->io[i].http, s->opened, PS_OK, &done};
-        ps_loop_post(s->io[i].loop, install, &in[i]);
-    }
-    for (unsigned i = 0; i < s->state.n_loops; i++)
-        while (sem_wait(&done))
-            ;
-    for (unsigned i = 0; i < s->state.n_loops; i++)
-        good = good && !in[i].err;
-    sem_destroy(&done);
-    if (!good)
-        ps_log_say(s->state.log, PS_LOG_ERROR, "a loop has no memory for the generation",
-                   NULL);
-    ps_state_install(&s->state, s->opened, good);
-    s->opened = NULL;
-}
-
-static void say_listening(server *s, bool first)
-{
-    ps_engine *e = s->state.engine;
-    ps_generation *g = ps_engine_generation(e);
-    char pins[16];
-    snprintf(pins, sizeof pins, "%u", g->n_pins);
-    if (!first)
-        ps_log_say(s->state.log, PS_LOG_INFO, "reloaded", "generation", g->name, "pins",
-                   pins, NULL);
-    else
-        ps_log_say(s->state.log, PS_LOG_INFO, "listening", "addr", s->address,
-                   "generation", g->name, "pins", pins, "method", ps_engine_method(e, 0),
-                   "index", ps_engine_index(e),
-                   *s->admin_address ? "admin" : (const char *)NULL, s->admin_address,
-                   NULL);
-}
-
-static void start_opening(server *s);
-
-static void on_opened(uv_work_t *work, int status)
-{
-    (void)status;
-    server *s = work->data;
-    bool first = !s->state.engine; /* only this thread changes it */
-    s->opening = false;
-    if (s->opened) {
-        install_everywhere(s);
-        say_listening(s, first);
-    } else if (first) {
-        stop(s);
-    } else {
-        char text[600];
-        ps_why_format(s->why, s->err, text, sizeof text);
-        ps_log_say(s->state.log, PS_LOG_ERROR, "reload failed", "error", text, NULL);
-        s->err = PS_OK;
-    }
-    if (s->again && s->phase == RUNNING)
-        start_opening(s);
-}
-
-static void start_opening(server *s)
-{
-    s->opening = true;
-    s->again = false;
-    memset(s->why, 0, sizeof *s->why);
-    uv_queue_work(&s->uv, &s->work, open_engine, on_opened);
-}
-
-static void on_reload(uv_signal_t *handle, int number)
-{
-    (void)number;
-    server *s = handle->data;
-    if (s->opening)
-        s->again = true;
-    else if (s->phase == RUNNING)
-        start_opening(s);
-}
-
 /* ------------------------------ Loops -------------------------------------- */
 
-static int start_io(server *s, unsigned i, int listener, ps_why *why)
+int serve_start_loop(serve_io *io, ps_why *why)
 {
-    int err = ps_http_start(&s->io[i].http, &s->state, i, listener, why);
-    if (err)
-        return err;
-    ps_pump pump = {.fd = ps_http_fd(s->io[i].http),
+    ps_pump pump = {.fd = ps_http_fd(io->http),
                     .run = ps_http_run,
                     .timeout = ps_http_timeout,
                     .tick = ps_http_tick,
-                    .cls = s->io[i].http};
-    return ps_loop_start(&s->io[i].loop, pump, why);
+                    .cls = io->http};
+    return ps_loop_start(&io->loop, pump, why);
+}
+
+static bool has_admin(const server *s)
+{
+    return s->state.opts->admin_listen || s->notify.admin_listener >= 0;
+}
+
+/* Listeners for n loops, of our own or as copies of the one that was handed over. */
+static int open_listeners(serve_io *ios, int *fd, unsigned n, int handed,
+                          const char *address, char *told, ps_why *why)
+{
+    for (unsigned i = 0; i < n; i++)
+        ios[i].handed = handed >= 0;
+    return handed >= 0 ? ps_listen_handed(fd, n, handed, told, why)
+                       : ps_listen(fd, n, address, told, why);
 }
 
 /* The last loop is the admin's when there is such an address. */
 static int start_loops(server *s, ps_why *why)
 {
     const ps_serve_opts *o = s->state.opts;
-    unsigned admin = o->admin_listen != NULL, n = s->state.n_loops - admin;
+    unsigned admin = has_admin(s), n = s->state.n_loops - admin;
     int listener[LOOPS_MAX + 1];
-    int err = ps_listen(listener, n, o->listen, s->address, why);
+    int err = open_listeners(s->io, listener, n, s->notify.listener, o->listen,
+                             s->address, why);
     if (err)
         return err;
     if (admin) {
-        err = ps_listen(listener + n, 1, o->admin_listen, s->admin_address, why);
+        err = open_listeners(s->io + n, listener + n, 1, s->notify.admin_listener,
+                             o->admin_listen, s->admin_address, why);
         for (unsigned i = 0; i < n && err; i++)
             close(listener[i]);
         if (err)
@@ -305,7 +174,10 @@ static int start_loops(server *s, ps_why *why)
         if (err)
             close(listener[i]);
         else
-            err = start_io(s, i, listener[i], why);
+            err = ps_http_start(&s->io[i].http, &s->state, i, listener[i], why);
+    for (unsigned i = 0; i < n + admin && !err; i++)
+        if (i == n || !s->io[i].handed)
+            err = serve_start_loop(&s->io[i], why);
     return err;
 }
 
@@ -357,7 +229,7 @@ static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
     unsigned loops = o->loops ? o->loops : ps_cores();
     loops = loops < LOOPS_MAX ? loops : LOOPS_MAX;
     *st = (ps_state){.opts = o, .start_time = unix_time()};
-    st->n_loops = loops + (o->admin_listen != NULL);
+    st->n_loops = loops + has_admin(s);
     pthread_mutex_init(&st->lock, NULL);
     int err = ps_log_start(&st->log, STDERR_FILENO, o->log_format, o->log_level, why);
     if (!err && o->images)
@@ -386,11 +258,13 @@ static void end_state(server *s)
     free(s->io);
 }
 
-/* Once a second: files that may have been exchanged. */
+/* Once a second: files that may have been exchanged, and a sign of life. */
 static void on_chores(uv_timer_t *timer)
 {
     server *s = timer->data;
     ps_auth_refresh(s->state.auth);
+    if (s->notify.watchdog_ms && ps_health_is_live(&s->state))
+        ps_notify_tell(&s->notify, "WATCHDOG=1");
 }
 
 static void start_main(server *s)
@@ -402,11 +276,13 @@ static void start_main(server *s)
     uv_timer_init(&s->uv, &s->chores);
     s->term.data = s->interrupt.data = s->reload.data = s->timer.data = s->work.data = s;
     s->chores.data = s;
-    uv_timer_start(&s->chores, on_chores, CHORES_MS, CHORES_MS);
+    uint32_t watchdog = s->notify.watchdog_ms;
+    uint64_t every = watchdog && watchdog / 3 < CHORES_MS ? watchdog / 3 + 1 : CHORES_MS;
+    uv_timer_start(&s->chores, on_chores, every, every);
     uv_signal_start(&s->term, on_signal, SIGTERM);
     uv_signal_start(&s->interrupt, on_signal, SIGINT);
     uv_signal_start(&s->reload, on_reload, SIGHUP);
-    start_opening(s);
+    serve_open(s);
 }
 
 int ps_serve(const ps_serve_opts *opts, ps_why *why)
@@ -414,7 +290,9 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
     ps_why local = {0};
     server s = {.why = why ? why : &local};
     block_signals(SIG_BLOCK);
-    int err = start_state(&s, opts, s.why);
+    int err = ps_notify_init(&s.notify, s.why);
+    if (!err)
+        err = start_state(&s, opts, s.why);
     if (!err) {
         raise_fd_limit(&s);
         err = start_loops(&s, s.why);
@@ -430,5 +308,6 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
     }
     stop_loops(&s);
     end_state(&s);
+    ps_notify_done(&s.notify);
     return err;
 }

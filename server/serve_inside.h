@@ -1,0 +1,56 @@
+/* serve_inside.h - the server's main thread as its own files see it.
+ *
+ *      server 1 --- n  io: a loop's thread, pumping one HTTP daemon
+ *
+ * Threads: the main thread, but for what a worker opens.
+ */
+#ifndef PINSAGE_SERVER_SERVE_INSIDE_H
+#define PINSAGE_SERVER_SERVE_INSIDE_H
+
+#include <uv.h>
+
+#include "server/http.h"
+#include "server/listen.h"
+#include "server/loop.h"
+#include "server/notify.h"
+#include "server/state.h"
+
+#define LOOPS_MAX 256
+
+typedef enum phase { RUNNING, DELAYING, DEAF, CLOSING, STOPPED } phase;
+
+typedef struct serve_io {
+    ps_http *http;
+    ps_loop *loop; /* NULL until it turns */
+    bool handed;   /* the listener is a copy of the service manager's: it is not deafened,
+                      and nobody is taken from its queue before there are answers */
+} serve_io;
+
+typedef struct server {
+    ps_state state;
+    ps_notify notify;
+    uv_loop_t uv;
+    uv_signal_t term, interrupt, reload;
+    uv_timer_t timer, chores;
+    uv_work_t work;
+    bool opening, again; /* a generation is being opened; another SIGHUP came */
+    phase phase;
+    uint64_t since; /* when the phase began, uv_now time */
+    serve_io *io;   /* (state.n_loops) */
+    char address[PS_ADDRESS_MAX], admin_address[PS_ADDRESS_MAX];
+    ps_engine *opened; /* by the worker thread; NULL if that failed */
+    int err;
+    ps_why *why;
+} server;
+
+/* ---- serve.c ---- */
+int serve_start_loop(serve_io *io, ps_why *why);
+/* Leave the main loop now. */
+void serve_stop(server *s);
+
+/* ---- serve_open.c ---- */
+/* Open the catalog's current generation and answer from it, soon; a second call while
+ * one is under way makes it be opened again. */
+void serve_open(server *s);
+
+#endif

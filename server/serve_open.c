@@ -1,0 +1,149 @@
+/* serve_open.c - a generation is opened aside, tried, and put into every loop.
+ *
+ * Opening, at start and at SIGHUP, is done by libuv's worker threads, so that liveness
+ * and signals are answered meanwhile. A new engine that does not answer its canary
+ * question never becomes the current one.
+ *
+ * Threads: the main thread, but for open_engine.
+ */
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/serve_inside.h"
+
+static int try_canary(ps_engine *e, ps_why *why)
+{
+    ps_reader *r;
+    int err = ps_reader_new(&r, e);
+    if (err)
+        return err;
+    err = ps_reader_canary(r, why);
+    ps_reader_free(r);
+    return err;
+}
+
+/* On a worker thread. */
+static void open_engine(uv_work_t *work)
+{
+    server *s = work->data;
+    s->opened = NULL;
+    s->err = ps_engine_open(&s->opened, s->state.opts->catalog, s->why);
+    if (s->err)
+        return;
+    s->err = try_canary(s->opened, s->why);
+    if (s->err) {
+        ps_engine_release(s->opened);
+        s->opened = NULL;
+    }
+}
+
+typedef struct installing {
+    ps_http *http;
+    ps_engine *e; /* borrowed */
+    int err;
+    sem_t *done;
+} installing;
+
+/* On a loop's thread. */
+static void install(void *cls)
+{
+    installing *in = cls;
+    in->err = ps_http_install(in->http, in->e);
+    sem_post(in->done);
+}
+
+/* A loop that did not turn yet, so that nobody was taken from a queue too early. */
+static void install_and_start(serve_io *io, installing *in)
+{
+    install(in);
+    if (!in->err)
+        in->err = serve_start_loop(io, NULL);
+}
+
+/* Waits until every loop answers from the new engine: only then is it called current.
+ * That takes no longer than the answers that the loops are at. */
+static void install_everywhere(server *s)
+{
+    installing in[LOOPS_MAX + 1];
+    sem_t done;
+    bool good = true;
+    sem_init(&done, 0, 0);
+    for (unsigned i = 0; i < s->state.n_loops; i++) {
+        in[i] = (installing){s->io[i].http, s->opened, PS_OK, &done};
+        if (s->io[i].loop)
+            ps_loop_post(s->io[i].loop, install, &in[i]);
+        else
+            install_and_start(&s->io[i], &in[i]);
+    }
+    for (unsigned i = 0; i < s->state.n_loops; i++)
+        while (sem_wait(&done))
+            ;
+    for (unsigned i = 0; i < s->state.n_loops; i++)
+        good = good && !in[i].err;
+    sem_destroy(&done);
+    if (!good)
+        ps_log_say(s->state.log, PS_LOG_ERROR, "a loop has no memory for the generation",
+                   NULL);
+    ps_state_install(&s->state, s->opened, good);
+    s->opened = NULL;
+}
+
+static void say_listening(server *s, bool first)
+{
+    ps_engine *e = s->state.engine;
+    ps_generation *g = ps_engine_generation(e);
+    char pins[16];
+    snprintf(pins, sizeof pins, "%u", g->n_pins);
+    ps_notify_tell(&s->notify, "READY=1\nSTATUS=serving %s, %s pins, at %s", g->name,
+                   pins, s->address);
+    if (!first)
+        ps_log_say(s->state.log, PS_LOG_INFO, "reloaded", "generation", g->name, "pins",
+                   pins, NULL);
+    else
+        ps_log_say(s->state.log, PS_LOG_INFO, "listening", "addr", s->address,
+                   "generation", g->name, "pins", pins, "method", ps_engine_method(e, 0),
+                   "index", ps_engine_index(e),
+                   *s->admin_address ? "admin" : (const char *)NULL, s->admin_address,
+                   NULL);
+}
+
+static void on_opened(uv_work_t *work, int status)
+{
+    (void)status;
+    server *s = work->data;
+    bool first = !s->state.engine; /* only this thread changes it */
+    s->opening = false;
+    if (first && s->phase != RUNNING) { /* of no use any more */
+        ps_engine_release(s->opened);
+        s->opened = NULL;
+    }
+    if (s->opened) {
+        install_everywhere(s);
+        say_listening(s, first);
+    } else if (first) {
+        serve_stop(s);
+    } else {
+        char text[600];
+        ps_why_format(s->why, s->err, text, sizeof text);
+        ps_log_say(s->state.log, PS_LOG_ERROR, "reload failed", "error", text, NULL);
+        ps_notify_tell(&s->notify, "READY=1\nSTATUS=serving on, the reload failed: %s",
+                       text);
+        s->err = PS_OK;
+    }
+    if (s->again && s->phase == RUNNING)
+        serve_open(s);
+}
+
+void serve_open(server *s)
+{
+    s->again = s->opening;
+    if (s->opening)
+        return;
+    if (s->state.engine)
+        ps_notify_tell(&s->notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                       (unsigned long long)(uv_hrtime() / 1000));
+    s->opening = true;
+    memset(s->why, 0, sizeof *s->why);
+    uv_queue_work(&s->uv, &s->work, open_engine, on_opened);
+}
