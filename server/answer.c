@@ -134,6 +134,14 @@ void ps_add_bool(ps_answer *a, ps_field f, bool value)
     }
 }
 
+void ps_add_enum(ps_answer *a, ps_field f, unsigned value, const char *name)
+{
+    if (a->binary)
+        ps_add_u64(a, f, value);
+    else
+        ps_add_name(a, f, name);
+}
+
 void ps_add_real(ps_answer *a, ps_field f, float value, int digits)
 {
     if (!a->binary) {

@@ -47,6 +47,8 @@ void ps_add_name(ps_answer *a, ps_field f, const char *value);
 /* uint32, uint64. */
 void ps_add_u64(ps_answer *a, ps_field f, uint64_t value);
 void ps_add_bool(ps_answer *a, ps_field f, bool value);
+/* An enum's value, which JSON says by its name. */
+void ps_add_enum(ps_answer *a, ps_field f, unsigned value, const char *name);
 /* float; double. JSON has so many digits; NaN and infinities are null there. */
 void ps_add_real(ps_answer *a, ps_field f, float value, int digits);
 void ps_add_double(ps_answer *a, ps_field f, double value, int digits);

@@ -219,7 +219,7 @@ int ps_body_put_pin(const ps_body *b, ps_put_pin *q, ps_why *why)
     ps_content *c = &q->content;
     *c = (ps_content){
         .title = text_of(m->title), .text = text_of(m->text), .image = text_of(m->image)};
-    q->if_match = text_or_none(m->if_match);
+    q->if_match = b->if_match.data ? b->if_match : text_or_none(m->if_match);
     err = take_pin(b, m->pin, &q->pin, why);
     if (!err)
         err = take_features(b, m->features, m->n_features, c, why);

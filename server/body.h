@@ -27,9 +27,10 @@ typedef enum ps_dialect {
 typedef struct ps_body {
     ps_text bytes;
     ps_dialect dialect;
-    ps_text pin;     /* data NULL, or told by the address: the body may only agree */
-    uint32_t k_max;  /* most results of an answer */
-    ps_arena *arena; /* everything that is read lives here */
+    ps_text pin;      /* data NULL, or told by the address: the body may only agree */
+    ps_text if_match; /* data NULL, or told by a header: goes before the body's */
+    uint32_t k_max;   /* most results of an answer */
+    ps_arena *arena;  /* everything that is read lives here */
 } ps_body;
 
 /* PS_EINVAL names the field; PS_ENOMEM. */

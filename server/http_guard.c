@@ -62,6 +62,10 @@ static void take_header(look *l, const char *name, size_t len, ps_text value)
         h->if_modified_since = value;
     } else if (IS("authorization")) {
         h->authorization = value;
+    } else if (IS("connect-protocol-version")) {
+        h->connect_version = value;
+    } else if (IS("content-encoding")) {
+        h->content_encoding = value;
     } else if (IS("content-type")) {
         h->content_type = value;
     } else if (IS("origin")) {

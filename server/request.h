@@ -28,6 +28,7 @@ typedef enum ps_verb {
 /* Headers that somebody looks at; data NULL when absent. */
 typedef struct ps_headers {
     ps_text accept, accept_encoding, if_match, if_none_match, if_modified_since;
+    ps_text connect_version, content_encoding;
     ps_text authorization, content_type, host, origin;
     bool proxied; /* there is a Forwarded, X-Forwarded-For or Via */
 } ps_headers;

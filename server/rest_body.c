@@ -4,20 +4,11 @@
  */
 #include <string.h>
 
-#include "server/body.h"
-#include "server/ops.h"
+#include "server/calls.h"
 #include "server/params.h"
 #include "server/rest.h"
 
 static const char *const no_params[] = {NULL};
-
-static ps_body body_of(const ps_door *d, const ps_request *r)
-{
-    return (ps_body){.bytes = r->body,
-                     .dialect = PS_STRICT_JSON,
-                     .k_max = d->state->opts->k_max,
-                     .arena = r->arena};
-}
 
 /* True after refusing a request whose body is no JSON, or that has parameters. */
 static bool refuse_body(const ps_request *r, ps_reply *out)
@@ -36,64 +27,36 @@ static bool refuse_body(const ps_request *r, ps_reply *out)
     return true;
 }
 
+static void take_body(ps_door *d, const ps_request *r, ps_reply *out, ps_call call)
+{
+    ps_body b = {.bytes = r->body,
+                 .dialect = PS_STRICT_JSON,
+                 .pin = r->arg[0], /* of PUT /pins/{pin} */
+                 .if_match = r->header.if_match,
+                 .k_max = d->state->opts->k_max,
+                 .arena = r->arena};
+    if (!refuse_body(r, out))
+        call(d, &b, out);
+}
+
 void ps_rest_recommend(ps_door *d, const ps_request *r, ps_reply *out)
 {
-    ps_why why = {0};
-    ps_recommend q;
-    ps_body b = body_of(d, r);
-    if (refuse_body(r, out))
-        return;
-    int err = ps_body_recommend(&b, &q, &why);
-    if (err)
-        ps_reply_failed(out, err, &why);
-    else
-        ps_op_recommend(d, &q, out);
+    take_body(d, r, out, ps_call_recommend);
 }
 
 void ps_rest_embed(ps_door *d, const ps_request *r, ps_reply *out)
 {
-    ps_why why = {0};
-    ps_embed_pin q;
-    ps_body b = body_of(d, r);
-    if (refuse_body(r, out))
-        return;
-    int err = ps_body_embed(&b, &q, &why);
-    if (err)
-        ps_reply_failed(out, err, &why);
-    else
-        ps_op_embed(d, &q, out);
+    take_body(d, r, out, ps_call_embed);
 }
 
 void ps_rest_put_pin(ps_door *d, const ps_request *r, ps_reply *out)
 {
-    ps_why why = {0};
-    ps_put_pin q;
-    ps_body b = body_of(d, r);
-    if (refuse_body(r, out))
-        return;
-    b.pin = r->arg[0];
-    int err = ps_body_put_pin(&b, &q, &why);
-    if (err) {
-        ps_reply_failed(out, err, &why);
-        return;
-    }
-    if (r->header.if_match.data)
-        q.if_match = r->header.if_match;
-    ps_op_put_pin(d, &q, out);
+    take_body(d, r, out, ps_call_put_pin);
 }
 
 void ps_rest_vote(ps_door *d, const ps_request *r, ps_reply *out)
 {
-    ps_why why = {0};
-    ps_vote q;
-    ps_body b = body_of(d, r);
-    if (refuse_body(r, out))
-        return;
-    int err = ps_body_vote(&b, &q, &why);
-    if (err)
-        ps_reply_failed(out, err, &why);
-    else
-        ps_op_vote(d, &q, out);
+    take_body(d, r, out, ps_call_vote);
 }
 
 /* ------------------------------ Without a body ----------------------------- */

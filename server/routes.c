@@ -8,6 +8,7 @@
 
 #include "server/health.h"
 #include "server/rest.h"
+#include "server/rpc.h"
 #include "server/web.h"
 
 /* Rows that name what must be said; the rest is false or NULL. */
@@ -16,6 +17,17 @@
 #define WRITE .engine = true, .write = true, .probe = false, .exists = NULL
 #define FREE  .engine = false, .keep = false, .probe = false, .exists = NULL
 #define PROBE .engine = false, .keep = false, .probe = true, .exists = NULL
+
+#define RPC "/pinsage.v1.RecommendService/"
+#define RPC_READ(method)                                                                 \
+    {PS_GET, RPC method, ps_rpc_call, KEPT},                                             \
+    {                                                                                    \
+        PS_POST, RPC method, ps_rpc_call, ASKED                                          \
+    }
+#define RPC_WRITE(method)                                                                \
+    {                                                                                    \
+        PS_POST, RPC method, ps_rpc_call, WRITE                                          \
+    }
 
 static const ps_route routes[] = {
     {PS_GET, "/related/{pin}", ps_rest_related, KEPT},
@@ -39,6 +51,19 @@ static const ps_route routes[] = {
     {PS_GET, "/metrics", ps_rest_metrics, FREE},
     {PS_GET, "/", ps_web_page, FREE},
     {PS_GET, "/{page}", ps_web_page, .exists = ps_web_has},
+    RPC_READ("Related"),
+    RPC_READ("Recommend"),
+    RPC_READ("Embed"),
+    RPC_READ("GetPin"),
+    RPC_READ("GetBoard"),
+    RPC_WRITE("PutPin"),
+    RPC_WRITE("DeletePin"),
+    RPC_WRITE("SavePin"),
+    RPC_WRITE("UnsavePin"),
+    RPC_WRITE("Vote"),
+    {PS_GET, RPC "{method}", ps_rpc_unknown, .exists = ps_rpc_is_unknown},
+    {PS_POST, RPC "{method}", ps_rpc_unknown, .exists = ps_rpc_is_unknown},
+    {PS_POST, "/grpc.health.v1.Health/Check", ps_rpc_health, PROBE},
     {PS_GET, "none", NULL, FREE},
 };
 
