@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pinsage/graph.h"
+#include "core/graph/live.h"
 #include "pinsage/rng.h"
 
 /* As many as keep all the misses busy that a core can have in flight; more gain nothing.
@@ -30,41 +30,81 @@
 #define PS_LANES 48
 
 typedef struct ps_lane {
-    uint64_t rng;             /* the walk's own stream */
-    uint64_t edge;            /* picked, not yet followed */
+    uint64_t rng; /* the walk's own stream */
+    union {
+        const uint32_t *edge;  /* picked, not yet followed */
+        const ps_delta *delta; /* of a live row, newest, before an edge is picked */
+    };
     uint32_t row;             /* where it stands: a pin or a board */
     uint32_t owner, at, left; /* the caller's: whose walk it is, and how far */
 } ps_lane;
 
 #define PS_NOWHERE UINT32_MAX /* row of a walk that could not go on */
 
+/* The stages are told at compile time whether the graph is live: one that is not pays
+ * nothing. */
+#define PS_STAGE static inline __attribute__((always_inline))
+
+/* One matrix, and what a live view changes in it. */
+typedef struct ps_ground {
+    const ps_csr *m;
+    ps_seen seen; /* of a live view only */
+} ps_ground;
+
+/* Rows of a live graph may lie beyond the matrix. */
 static inline void ps_lane_prefetch(const ps_csr *m, uint32_t row)
 {
-    __builtin_prefetch(&m->indptr[row]);
+    __builtin_prefetch(m->indptr + row);
+}
+
+/* Ask for what stand_on and pick_edge will read of a row. */
+PS_STAGE void come_to(const ps_ground *g, uint32_t row, const bool live)
+{
+    ps_lane_prefetch(g->m, row);
+    if (live) {
+        __builtin_prefetch(g->seen.touched + row / 64);
+        __builtin_prefetch(ps_table_home(g->seen.table, row));
+    }
+}
+
+/* Live only: look whether the row has differences, and ask for the newest. */
+PS_STAGE void stand_on(const ps_ground *g, ps_lane *l)
+{
+    l->delta = NULL;
+    if (l->row == PS_NOWHERE || !ps_seen_touched(&g->seen, l->row))
+        return;
+    l->delta = ps_table_find(g->seen.table, l->row);
+    __builtin_prefetch(l->delta);
 }
 
 /* One random edge of the row the lane stands on; nowhere if it has none. */
-static inline void pick_edge(const ps_csr *m, ps_lane *l)
+PS_STAGE void pick_edge(const ps_ground *g, ps_lane *l, const bool live)
 {
     if (l->row == PS_NOWHERE)
         return;
-    const uint64_t *ends = &m->indptr[l->row];
-    uint64_t first = ends[0], degree = ends[1] - first;
+    const ps_delta *d = live ? ps_delta_at(l->delta, g->seen.at) : NULL;
+    const bool mapped = !live || l->row < g->m->rows;
+    const uint64_t *ends = &g->m->indptr[mapped ? l->row : 0];
+    uint64_t first = ends[0], degree = mapped ? ends[1] - first : 0;
+    if (live && d)
+        degree = d->degree;
     if (degree == 0) {
         l->row = PS_NOWHERE;
         return;
     }
-    l->edge = first + ps_rng_below(&l->rng, degree);
-    __builtin_prefetch(&m->indices[l->edge]);
+    uint64_t i = ps_rng_below(&l->rng, degree);
+    const uint32_t *base = g->m->indices + first;
+    l->edge = live && d ? ps_delta_pick(d, (uint32_t)i, base) : base + i;
+    __builtin_prefetch(l->edge);
 }
 
 /* To the row at the other end; next is the matrix that has it as a row. */
-static inline void follow_edge(const ps_csr *m, const ps_csr *next, ps_lane *l)
+PS_STAGE void follow_edge(const ps_ground *next, ps_lane *l, const bool live)
 {
     if (l->row == PS_NOWHERE)
         return;
-    l->row = m->indices[l->edge];
-    ps_lane_prefetch(next, l->row);
+    l->row = *l->edge;
+    come_to(next, l->row, live);
 }
 
 /* The lanes that are somewhere, moved to the front. */
@@ -82,31 +122,83 @@ static inline unsigned ps_lanes_alive(ps_lane *lane, unsigned n)
     return alive;
 }
 
+#define EACH(i, half) for (unsigned i = 0; i < (half); i++)
+
+static inline void ps_lanes_stages(const ps_ground *forth, const ps_ground *back,
+                                   ps_lane *a, ps_lane *b, unsigned half)
+{
+    EACH(i, half)
+    pick_edge(forth, &a[i], false);
+    EACH(i, half)
+    {
+        follow_edge(back, &a[i], false);
+        pick_edge(forth, &b[i], false);
+    }
+    EACH(i, half)
+    {
+        pick_edge(back, &a[i], false);
+        follow_edge(back, &b[i], false);
+    }
+    EACH(i, half)
+    {
+        follow_edge(forth, &a[i], false);
+        pick_edge(back, &b[i], false);
+    }
+    EACH(i, half)
+    follow_edge(forth, &b[i], false);
+}
+
+static inline void ps_lanes_live_stages(const ps_ground *forth, const ps_ground *back,
+                                        ps_lane *a, ps_lane *b, unsigned half)
+{
+    EACH(i, half)
+    stand_on(forth, &a[i]);
+    EACH(i, half)
+    {
+        pick_edge(forth, &a[i], true);
+        stand_on(forth, &b[i]);
+    }
+    EACH(i, half)
+    {
+        follow_edge(back, &a[i], true);
+        pick_edge(forth, &b[i], true);
+    }
+    EACH(i, half)
+    {
+        stand_on(back, &a[i]);
+        follow_edge(back, &b[i], true);
+    }
+    EACH(i, half)
+    {
+        pick_edge(back, &a[i], true);
+        stand_on(back, &b[i]);
+    }
+    EACH(i, half)
+    {
+        follow_edge(forth, &a[i], true);
+        pick_edge(back, &b[i], true);
+    }
+    EACH(i, half)
+    follow_edge(forth, &b[i], true);
+}
+
+#undef EACH
+
 /* One hop of n lanes from pins to pins; there are PS_LANES places. Returns how many are
  * still walking: they come first. */
 static inline unsigned ps_lanes_hop(const ps_graph *g, ps_lane *lane, unsigned n)
 {
-    const ps_csr *forth = &g->pin_boards, *back = &g->board_pins;
     const unsigned half = (n + 1) / 2;
-    ps_lane *a = lane, *b = lane + half;
     if (n % 2)
         lane[n].row = PS_NOWHERE; /* PS_LANES is even: the place is there */
-    for (unsigned i = 0; i < half; i++)
-        pick_edge(forth, &a[i]);
-    for (unsigned i = 0; i < half; i++) {
-        follow_edge(forth, back, &a[i]);
-        pick_edge(forth, &b[i]);
+    ps_ground forth = {.m = &g->pin_boards}, back = {.m = &g->board_pins};
+    if (g->overlay) {
+        forth.seen = ps_seen_of(g, PS_PINS);
+        back.seen = ps_seen_of(g, PS_BOARDS);
+        ps_lanes_live_stages(&forth, &back, lane, lane + half, half);
+    } else {
+        ps_lanes_stages(&forth, &back, lane, lane + half, half);
     }
-    for (unsigned i = 0; i < half; i++) {
-        pick_edge(back, &a[i]);
-        follow_edge(forth, back, &b[i]);
-    }
-    for (unsigned i = 0; i < half; i++) {
-        follow_edge(back, forth, &a[i]);
-        pick_edge(back, &b[i]);
-    }
-    for (unsigned i = 0; i < half; i++)
-        follow_edge(back, forth, &b[i]);
     return ps_lanes_alive(lane, n);
 }
 

@@ -30,13 +30,13 @@
 #include "core/sample/tally.h"
 #include "core/sample/topk.h"
 
-#define NOWHERE UINT32_MAX /* logged by a walk that could not go on */
-#define AHEAD   16         /* slots prefetched before they are needed */
+#define AHEAD 16 /* slots prefetched before they are needed */
 
 struct ps_pixie {
     const ps_graph *graph; /* borrowed */
     ps_pixie_opts opts;
-    uint32_t max_degree; /* 0 until it was needed */
+    uint32_t max_degree; /* of an unmeasured graph; 0 until it was needed */
+    size_t room;         /* rows that can be visited */
     uint32_t *log;       /* owned, (steps) */
     uint64_t *key;       /* owned, (room) */
     ps_tally tally;      /* visits of one query */
@@ -53,6 +53,51 @@ static bool valid(ps_pixie_opts o)
            isfinite(o.correction) && o.correction >= 0;
 }
 
+static void room_free(ps_pixie *p)
+{
+    ps_tally_done(&p->tally);
+    ps_tally_done(&p->all);
+    free(p->sum);
+    free(p->key);
+}
+
+/* Room for this many rows; if there is no memory, for as many as before. */
+static int make_room(ps_pixie *p, size_t rows)
+{
+    ps_pixie q = {.room = rows};
+    q.key = malloc((rows + 1) * sizeof *q.key);
+    int err = ps_tally_init(&q.tally, rows);
+    if (!err)
+        err = ps_tally_init(&q.all, rows);
+    if (!err)
+        q.sum = malloc((q.all.mask + (size_t)1) * sizeof *q.sum);
+    if (!err && (!q.key || !q.sum))
+        err = PS_ENOMEM;
+    if (err) {
+        room_free(&q);
+        return err;
+    }
+    room_free(p);
+    p->room = rows;
+    p->key = q.key;
+    p->tally = q.tally;
+    p->all = q.all;
+    p->sum = q.sum;
+    return PS_OK;
+}
+
+int ps_pixie_on(ps_pixie *p, const ps_graph *g)
+{
+    size_t room = ps_tally_room(g, p->opts.steps, p->room);
+    int err = room > p->room ? make_room(p, room) : PS_OK;
+    if (err)
+        return err;
+    if (!p->graph || p->graph->pin_boards.indptr != g->pin_boards.indptr)
+        p->max_degree = 0;
+    p->graph = g;
+    return PS_OK;
+}
+
 int ps_pixie_new(ps_pixie **out, const ps_graph *g, ps_pixie_opts opts)
 {
     if (!valid(opts))
@@ -60,63 +105,59 @@ int ps_pixie_new(ps_pixie **out, const ps_graph *g, ps_pixie_opts opts)
     ps_pixie *p = calloc(1, sizeof *p);
     if (!p)
         return PS_ENOMEM;
-    size_t pins = g->pin_boards.rows, room = opts.steps < pins ? opts.steps : pins;
-    p->graph = g;
     p->opts = opts;
     p->log = malloc(opts.steps * sizeof *p->log);
-    p->key = malloc((room + 1) * sizeof *p->key);
-    int err = ps_tally_init(&p->tally, room);
-    if (!err)
-        err = ps_tally_init(&p->all, room);
-    if (!err)
-        p->sum = malloc((p->all.mask + (size_t)1) * sizeof *p->sum);
-    if (!err && (!p->log || !p->key || !p->sum))
-        err = PS_ENOMEM;
-    if (err) {
+    int err = p->log ? ps_pixie_on(p, g) : PS_ENOMEM;
+    if (err)
         ps_pixie_free(p);
-        return err;
-    }
-    *out = p;
-    return PS_OK;
+    else
+        *out = p;
+    return err;
 }
 
 void ps_pixie_free(ps_pixie *p)
 {
     if (!p)
         return;
-    ps_tally_done(&p->tally);
-    ps_tally_done(&p->all);
-    free(p->sum);
+    room_free(p);
     free(p->log);
-    free(p->key);
     free(p);
 }
 
 /* ------------------------------ Budgets ----------------------------------- */
 
-static uint32_t largest_degree(const ps_graph *g)
+static uint32_t max_degree(const ps_graph *g)
 {
-    uint32_t most = 1;
-    for (uint32_t p = 0; p < g->pin_boards.rows; p++) {
-        uint32_t degree = ps_csr_degree(&g->pin_boards, p);
-        most = degree > most ? degree : most;
-    }
-    return most;
+    ps_graph measured = *g;
+    if (!measured.max_degree)
+        ps_graph_measure(&measured);
+    return measured.max_degree;
 }
 
-static double appetite(const ps_graph *g, ps_pixie_query q, uint32_t max_degree)
+/* Of mapped pins and of the queries: C depends on what the graph is, not on how it came
+ * to be so, and a live pin that outgrew all others has an appetite like theirs. */
+static double log_of_largest(const ps_graph *g, uint32_t most, const ps_pixie_query *q,
+                             uint32_t n)
 {
-    double degree = ps_csr_degree(&g->pin_boards, q.row);
-    double c = log(max_degree) + 1;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t degree = ps_graph_degree(g, PS_PINS, q[i].row);
+        most = degree > most ? degree : most;
+    }
+    return log(most);
+}
+
+static double appetite(const ps_graph *g, ps_pixie_query q, double log_largest)
+{
+    double degree = ps_graph_degree(g, PS_PINS, q.row), c = log_largest + 1;
     return degree > 0 ? (double)q.weight * degree * (c - log(degree)) : 0;
 }
 
 static double appetites(const ps_graph *g, const ps_pixie_query *q, uint32_t n,
-                        uint32_t max_degree)
+                        double log_largest)
 {
     double total = 0;
     for (uint32_t i = 0; i < n; i++)
-        total += appetite(g, q[i], max_degree);
+        total += appetite(g, q[i], log_largest);
     return total;
 }
 
@@ -133,7 +174,7 @@ void ps_pixie_budget(const ps_graph *g, const ps_pixie_query *q, uint32_t n,
         out[0] = steps ? steps : 1; /* no need to look at the other pins */
         return;
     }
-    uint32_t most = largest_degree(g);
+    double most = log_of_largest(g, max_degree(g), q, n);
     double total = appetites(g, q, n, most);
     for (uint32_t i = 0; i < n; i++)
         out[i] = share(steps > n ? steps : n, n, appetite(g, q[i], most), total);
@@ -196,7 +237,7 @@ static bool count_hops(ps_pixie *p, sequence *s, unsigned n)
 static uint32_t walk_query(ps_pixie *p, ps_pixie_query q, uint32_t budget)
 {
     sequence s = {.query = q, .budget = budget};
-    if (ps_csr_degree(&p->graph->pin_boards, q.row) == 0)
+    if (ps_graph_degree(p->graph, PS_PINS, q.row) == 0)
         return 0;
     memset(p->log, 0xff, budget * sizeof *p->log); /* PS_NOWHERE */
     for (unsigned n = 0, round = 1;; round++) {
@@ -229,7 +270,7 @@ static float corrected(const ps_pixie *p, float score, uint32_t row)
 {
     if (p->opts.correction == 0)
         return score;
-    float degree = (float)ps_csr_degree(&p->graph->pin_boards, row);
+    float degree = (float)ps_graph_degree(p->graph, PS_PINS, row);
     return score / powf(degree > 0 ? degree : 1, p->opts.correction);
 }
 
@@ -266,8 +307,8 @@ static size_t join_keys(ps_pixie *p, const ps_pixie_query *q, uint32_t n)
 static bool good(const ps_pixie *p, const ps_pixie_query *q, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (q[i].row >= p->graph->pin_boards.rows || !(q[i].weight > 0) ||
-            !isfinite(q[i].weight))
+        if ((q[i].row >= p->graph->pin_boards.rows && !p->graph->overlay) ||
+            q[i].row == PS_NOWHERE || !(q[i].weight > 0) || !isfinite(q[i].weight))
             return false;
     return n > 0 && n <= p->opts.steps;
 }
@@ -281,11 +322,12 @@ static size_t walk_all(ps_pixie *p, const ps_pixie_query *q, uint32_t n, uint64_
         ps_tally_clear(&p->tally);
         return keys;
     }
-    if (p->max_degree == 0)
-        p->max_degree = largest_degree(p->graph);
-    double total = appetites(p->graph, q, n, p->max_degree);
+    if (!p->max_degree)
+        p->max_degree = max_degree(p->graph);
+    double most = log_of_largest(p->graph, p->max_degree, q, n);
+    double total = appetites(p->graph, q, n, most);
     for (uint32_t i = 0; i < n; i++) {
-        double part = appetite(p->graph, q[i], p->max_degree);
+        double part = appetite(p->graph, q[i], most);
         *steps += walk_query(p, q[i], share(p->opts.steps, n, part, total));
         join_query(p);
     }

@@ -29,3 +29,12 @@ void ps_tally_done(ps_tally *t)
     free(t->used);
     *t = (ps_tally){0};
 }
+
+size_t ps_tally_room(const ps_graph *g, size_t visits, size_t before)
+{
+    size_t rows = ps_graph_rows(g, PS_PINS);
+    if (before >= visits || before >= rows + 1)
+        return before;
+    rows = rows + 1 > 2 * before ? rows + 1 : 2 * before;
+    return visits < rows ? visits : rows;
+}

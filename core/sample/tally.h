@@ -26,6 +26,11 @@ typedef struct ps_tally {
 int ps_tally_init(ps_tally *t, size_t distinct);
 void ps_tally_done(ps_tally *t);
 
+/* The distinct rows to make room for, for this many visits to pins of g by a scratch that
+ * has room for some already: no more than are needed, and twice those before, because a
+ * live graph grows. */
+size_t ps_tally_room(const ps_graph *g, size_t visits, size_t before);
+
 static inline uint32_t ps_tally_home(const ps_tally *t, uint32_t row)
 {
     return (row * 0x9e3779b1u) >> t->shift;

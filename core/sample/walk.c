@@ -30,9 +30,10 @@ typedef struct job {
 struct ps_walker {
     const ps_graph *graph; /* borrowed */
     ps_walk_opts opts;
+    size_t room;     /* rows that one pin's walks can visit */
     uint32_t n_jobs; /* most pins that one round can touch */
     job *jobs;       /* owned, (n_jobs); pin i of a batch uses i % n_jobs */
-    uint64_t *key;   /* owned, (rows that one pin's walks can visit) */
+    uint64_t *key;   /* owned, (room) */
     ps_lane lane[PS_LANES];
 };
 
@@ -44,6 +45,44 @@ static int valid(ps_walk_opts o)
            o.top >= 1 && o.top <= 1000;
 }
 
+static void jobs_free(job *jobs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && jobs; i++)
+        ps_tally_done(&jobs[i].tally);
+    free(jobs);
+}
+
+/* Room for this many rows a pin; if there is no memory, for as many as before. */
+static int make_room(ps_walker *w, size_t rows)
+{
+    job *jobs = calloc(w->n_jobs, sizeof *jobs);
+    uint64_t *key = malloc((rows + 1) * sizeof *key);
+    int err = jobs && key ? PS_OK : PS_ENOMEM;
+    for (uint32_t i = 0; i < w->n_jobs && !err; i++)
+        err = ps_tally_init(&jobs[i].tally, rows);
+    if (err) {
+        jobs_free(jobs, w->n_jobs);
+        free(key);
+        return err;
+    }
+    jobs_free(w->jobs, w->n_jobs);
+    free(w->key);
+    w->jobs = jobs;
+    w->key = key;
+    w->room = rows;
+    return PS_OK;
+}
+
+int ps_walker_on(ps_walker *w, const ps_graph *g)
+{
+    size_t visits = (size_t)w->opts.n_walks * w->opts.length;
+    size_t room = ps_tally_room(g, visits, w->room);
+    int err = room > w->room ? make_room(w, room) : PS_OK;
+    if (!err)
+        w->graph = g;
+    return err;
+}
+
 int ps_walker_new(ps_walker **out, const ps_graph *g, ps_walk_opts opts)
 {
     if (!valid(opts))
@@ -51,31 +90,21 @@ int ps_walker_new(ps_walker **out, const ps_graph *g, ps_walk_opts opts)
     ps_walker *w = calloc(1, sizeof *w);
     if (!w)
         return PS_ENOMEM;
-    size_t visits = (size_t)opts.n_walks * opts.length, pins = g->pin_boards.rows;
-    size_t distinct = visits < pins ? visits : pins;
-    w->graph = g;
     w->opts = opts;
     w->n_jobs = (PS_LANES + opts.n_walks - 2) / opts.n_walks + 1;
-    w->jobs = calloc(w->n_jobs, sizeof *w->jobs);
-    w->key = malloc((distinct + 1) * sizeof *w->key);
-    int err = w->jobs && w->key ? PS_OK : PS_ENOMEM;
-    for (uint32_t i = 0; i < w->n_jobs && !err; i++)
-        err = ps_tally_init(&w->jobs[i].tally, distinct);
-    if (err) {
+    int err = ps_walker_on(w, g);
+    if (err)
         ps_walker_free(w);
-        return err;
-    }
-    *out = w;
-    return PS_OK;
+    else
+        *out = w;
+    return err;
 }
 
 void ps_walker_free(ps_walker *w)
 {
     if (!w)
         return;
-    for (uint32_t i = 0; i < w->n_jobs && w->jobs; i++)
-        ps_tally_done(&w->jobs[i].tally);
-    free(w->jobs);
+    jobs_free(w->jobs, w->n_jobs);
     free(w->key);
     free(w);
 }

@@ -31,14 +31,16 @@ static size_t walk_once(const ps_graph *g, uint32_t length, uint32_t start, uint
     size_t n = 0;
     uint32_t pin = start;
     for (uint32_t hop = 0; hop < length; hop++) {
-        uint32_t degree = ps_csr_degree(&g->pin_boards, pin);
+        uint32_t degree = ps_graph_degree(g, PS_PINS, pin);
         if (degree == 0)
             break;
-        uint32_t board = ps_csr_row(&g->pin_boards, pin)[ps_rng_below(&rng, degree)];
-        degree = ps_csr_degree(&g->board_pins, board);
+        uint32_t i = (uint32_t)ps_rng_below(&rng, degree);
+        uint32_t board = ps_graph_edge(g, PS_PINS, pin, i);
+        degree = ps_graph_degree(g, PS_BOARDS, board);
         if (degree == 0)
             break;
-        pin = ps_csr_row(&g->board_pins, board)[ps_rng_below(&rng, degree)];
+        i = (uint32_t)ps_rng_below(&rng, degree);
+        pin = ps_graph_edge(g, PS_BOARDS, board, i);
         if (pin != start)
             out[n++] = pin;
     }

@@ -7,7 +7,11 @@
  * u32 (edges), each row sorted and free of duplicates; one is the transpose of the other.
  * A walk reads two random places a step: the pair of offsets, then one neighbour.
  *
- * Threads: read by all. Not here: building (import.h), live edges (overlay, later).
+ * A graph may be a view: the same matrices seen through an overlay of live changes as of
+ * one version (overlay.h). Who asks ps_graph_degree, ps_graph_has, ps_graph_slice or a
+ * walker reads both kinds; who asks ps_csr_... reads what is mapped.
+ *
+ * Threads: read by all. Not here: building (import.h), live edges (overlay.h).
  */
 #ifndef PINSAGE_GRAPH_H
 #define PINSAGE_GRAPH_H
@@ -24,10 +28,15 @@ typedef struct ps_csr {
     const uint32_t *indices; /* (edges) */
 } ps_csr;
 
+struct ps_overlay;
+
 typedef struct ps_graph {
     ps_csr pin_boards; /* rows = N pins */
     ps_csr board_pins; /* rows = boards */
-    ps_npy array[4];   /* what is mapped; empty for a graph made in memory */
+    ps_npy array[4];   /* what is mapped; empty for a graph made in memory, and a view */
+    const struct ps_overlay *overlay; /* NULL: nothing live; borrowed */
+    uint64_t at;                      /* the version of it that is seen */
+    uint32_t max_degree; /* of a pin that is mapped; 0: ps_graph_measure knows */
 } ps_graph;
 
 /* Map the four files below dir ("CATALOG/gen-000001/graph"). Checks sizes that cost
@@ -38,6 +47,9 @@ void ps_graph_close(ps_graph *g);
 /* Every offset ascending, every index in range, rows sorted without duplicates, and the
  * two matrices transposes of each other. Changes nothing. */
 int ps_graph_check(const ps_graph *g, ps_why *why);
+
+/* Look at every pin's offsets once, for max_degree. */
+void ps_graph_measure(ps_graph *g);
 
 static inline uint32_t ps_csr_degree(const ps_csr *m, uint32_t row)
 {
@@ -51,6 +63,53 @@ static inline const uint32_t *ps_csr_row(const ps_csr *m, uint32_t row)
 
 /* True if row holds index (binary search). */
 int ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index);
+
+/* ---- Reading a graph, live or not ---- */
+/* Rows of a live graph end nowhere: beyond those of the matrix they are live, and one
+ * that nothing is saved to has degree 0. The reader of a view has entered its version
+ * (epoch.h). */
+typedef enum ps_side { PS_PINS, PS_BOARDS } ps_side; /* what the rows are */
+
+uint32_t ps_live_rows(const ps_graph *g, ps_side side);
+uint32_t ps_live_degree(const ps_graph *g, ps_side side, uint32_t row);
+uint32_t ps_live_edge(const ps_graph *g, ps_side side, uint32_t row, uint32_t i);
+int ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board);
+
+static inline const ps_csr *ps_graph_csr(const ps_graph *g, ps_side side)
+{
+    return side == PS_PINS ? &g->pin_boards : &g->board_pins;
+}
+
+/* No row from this one on has an entry. */
+static inline uint32_t ps_graph_rows(const ps_graph *g, ps_side side)
+{
+    return g->overlay ? ps_live_rows(g, side) : ps_graph_csr(g, side)->rows;
+}
+
+static inline uint32_t ps_graph_degree(const ps_graph *g, ps_side side, uint32_t row)
+{
+    return g->overlay ? ps_live_degree(g, side, row)
+                      : ps_csr_degree(ps_graph_csr(g, side), row);
+}
+
+/* The i-th of a row, i < degree; rows are sorted. */
+static inline uint32_t ps_graph_edge(const ps_graph *g, ps_side side, uint32_t row,
+                                     uint32_t i)
+{
+    return g->overlay ? ps_live_edge(g, side, row, i)
+                      : ps_csr_row(ps_graph_csr(g, side), row)[i];
+}
+
+/* True if pin is saved on board. */
+static inline int ps_graph_has(const ps_graph *g, uint32_t pin, uint32_t board)
+{
+    return g->overlay ? ps_live_has(g, pin, board)
+                      : ps_csr_has(&g->pin_boards, pin, board);
+}
+
+/* The row from its first-th entry on, at most max into out; returns how many. */
+uint32_t ps_graph_slice(const ps_graph *g, ps_side side, uint32_t row, uint32_t first,
+                        uint32_t max, uint32_t *out);
 
 /* ---- Building, out of core ---- */
 typedef struct ps_graph_builder ps_graph_builder;

@@ -48,16 +48,20 @@ typedef struct ps_scored {
 typedef struct ps_pixie ps_pixie;
 /* Borrows g. PS_EINVAL for options out of range. */
 int ps_pixie_new(ps_pixie **p, const ps_graph *g, ps_pixie_opts opts);
+/* Walk on this graph from now on, as ps_walker_on. */
+int ps_pixie_on(ps_pixie *p, const ps_graph *g);
 void ps_pixie_free(ps_pixie *p);
 
 /* The best pins, highest score first, ties by row, at most max into out; sets *found.
  * *steps (may be NULL) gets the hops that count. PS_EINVAL for no or bad queries: a row
- * or weight out of range, or more of them than steps. */
+ * or weight out of range, or more of them than steps. A row beyond a live graph is no
+ * error: nothing is found from it. */
 int ps_pixie_related(ps_pixie *p, const ps_pixie_query *q, uint32_t n, ps_scored *out,
                      uint32_t max, uint32_t *found, uint64_t *steps);
 
 /* Step budget of each query pin, (n) into out: at least 1 each. The rule of section 3.1
- * with C = log(max degree) + 1, see pixie.c. Several pins: looks at every degree. */
+ * with C = log(max degree) + 1, see pixie.c. Several pins of a graph that nobody has
+ * measured (graph.h): looks at every degree. */
 void ps_pixie_budget(const ps_graph *g, const ps_pixie_query *q, uint32_t n,
                      uint32_t steps, uint32_t *out);
 

@@ -8,6 +8,8 @@
  * ps_pin_seed(run seed, pin id): the order in which walks advance changes nothing, so
  * many are interleaved, each stage prefetching what the next reads.
  *
+ * Walks on a view of a live graph are those on the graph that it shows (overlay.h).
+ *
  * Threads: a ps_walker is scratch space for one thread. The graph is only read.
  */
 #ifndef PINSAGE_WALK_H
@@ -33,6 +35,10 @@ typedef struct ps_walker ps_walker;
 
 /* Borrows g. PS_EINVAL for options out of range. */
 int ps_walker_new(ps_walker **w, const ps_graph *g, ps_walk_opts opts);
+/* Walk on this graph from now on, the next view of a live one: borrows g. Cheap: only if
+ * pins have become many more is there something to allocate; after PS_ENOMEM the walker
+ * is where it was. */
+int ps_walker_on(ps_walker *w, const ps_graph *g);
 void ps_walker_free(ps_walker *w);
 
 /* Neighbourhoods of n pins: rows out (n, T) and weights (n, T), heaviest first, padded

@@ -1,0 +1,128 @@
+/* live.c - lookups in a view of the live graph, one row at a time.
+ *
+ * Threads: see graph.h. Not here: walks, which do the same with many rows in step
+ * (core/sample/lanes.h), writing (delta.c, overlay.c).
+ */
+#include "core/graph/live.h"
+
+#include <string.h>
+
+/* ------------------------------ One entry --------------------------------- */
+
+static uint32_t base_degree(const ps_csr *m, uint32_t row)
+{
+    return row < m->rows ? ps_csr_degree(m, row) : 0;
+}
+
+static const uint32_t *base_row(const ps_csr *m, uint32_t row)
+{
+    return row < m->rows ? ps_csr_row(m, row) : m->indices;
+}
+
+static const ps_delta *delta_of(const ps_graph *g, ps_side side, uint32_t row)
+{
+    ps_seen seen = ps_seen_of(g, side);
+    return ps_seen_delta(&seen, row);
+}
+
+uint32_t ps_live_rows(const ps_graph *g, ps_side side)
+{
+    return atomic_load(&ps_overlay_live(g->overlay, side)->end);
+}
+
+uint32_t ps_live_degree(const ps_graph *g, ps_side side, uint32_t row)
+{
+    const ps_delta *d = delta_of(g, side, row);
+    return d ? d->degree : base_degree(ps_graph_csr(g, side), row);
+}
+
+uint32_t ps_live_edge(const ps_graph *g, ps_side side, uint32_t row, uint32_t i)
+{
+    const ps_delta *d = delta_of(g, side, row);
+    const uint32_t *base = base_row(ps_graph_csr(g, side), row);
+    return d ? *ps_delta_pick(d, i, base) : base[i];
+}
+
+int ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board)
+{
+    const ps_delta *d = delta_of(g, PS_PINS, pin);
+    const ps_event *e = d ? ps_delta_event(d, board) : NULL;
+    if (e)
+        return !(e->at & PS_REMOVED);
+    return pin < g->pin_boards.rows && ps_csr_has(&g->pin_boards, pin, board);
+}
+
+/* ------------------------------ A stretch --------------------------------- */
+
+/* The live row being copied: the next event, and the next base entry. */
+typedef struct copying {
+    const uint32_t *base;
+    uint32_t *out;
+    uint32_t place, first, end; /* of the live row: here, and what is wanted */
+    uint32_t next;              /* base entry */
+} copying;
+
+static void copy_one(copying *c, uint32_t row)
+{
+    if (c->place == c->end)
+        return;
+    if (c->place++ >= c->first)
+        *c->out++ = row;
+}
+
+/* Base entries up to one. */
+static void copy_base(copying *c, uint32_t until)
+{
+    uint32_t n = until - c->next, skip = c->place < c->first ? c->first - c->place : 0;
+    skip = skip < n ? skip : n;
+    c->place += skip;
+    c->next += skip;
+    n = n - skip < c->end - c->place ? n - skip : c->end - c->place;
+    memcpy(c->out, c->base + c->next, n * sizeof *c->out);
+    c->out += n;
+    c->place += n;
+    c->next += n;
+}
+
+static void copy_events(copying *c, const ps_event *event, uint32_t n)
+{
+    for (uint32_t k = 0; k < n && c->place < c->end; k++) {
+        copy_base(c, event[k].at & ~PS_REMOVED);
+        if (event[k].at & PS_REMOVED)
+            c->next++;
+        else
+            copy_one(c, event[k].row);
+    }
+}
+
+static void copy_delta(copying *c, const ps_delta *d)
+{
+    if (!d->parts) {
+        copy_events(c, d->event, d->n);
+        return;
+    }
+    const ps_part *end = d->parts->part + d->parts->n;
+    const ps_part *p = ps_parts_at(d->parts, c->first);
+    if (p > d->parts->part) {
+        c->place = p->first;
+        c->next = p->first - p->shift;
+    }
+    for (; p < end && c->place < c->end; p++)
+        copy_events(c, p->leaf->event, p->leaf->n);
+}
+
+uint32_t ps_graph_slice(const ps_graph *g, ps_side side, uint32_t row, uint32_t first,
+                        uint32_t max, uint32_t *out)
+{
+    const ps_csr *m = ps_graph_csr(g, side);
+    const ps_delta *d = g->overlay ? delta_of(g, side, row) : NULL;
+    uint32_t degree = d ? d->degree : base_degree(m, row);
+    if (first >= degree)
+        return 0;
+    max = max < degree - first ? max : degree - first;
+    copying c = {base_row(m, row), out, 0, first, first + max, 0};
+    if (d)
+        copy_delta(&c, d);
+    copy_base(&c, base_degree(m, row));
+    return max;
+}
