@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 
 #include "pinsage/clock.h"
-#include "server/tokens.h"
+#include "server/bearers.h"
 
 typedef struct bucket {
     double level; /* writes that may come now */
@@ -31,16 +31,16 @@ struct ps_auth {
     const ps_auth_opts *opts; /* borrowed */
     ps_log *log;              /* borrowed */
     pthread_mutex_t lock;
-    ps_tokens tokens;                 /* guarded */
-    bucket bucket[PS_TOKENS_MAX + 1]; /* guarded; of each token, and the loopback's */
-    ps_stamp refused;                 /* of the file that was no good */
+    ps_bearers tokens;                 /* guarded */
+    bucket bucket[PS_BEARERS_MAX + 1]; /* guarded; of each token, and the loopback's */
+    ps_stamp refused;                  /* of the file that was no good */
     bool is_refused;
 };
-enum { LOOPBACK = PS_TOKENS_MAX };
+enum { LOOPBACK = PS_BEARERS_MAX };
 
 /* ------------------------------ The file ----------------------------------- */
 
-static void warn_of(const ps_auth *a, const ps_tokens *t)
+static void warn_of(const ps_auth *a, const ps_bearers *t)
 {
     if (t->mode & 04)
         ps_log_say(a->log, PS_LOG_WARN, "everybody on this machine may read the tokens",
@@ -64,7 +64,7 @@ int ps_auth_open(ps_auth **out, const ps_auth_opts *opts, ps_log *log, ps_why *w
     a->opts = opts;
     a->log = log;
     int err =
-        opts->token_file ? ps_tokens_read(&a->tokens, opts->token_file, why) : PS_OK;
+        opts->token_file ? ps_bearers_read(&a->tokens, opts->token_file, why) : PS_OK;
     if (err) {
         free(a);
         return err;
@@ -81,15 +81,15 @@ void ps_auth_close(ps_auth *a)
 {
     if (!a)
         return;
-    ps_tokens_done(&a->tokens);
+    ps_bearers_done(&a->tokens);
     pthread_mutex_destroy(&a->lock);
     free(a);
 }
 
 /* The buckets of new tokens in their order: those of old names, else full ones. */
-static void keep_buckets(ps_auth *a, const ps_tokens *new)
+static void keep_buckets(ps_auth *a, const ps_bearers *new)
 {
-    bucket kept[PS_TOKENS_MAX];
+    bucket kept[PS_BEARERS_MAX];
     for (size_t i = 0; i < new->n; i++) {
         kept[i] = full(a);
         for (size_t j = 0; j < a->tokens.n; j++)
@@ -115,21 +115,21 @@ static void refuse_file(ps_auth *a, int err, const ps_why *why)
 
 void ps_auth_refresh(ps_auth *a)
 {
-    ps_tokens new;
+    ps_bearers new;
     ps_why why = {0};
     if (!a->opts->token_file || !ps_stamp_differs(&a->tokens.stamp, a->opts->token_file))
         return;
-    int err = ps_tokens_read(&new, a->opts->token_file, &why);
+    int err = ps_bearers_read(&new, a->opts->token_file, &why);
     if (err) {
         refuse_file(a, err, &why);
         return;
     }
     pthread_mutex_lock(&a->lock);
     keep_buckets(a, &new);
-    ps_tokens old = a->tokens;
+    ps_bearers old = a->tokens;
     a->tokens = new;
     pthread_mutex_unlock(&a->lock);
-    ps_tokens_done(&old);
+    ps_bearers_done(&old);
     a->is_refused = false;
     char count[12];
     snprintf(count, sizeof count, "%zu", a->tokens.n);
@@ -263,7 +263,7 @@ static bool slow_down(const ps_request *r, double wait, ps_reply *out)
 /* The bucket of who asks, -1 if no token is shown that we know. Fills r->who. */
 static int find_who(ps_auth *a, ps_request *r, ps_text shown)
 {
-    int i = shown.data ? ps_tokens_find(&a->tokens, shown) : -1;
+    int i = shown.data ? ps_bearers_find(&a->tokens, shown) : -1;
     if (i < 0)
         return -1;
     const char *name = a->tokens.token[i].name;

@@ -1,4 +1,4 @@
-/* test_tokens.c - files of bearer tokens: what they may say, and what is found in them.
+/* test_bearers.c - files of bearer tokens: what they may say, and what is found in them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,22 +10,22 @@
 #include <cmocka.h>
 
 #include "pinsage/rng.h"
-#include "server/tokens.h"
+#include "server/bearers.h"
 #include "tests/support/scratch.h"
 
-static ps_tokens tokens;
+static ps_bearers tokens;
 static ps_why why;
 
 static int parse(const char *text)
 {
-    ps_tokens_done(&tokens);
+    ps_bearers_done(&tokens);
     why = (ps_why){0};
-    return ps_tokens_parse(&tokens, text, strlen(text), "tokens", &why);
+    return ps_bearers_parse(&tokens, text, strlen(text), "tokens", &why);
 }
 
 static int find(const char *text)
 {
-    return ps_tokens_find(&tokens, (ps_text){text, strlen(text)});
+    return ps_bearers_find(&tokens, (ps_text){text, strlen(text)});
 }
 
 static void a_line_has_a_token_and_perhaps_a_name(void **state)
@@ -41,20 +41,20 @@ static void a_line_has_a_token_and_perhaps_a_name(void **state)
     assert_int_equal(find("first.token="), 0);
     assert_int_equal(find("second/token+"), 1);
     assert_int_equal(find("third-token~"), 2);
-    assert_true(tokens.has_short);
+    assert_true(bearers.has_short);
 }
 
 static void only_the_whole_token_is_found(void **state)
 {
     (void)state;
     assert_int_equal(parse("0123456789abcdef\n"), PS_OK);
-    assert_false(tokens.has_short);
+    assert_false(bearers.has_short);
     assert_int_equal(find("0123456789abcdef"), 0);
     assert_int_equal(find("0123456789abcde"), -1);
     assert_int_equal(find("0123456789abcdef0"), -1);
     assert_int_equal(find("0123456789abcdeF"), -1);
     assert_int_equal(find(""), -1);
-    assert_int_equal(ps_tokens_find(&tokens, (ps_text){"0123456789abcdef\0\0", 18}), -1);
+    assert_int_equal(ps_bearers_find(&tokens, (ps_text){"0123456789abcdef\0\0", 18}), -1);
 }
 
 static void what_is_no_file_of_tokens_is_refused_with_the_line(void **state)
@@ -86,16 +86,16 @@ static void what_is_no_file_of_tokens_is_refused_with_the_line(void **state)
 static void lengths_and_counts_have_ends(void **state)
 {
     (void)state;
-    char text[PS_TOKEN_BYTES + 2] = {0};
-    memset(text, 'x', PS_TOKEN_BYTES);
+    char text[PS_BEARER_BYTES + 2] = {0};
+    memset(text, 'x', PS_BEARER_BYTES);
     assert_int_equal(parse(text), PS_OK);
     assert_int_equal(find(text), 0);
-    text[PS_TOKEN_BYTES] = 'x';
+    text[PS_BEARER_BYTES] = 'x';
     assert_int_equal(find(text), -1);
     assert_int_equal(parse(text), PS_EFORMAT);
 
-    char *many = calloc(PS_TOKENS_MAX + 1, 8), *at = many;
-    for (int i = 0; i < PS_TOKENS_MAX; i++)
+    char *many = calloc(PS_BEARERS_MAX + 1, 8), *at = many;
+    for (int i = 0; i < PS_BEARERS_MAX; i++)
         at += sprintf(at, "t%d\n", i);
     assert_int_equal(parse(many), PS_OK);
     assert_int_equal(find("t0"), 0);
@@ -129,23 +129,23 @@ static void files_are_read_unless_everybody_may_write_them(void **state)
     (void)state;
     const char *path = scratch_text("tokens", "name a-long-enough-token\n");
     chmod(path, 0644);
-    assert_int_equal(ps_tokens_read(&tokens, path, &why), PS_OK);
+    assert_int_equal(ps_bearers_read(&tokens, path, &why), PS_OK);
     assert_int_equal(tokens.mode, 0644);
     assert_false(ps_stamp_differs(&tokens.stamp, path));
-    ps_tokens_done(&tokens);
+    ps_bearers_done(&tokens);
 
     chmod(path, 0666);
-    assert_int_equal(ps_tokens_read(&tokens, path, &why), PS_EINVAL);
+    assert_int_equal(ps_bearers_read(&tokens, path, &why), PS_EINVAL);
     assert_non_null(strstr(why.text, "write"));
-    assert_int_equal(ps_tokens_read(&tokens, scratch("missing"), &why), PS_ENOENT);
-    assert_int_equal(ps_tokens_read(&tokens, scratch_dir(), &why), PS_EINVAL);
+    assert_int_equal(ps_bearers_read(&tokens, scratch("missing"), &why), PS_ENOENT);
+    assert_int_equal(ps_bearers_read(&tokens, scratch_dir(), &why), PS_EINVAL);
     mkfifo(scratch("fifo"), 0600);
-    assert_int_equal(ps_tokens_read(&tokens, scratch("fifo"), &why), PS_EINVAL);
+    assert_int_equal(ps_bearers_read(&tokens, scratch("fifo"), &why), PS_EINVAL);
 
     char *big = malloc(300000);
     memset(big, '#', 300000);
     path = scratch_file("big", big, 300000);
-    assert_int_equal(ps_tokens_read(&tokens, path, &why), PS_EFORMAT);
+    assert_int_equal(ps_bearers_read(&tokens, path, &why), PS_EFORMAT);
     assert_non_null(strstr(why.text, "longer"));
     free(big);
 }
@@ -161,6 +161,6 @@ int main(void)
         cmocka_unit_test(files_are_read_unless_everybody_may_write_them),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    ps_tokens_done(&tokens);
+    ps_bearers_done(&tokens);
     return failed;
 }
