@@ -17,6 +17,7 @@ PREFIX := /usr/local
 DESTDIR :=
 T :=#                  make check T=walk runs the tests whose path contains "walk"
 TIMEOUT := 900#        seconds one test program may take
+SECONDS := 60#         make fuzz gives each target this long
 VERSION := 0.1.0
 
 # ------------------------------- Flags ------------------------------------------
@@ -76,6 +77,7 @@ demo := $(if $(demo_o),$(B)/demo/openclipart)
 tests_c := $(sort $(shell find tests -name 'test_*.c' 2>/dev/null))
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 tests := $(tests_c:%.c=$(B)/%)
+fuzzers := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 e2e := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.py tests/e2e/*.mjs))
 styles := $(sort $(wildcard tests/style/*.sh))
@@ -91,7 +93,7 @@ formatted := $(shell find core index server include tests deploy -name '*.[ch]' 
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all lib tests check check-built style fmt bench demo demo-built install clean deps help FORCE
+.PHONY: all lib tests check check-built style fmt fuzz fuzz-built bench demo demo-built install clean deps help FORCE
 .SECONDARY:
 
 all: $(lib) $(main)
@@ -109,8 +111,8 @@ check demo: deps
 # $(call picked,FILES): those T= names, or all.
 picked = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(f)),$(f))),$(1))
 
-check-built: all $(call picked,$(tests)) $(demo)
-	$(Q)$(call run_tests,$(styles) $(tests) $(e2e))
+check-built: all $(call picked,$(tests) $(fuzzers)) $(demo)
+	$(Q)$(call run_tests,$(styles) $(tests) $(fuzzers) $(e2e))
 
 style:
 	$(Q)$(call run_tests,$(styles))
@@ -120,6 +122,15 @@ run_tests = PINSAGE=$(B)/pinsage BUILD=$(B) CC='$(CC)' PS_SAN='$(SAN)' \
 
 fmt:
 	$(Q)clang-format -i $(formatted)
+
+# Everything built by clang for libFuzzer, in a build directory of its own. New inputs
+# are kept there, in corpus/; one that breaks something lies beside it.
+fuzz:
+	$(Q)deploy/setup/have.sh fuzz
+	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined fuzz-built
+
+fuzz-built: $(call picked,$(fuzzers))
+	$(Q)tests/fuzz/run.sh $(SECONDS) $(B)/fuzz $^
 
 bench: $(call picked,$(benches))
 	$(Q)for b in $^; do echo "== $$b"; $$b || exit 1; done
@@ -145,6 +156,7 @@ help:
 	@echo 'make check      build and run every test; T=walk runs those named so'
 	@echo 'make style      the style checks alone: layers, fences, sizes, format'
 	@echo 'make fmt        format all C files in place'
+	@echo 'make fuzz       look for bytes that break a parser; T=npy SECONDS=60'
 	@echo 'make bench      the measurements of tests/bench; T=walk as above'
 	@echo 'make demo       pictures, training, evaluation, server; ONCE=1 stops after'
 	@echo 'make install    into $$DESTDIR$$PREFIX; PREFIX=/usr/local'
@@ -197,6 +209,12 @@ $(tests): $(B)/%: $(B)/%.o $(support_o) $(lib) | $(B)/have.test
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
 	    $$(sed -n 's/^ \* Link: //p' $*.c) $(lib) -lcmocka $(LIBS)
 
+# With libFuzzer's main in a build for it, with that of replay.c in any other.
+fuzz_main := $(if $(findstring fuzzer,$(SAN)),,$(B)/tests/fuzz/replay.o)
+$(fuzzers): $(B)/%: $(B)/%.o $(B)/tests/fuzz/fuzz.o $(fuzz_main) $(support_o) $(lib) | $(B)/have.test
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) $(if $(fuzz_main),,-fsanitize=fuzzer) -o $@ \
+	    $(filter %.o,$^) $(lib) -lcmocka $(LIBS)
+
 $(B)/bench/%: $(B)/tests/bench/%.o $(lib)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
@@ -238,5 +256,6 @@ $(B)/web/assets.o: $(B)/web/assets.c $(B)/flags.txt
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 objects := $(lib_o) $(B)/server/main.o $(B)/web/assets.o $(proto_o) $(tests:=.o) $(support_o) \
+           $(fuzzers:=.o) $(B)/tests/fuzz/fuzz.o $(B)/tests/fuzz/replay.o \
            $(benches:$(B)/bench/%=$(B)/tests/bench/%.o) $(demo_o)
 -include $(objects:.o=.d)

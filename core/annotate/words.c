@@ -28,6 +28,8 @@ enum {
     SAMPLE = 1 << 16, /* pins that tell the common direction */
 };
 
+#define LARGEST 1e6f
+
 /* The rules by which text is cut into words; a file made by other rules is refused. */
 #define RULES "1"
 
@@ -51,7 +53,8 @@ static void normalise(float *x, size_t dim)
     double square = 0;
     for (size_t d = 0; d < dim; d++)
         square += (double)x[d] * (double)x[d];
-    float scale = square > 0 ? (float)(1 / sqrt(square)) : 0;
+    /* Less than this is nothing: its inverse would not fit. */
+    float scale = square > 1e-60 ? (float)(1 / sqrt(square)) : 0;
     for (size_t d = 0; d < dim; d++)
         x[d] *= scale;
 }
@@ -146,13 +149,14 @@ static int read_text(ps_words *w, const ps_tensor *t, const char *path, ps_why *
     return PS_OK;
 }
 
+/* Numbers so large that a long text's sum would not be one are refused as well. */
 static int check_finite(const float *x, size_t n, const char *path, const char *name,
                         ps_why *why)
 {
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return ps_fail(why, PS_EFORMAT, path, 0, "%s holds a number that is none",
-                           name);
+        if (!(fabsf(x[i]) <= LARGEST))
+            return ps_fail(why, PS_EFORMAT, path, 0,
+                           "%s holds a number that is none, or beyond 1e6", name);
     return PS_OK;
 }
 

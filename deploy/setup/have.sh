@@ -1,6 +1,6 @@
 #!/bin/sh
-# have.sh GROUP - says in words what is missing for `make` (build), its tests (test)
-# or the demo (demo), instead of leaving it to the compiler. Silent when all is there.
+# have.sh GROUP - says in words what is missing for `make` (build), its tests (test),
+# the demo (demo) or `make fuzz` (fuzz), instead of leaving it to the compiler. Silent when all is there.
 #
 # It compiles one #include per library: that finds a header wherever the compiler
 # would, in a chroot, a cross compiler or under CPATH, which a package query does not.
@@ -46,6 +46,10 @@ test)
 #include <stdint.h>
 #include <cmocka.h>' | $CC -E -x c -o /dev/null - 2>/dev/null || missing="$missing
     cmocka (cmocka.h)"
+    ;;
+fuzz)
+    deps="deploy/setup/deps.sh dev"
+    program clang
     ;;
 demo)
     program pkg-config

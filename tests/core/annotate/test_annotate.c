@@ -1,5 +1,5 @@
 /* test_annotate.c - the step on small catalogs and on a real one; the words file read
- * back, damaged, and asked for text it never saw. */
+ * back and asked for text it never saw. */
 #include "pinsage/annotate.h"
 
 #include <math.h>
@@ -357,56 +357,6 @@ static void killed_at_any_report_it_leaves_a_whole_catalog(void **state)
     assert_string_equal(listing(), "current gen-000001 gen-000002 lock");
 }
 
-/* ------------------------------ The words file ---------------------------- */
-
-static void words_refused(const ps_tensor *t, size_t n, const char *part)
-{
-    const char *path = scratch("w.safetensors");
-    ps_words *w;
-    ps_why why = {0};
-    assert_int_equal(ps_safetensors_write(path, t, n, NULL, 0, NULL, NULL, NULL), 0);
-    int err = ps_words_open(&w, path, &why);
-    if (!err || !strstr(why.text, part))
-        print_message("%s: %s, expected \"%s\"\n", ps_errname(err), why.text, part);
-    assert_int_not_equal(err, PS_OK);
-    assert_non_null(strstr(why.text, part));
-    assert_null(w);
-}
-
-static void words_files_that_do_not_fit_together_are_refused(void **state)
-{
-    (void)state;
-    const float x[6] = {1, 2, 3, 4, 5, 6}, bad[6] = {1, 2, NAN, 4, 5, 6};
-    const ps_tensor vectors = {"words.vectors", PS_TENSOR_F32, 2, {2, 3}, x};
-    const ps_tensor weights = {"words.weights", PS_TENSOR_F32, 1, {2, 1}, x};
-    const ps_tensor text = {"words.text", PS_TENSOR_U8, 1, {8, 1}, "red\ncat\n"};
-    ps_tensor t[3] = {vectors, weights, text};
-    ps_words *w;
-    ps_why why = {0};
-    const char *path = scratch("good.safetensors");
-    assert_int_equal(ps_safetensors_write(path, t, 3, NULL, 0, NULL, NULL, NULL), 0);
-    must(ps_words_open(&w, path, &why), &why);
-    assert_int_equal(ps_words_count(w), 2);
-    ps_words_close(w);
-
-    words_refused(t, 2, "no words.text");
-    words_refused(t + 1, 2, "words.vectors");
-    t[2].shape[0] = 7;
-    words_refused(t, 3, "no end");
-    t[2] = (ps_tensor){"words.text", PS_TENSOR_U8, 1, {8, 1}, "red\nred\n"};
-    words_refused(t, 3, "the same");
-    t[2] = (ps_tensor){"words.text", PS_TENSOR_U8, 1, {5, 1}, "red\n\n"};
-    words_refused(t, 3, "empty");
-    t[2] = (ps_tensor){"words.text", PS_TENSOR_U8, 1, {4, 1}, "red\n"};
-    words_refused(t, 3, "shape");
-    t[2] = text;
-    t[1].shape[0] = 1;
-    words_refused(t, 3, "shape");
-    t[1] = weights;
-    t[0].data = bad;
-    words_refused(t, 3, "a number that is none");
-}
-
 static void numpy_reads_the_words_and_makes_the_same_rows(void **state)
 {
     (void)state;
@@ -482,7 +432,6 @@ int main(void)
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(stopped_in_any_stage_it_leaves_the_catalog_as_it_was),
         cmocka_unit_test(killed_at_any_report_it_leaves_a_whole_catalog),
-        cmocka_unit_test(words_files_that_do_not_fit_together_are_refused),
         cmocka_unit_test(numpy_reads_the_words_and_makes_the_same_rows),
         cmocka_unit_test(films_share_their_plots_words),
     };
