@@ -1,0 +1,51 @@
+/* tail.h - vectors of live rows: what the index does not hold yet, searched exactly.
+ *
+ * The index and the arrays of a generation never change; a pin posted since, replaced,
+ * or embedded anew has its vector here. A row has one vector in the tail or none; one
+ * that is here overrides the generation's. Beside the vector an owner may keep bytes of
+ * its own (the messages of a pin).
+ *
+ * Threads: one writer; readers are inside the epoch (epoch.h).
+ * Not here: the built index (ann.h), which rows may be shown.
+ */
+#ifndef PINSAGE_TAIL_H
+#define PINSAGE_TAIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pinsage/ann.h"
+#include "pinsage/epoch.h"
+
+typedef struct ps_tail ps_tail;
+
+typedef struct ps_tail_opts {
+    uint32_t dim;       /* numbers of a vector */
+    uint32_t extra;     /* bytes kept beside it */
+    uint32_t base_rows; /* rows of the generation */
+    bool cosine;        /* scores are divided by both lengths */
+} ps_tail_opts;
+
+int ps_tail_new(ps_tail **t, ps_tail_opts opts, ps_epoch *epoch);
+void ps_tail_free(ps_tail *t); /* no reader may be left; NULL is fine */
+
+/* Writer: vector (dim) and extra (NULL: zeros) of a row, in place of what it had.
+ * PS_ENOMEM changes nothing. version: the next one, at which what it had is retired. */
+int ps_tail_put(ps_tail *t, uint64_t version, uint32_t row, const float *vector,
+                const void *extra);
+/* Writer: the row has no vector here any more. */
+void ps_tail_drop(ps_tail *t, uint64_t version, uint32_t row);
+
+/* The row's vector (dim), NULL when it has none here; extra may be NULL. */
+const float *ps_tail_find(const ps_tail *t, uint32_t row, const void **extra);
+uint32_t ps_tail_size(const ps_tail *t);
+uint64_t ps_tail_bytes(const ps_tail *t);
+
+/* The k best rows of the tail for query (dim), best first, ties by row; equal in value to
+ * what the index would give for the same vectors. A zero vector is none, and not found.
+ */
+void ps_tail_search(const ps_tail *t, const float *query, uint32_t k, ps_ann_skip skip,
+                    void *cls, ps_scored *out, uint32_t *found);
+
+#endif
