@@ -56,6 +56,30 @@ const ps_features *ps_embedder_features(const ps_embedder *e);
 int ps_embedder_vector(ps_embedder *e, const float *x, const uint32_t *nbr,
                        const float *weight, uint32_t T, float *z);
 
+/* Live pins: a view of the graph that has them, and messages that rows have of their own,
+ * made since the batch: (layers, m) f16, NULL for a row that has none. */
+typedef struct ps_live_messages {
+    const uint16_t *(*of)(void *cls, uint32_t row);
+    void *cls;
+} ps_live_messages;
+/* What the calls below see from now on; view is borrowed until the next call. */
+int ps_embedder_on(ps_embedder *e, const ps_graph *view, ps_live_messages live);
+/* Message of layer k (1..K) of a row of the view into message (m): needs its neighbours'
+ * messages of the layers below k. x (d_in); id_hash: XXH3 of its id. */
+int ps_embedder_message(ps_embedder *e, uint32_t row, uint64_t id_hash, const float *x,
+                        uint32_t k, uint16_t *message);
+/* z (e) of a row of the view. */
+int ps_embedder_live(ps_embedder *e, uint32_t row, uint64_t id_hash, const float *x,
+                     float *z);
+/* z of a pin that is in no view, on these boards of it, from n_walks walks. */
+int ps_embedder_guest(ps_embedder *e, const uint32_t *boards, uint32_t n,
+                      uint32_t n_walks, uint64_t id_hash, const float *x, float *z);
+/* Only walk. */
+int ps_embedder_walk(ps_embedder *e, uint32_t row, uint64_t id_hash);
+/* The neighbourhood (T) that the last call walked to. Borrowed. */
+uint32_t ps_embedder_neighbours(const ps_embedder *e, const uint32_t **rows,
+                                const float **weights);
+
 /* Batch and request must agree: embed n pins of a generation on request, in an even
  * sample, and compare with embeddings.npy. The difference is the largest of any number,
  * in units of the stored vector's length. */
