@@ -15,7 +15,6 @@
  * Threads: the writer. Not here: the file (store.c), bytes of records (store_record.c).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "pinsage/hash.h"
@@ -306,21 +305,6 @@ static int settle(ps_store *s, int rc, ps_why *why)
     return try_change(s, same_again, &lsn) ? doubtful(s, why) : PS_OK;
 }
 
-/* LMDB calls a write that was cut short EIO, as a full disk cuts them. So ask for the
- * room: either it is there from now on, or it is clear that there is none. */
-static int ask_room(ps_store *s, ps_why *why)
-{
-    int fd;
-    MDB_envinfo info;
-    MDB_stat page;
-    mdb_env_info(s->env, &info);
-    mdb_env_stat(s->env, &page);
-    mdb_env_get_fd(s->env, &fd);
-    size_t need = (info.me_last_pgno + 64) * page.ms_psize + 4 * s->group.size;
-    errno = posix_fallocate(fd, 0, (off_t)need);
-    return errno ? ps_fail_errno(why, s->dir, "cannot be written") : PS_OK;
-}
-
 int ps_store_run(ps_store *s, ps_store_change *fn, void *cls, ps_why *why)
 {
     bool again = true;
@@ -339,10 +323,11 @@ int ps_store_run(ps_store *s, ps_store_change *fn, void *cls, ps_why *why)
             continue;
         }
         err = settle(s, rc, why);
-        if (!err || s->doubt || rc != EIO || !again)
+        /* LMDB calls a write that was cut short EIO: the next one says why. */
+        if (err && !s->doubt && rc == EIO && again)
+            err = again = false;
+        else
             return err;
-        again = false;
-        err = ask_room(s, why);
     }
     return err;
 }

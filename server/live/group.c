@@ -1,0 +1,278 @@
+/* group.c - what each write comes to, given what stands.
+ *
+ * No two writes of a group are of one pin, so each is judged by the state before the
+ * group. Edges that a put takes away or brings are written one by one, and absolutely (a
+ * board is "saved" or "not saved", never "as the generation has it"): the store then
+ * means the same beside any generation.
+ *
+ * Threads: see group.h.
+ */
+#include "server/live/group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------ What stands -------------------------------- */
+
+typedef struct standing {
+    ps_snapshot s;
+    const ps_view *v;
+    uint32_t row; /* PS_NO_ROW: the pin is not there */
+    uint64_t lsn; /* its ETag */
+} standing;
+
+static standing look(const group *g, ps_text pin)
+{
+    standing now = {.v = g->views->view};
+    ps_view_newest(now.v, &now.s);
+    now.row = ps_view_pin_row(now.v, &now.s, g->base, pin);
+    const ps_row_state *state =
+        now.row == PS_NO_ROW ? NULL : ps_view_state(now.v, &now.s, now.row);
+    now.lsn = state ? state->lsn : 0;
+    return now;
+}
+
+static int check_match(ps_write *w, const standing *now)
+{
+    bool there = now->row != PS_NO_ROW;
+    if (w->match == PS_MATCH_ANY || (there && w->match == PS_MATCH_THERE) ||
+        (there && w->match == PS_MATCH_LSN && w->match_lsn == now->lsn))
+        return PS_OK;
+    return ps_fail(&w->why, PS_EMISMATCH, NULL, 0, "the pin is %s",
+                   there ? "another version than If-Match wants" : "not there");
+}
+
+static int refuse_missing(ps_write *w)
+{
+    return ps_fail(&w->why, PS_ENOENT, NULL, 0, "there is no pin \"%.*s\"",
+                   (int)(w->pin.len < 100 ? w->pin.len : 100), w->pin.data);
+}
+
+/* ------------------------------ Gathering ---------------------------------- */
+
+static int gather_edge(group *g, member *m, ps_text pin, ps_text board, bool saved)
+{
+    ps_store_edge edge = {.pin = pin, .board = board, .time = g->time, .saved = saved};
+    change *c = ps_arena_alloc(&g->arena, sizeof *c);
+    if (!c)
+        return PS_ENOMEM;
+    *c = (change){pin, board, saved, NULL};
+    *m->last = c;
+    m->last = &c->next;
+    return ps_store_put_edge(g->store, &edge, NULL, &m->w->why);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const ps_text *x = a, *y = b;
+    size_t n = x->len < y->len ? x->len : y->len;
+    int order = n ? memcmp(x->data, y->data, n) : 0;
+    return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* The boards a put names, sorted, each once. */
+static ps_text *sort_boards(group *g, const ps_content *c, uint32_t *n)
+{
+    ps_text *list = ps_arena_alloc(&g->arena, (c->n_boards + 1u) * sizeof *list);
+    *n = 0;
+    if (!list)
+        return NULL;
+    if (c->n_boards)
+        memcpy(list, c->board, c->n_boards * sizeof *list);
+    qsort(list, c->n_boards, sizeof *list, by_text);
+    for (uint32_t i = 0; i < c->n_boards; i++)
+        if (!*n || by_text(&list[*n - 1], &list[i]))
+            list[(*n)++] = list[i];
+    return list;
+}
+
+static int gather_taken(group *g, member *m, const standing *now, const ps_text *wanted,
+                        uint32_t n)
+{
+    uint32_t degree = ps_graph_degree(&now->s.graph, PS_PINS, now->row);
+    int err = PS_OK;
+    for (uint32_t i = 0; i < degree && !err; i++) {
+        ps_text name;
+        err = ps_view_board_name(
+            now->v, g->base, ps_graph_edge(&now->s.graph, PS_PINS, now->row, i), &name);
+        if (!err && (!n || !bsearch(&name, wanted, n, sizeof name, by_text)))
+            err = gather_edge(g, m, m->w->pin, name, false);
+    }
+    return err;
+}
+
+static bool is_saved(const group *g, const standing *now, ps_text board)
+{
+    uint32_t number = ps_view_board_number(now->v, &now->s, g->base, board);
+    return now->row != PS_NO_ROW && number != PS_NO_ROW &&
+           ps_graph_has(&now->s.graph, now->row, number);
+}
+
+static int gather_boards(group *g, member *m, const standing *now)
+{
+    uint32_t n;
+    const ps_text *wanted = sort_boards(g, &m->w->content, &n);
+    int err = wanted ? PS_OK : PS_ENOMEM;
+    if (!err && now->row != PS_NO_ROW)
+        err = gather_taken(g, m, now, wanted, n);
+    for (uint32_t i = 0; i < n && !err; i++)
+        if (!is_saved(g, now, wanted[i]))
+            err = gather_edge(g, m, m->w->pin, wanted[i], true);
+    return err;
+}
+
+static int gather_put(group *g, member *m, const standing *now)
+{
+    ps_write *w = m->w;
+    const ps_content *c = &w->content;
+    ps_store_feature feature[PS_VECTORS_MAX];
+    for (uint32_t i = 0; i < c->n_features; i++)
+        feature[i] = (ps_store_feature){c->feature[i].name, c->feature[i].dim,
+                                        c->feature[i].value};
+    ps_store_pin pin = {.id = w->pin,
+                        .time = g->time,
+                        .title = c->title,
+                        .text = c->text,
+                        .image = c->image,
+                        .n_features = c->n_features,
+                        .features = feature};
+    m->puts = true;
+    w->changed = now->row == PS_NO_ROW;
+    int err = ps_store_put_pin(g->store, &pin, &w->lsn, &w->why);
+    return err ? err : gather_boards(g, m, now);
+}
+
+static int gather_save(group *g, member *m, const standing *now, bool saved)
+{
+    ps_write *w = m->w;
+    if (now->row == PS_NO_ROW)
+        return refuse_missing(w);
+    w->lsn = now->lsn;
+    w->changed = is_saved(g, now, w->board) != saved;
+    return w->changed ? gather_edge(g, m, w->pin, w->board, saved) : PS_OK;
+}
+
+static int gather(group *g, member *m)
+{
+    ps_write *w = m->w;
+    m->last = &m->changes;
+    m->changes = NULL;
+    if (w->kind == PS_WRITE_VOTE)
+        return ps_store_put_vote(g->store, w->json, &w->lsn, &w->why);
+    standing now = look(g, w->pin);
+    int err = check_match(w, &now);
+    if (err)
+        return err;
+    switch (w->kind) {
+    case PS_WRITE_PUT:
+        return gather_put(g, m, &now);
+    case PS_WRITE_DELETE:
+        if (now.row == PS_NO_ROW)
+            return refuse_missing(w);
+        m->drops = w->changed = true;
+        return ps_store_drop_pin(g->store, w->pin, g->time, &w->lsn, &w->why);
+    default:
+        return gather_save(g, m, &now, w->kind == PS_WRITE_SAVE);
+    }
+}
+
+/* One that cannot be gathered may have left half of itself: the others are gathered once
+ * more without it. */
+static void gather_all(group *g)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        member *m = &g->member[i];
+        if (m->w->err)
+            continue;
+        size_t before = ps_store_gathered(g->store);
+        m->w->err = gather(g, m);
+        if (!m->w->err || ps_store_gathered(g->store) == before)
+            continue;
+        ps_store_abort(g->store);
+        i = UINT32_MAX; /* from the first again */
+    }
+}
+
+/* ------------------------------ Showing ------------------------------------ */
+
+/* Memory ran out between what is durable and what is shown. Nothing acknowledged is lost:
+ * the store has it, and a fresh start reads it from there. */
+static void must(int err)
+{
+    if (err)
+        abort();
+}
+
+static void show_graph(ps_live_view *l, const member *m, double time)
+{
+    const ps_write *w = m->w;
+    uint32_t row;
+    ps_row_state state = {.lsn = w->lsn,
+                          .time = time,
+                          .title = w->content.title,
+                          .text = w->content.text,
+                          .image = w->content.image};
+    if (m->puts)
+        must(ps_view_put_pin(l->view, w->pin, &state, false, &row));
+    if (m->drops)
+        must(ps_view_delete_pin(l->view, w->pin, w->lsn, time, &row));
+    for (const change *c = m->changes; c; c = c->next)
+        must(ps_view_put_edge(l->view, c->pin, c->board, c->saved, &row));
+}
+
+/* Content, once the edges are there; returns the row of a pin to be embedded. */
+static uint32_t show_content(group *g, ps_live_view *l, const member *m)
+{
+    uint32_t row = ps_view_row_of(l->view, m->w->pin);
+    if (row == PS_NO_ROW)
+        return row;
+    if (m->drops)
+        ps_embedding_drop(l->embedding, row);
+    if (m->drops || m->puts)
+        ps_view_settle(l->view, row);
+    if (m->puts) {
+        must(ps_embedding_content(l->embedding, row, &m->w->content));
+        return row;
+    }
+    if (m->changes)
+        must(ps_live_view_touch(l, row, g->time));
+    return PS_NO_ROW;
+}
+
+static void show(group *g, ps_live_view *l)
+{
+    uint32_t n = 0, *row = ps_arena_alloc(&g->arena, (g->n + 1u) * sizeof *row);
+    if (!row)
+        must(PS_ENOMEM);
+    ps_view_begin(l->view);
+    for (uint32_t i = 0; i < g->n; i++)
+        if (!g->member[i].w->err)
+            show_graph(l, &g->member[i], g->time);
+    ps_view_publish(l->view);
+    for (uint32_t i = 0; i < g->n; i++) {
+        const member *m = &g->member[i];
+        row[n] =
+            m->w->err || m->w->kind == PS_WRITE_VOTE ? PS_NO_ROW : show_content(g, l, m);
+        n += row[n] != PS_NO_ROW;
+    }
+    must(ps_embedding_rows(l->embedding, row, n));
+    ps_view_begin(l->view); /* with the vectors, answers are others again */
+    ps_view_publish(l->view);
+    l->lsn = ps_store_lsn(g->store);
+}
+
+int ps_group_run(group *g)
+{
+    ps_why why = {0};
+    gather_all(g);
+    int err = ps_store_gathered(g->store) ? ps_store_commit(g->store, &why) : PS_OK;
+    for (uint32_t i = 0; i < g->n && err; i++)
+        if (!g->member[i].w->err) {
+            g->member[i].w->err = err;
+            g->member[i].w->why = why;
+        }
+    for (ps_live_view *l = g->views; l && !err; l = l->next)
+        show(g, l);
+    ps_arena_reset(&g->arena);
+    return err;
+}

@@ -1,0 +1,348 @@
+/* writer.c - a queue, a thread, and what it does when nothing waits.
+ *
+ * Threads: see writer.h. The lock guards the queue, the commands and the counts; views
+ * are the thread's alone.
+ */
+#include "server/live/writer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "pinsage/clock.h"
+#include "pinsage/hash.h"
+#include "server/live/group.h"
+
+#define REFRESH 8   /* stale rows between two looks at the queue */
+#define ABSORB  512 /* records looked at in one transaction */
+
+/* What another thread waits for the writer to do. */
+typedef struct command {
+    enum { ATTACH, DETACH, ABSORBED } what;
+    ps_live_view *l;
+    uint64_t lsn;
+    int err;
+    ps_why *why;
+    bool done;
+} command;
+
+struct ps_writer {
+    ps_store *store;
+    ps_writer_opts opts;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work, answered;
+    ps_write *first, **last; /* the queue */
+    command *command;        /* one at a time */
+    bool stopping;
+    ps_writer_counts counts;
+    ps_live_view *views;  /* newest first */
+    ps_pins_reader *base; /* of the first view's pins */
+    uint64_t absorb;      /* records up to it may go; 0: nothing to do */
+    member *member;       /* (group) */
+    uint64_t *hash;       /* (group) of their pins */
+    ps_arena arena;
+};
+
+/* ------------------------------ Groups ------------------------------------- */
+
+/* Of two writes to one pin the second waits for the next group. A vote is nobody's. */
+static bool joins(ps_writer *w, uint32_t n, const ps_write *write, uint64_t *hash)
+{
+    *hash = ps_hash(write->pin.data, write->pin.len);
+    if (write->kind == PS_WRITE_VOTE)
+        *hash = 0;
+    for (uint32_t i = 0; i < n && *hash; i++)
+        if (w->hash[i] == *hash)
+            return false;
+    return true;
+}
+
+/* Under the lock. */
+static uint32_t take_group(ps_writer *w)
+{
+    uint32_t n = 0;
+    while (w->first && n < w->opts.group && joins(w, n, w->first, &w->hash[n])) {
+        ps_write *write = w->first;
+        w->first = write->next;
+        if (!w->first)
+            w->last = &w->first;
+        w->member[n++] = (member){.w = write};
+        w->counts.waiting--;
+    }
+    return n;
+}
+
+/* Under the lock: let more join, if that is wished. */
+static void wait_for_more(ps_writer *w)
+{
+    struct timespec until;
+    if (!w->opts.delay || w->counts.waiting >= w->opts.group || w->stopping)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)w->opts.delay * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    while (w->counts.waiting < w->opts.group && !w->stopping && !w->command &&
+           !pthread_cond_timedwait(&w->work, &w->lock, &until))
+        ;
+}
+
+static void run_group(ps_writer *w, uint32_t n)
+{
+    group g = {.store = w->store,
+               .views = w->views,
+               .base = w->base,
+               .time = (double)time(NULL),
+               .arena = w->arena,
+               .member = w->member,
+               .n = n};
+    uint64_t failed = 0;
+    double began = ps_now();
+    int err = ps_group_run(&g);
+    w->arena = g.arena;
+    for (uint32_t i = 0; i < n; i++)
+        failed += w->member[i].w->err != PS_OK;
+    pthread_mutex_lock(&w->lock);
+    w->counts.writes += n - failed;
+    w->counts.failed += failed;
+    w->counts.groups++;
+    w->counts.commit_seconds += ps_now() - began;
+    w->counts.full = err == PS_EFULL;
+    pthread_mutex_unlock(&w->lock);
+    for (uint32_t i = 0; i < n; i++)
+        w->member[i].w->done(w->member[i].w);
+}
+
+/* ------------------------------ Commands ----------------------------------- */
+
+/* The first view judges; its pins are read through a reader of the writer's own. */
+static int read_first(ps_writer *w)
+{
+    ps_pins_reader_free(w->base);
+    w->base = NULL;
+    return w->views
+               ? ps_pins_reader_new(&w->base, ps_view_generation(w->views->view)->pins)
+               : PS_OK;
+}
+
+static int attach(ps_writer *w, ps_live_view *l, ps_why *why)
+{
+    int err = ps_live_view_catch_up(l, w->store, NULL, why);
+    if (err)
+        return err;
+    l->next = w->views;
+    w->views = l;
+    err = read_first(w);
+    if (!err)
+        return PS_OK;
+    w->views = l->next;
+    return read_first(w) ? PS_ENOMEM : ps_fail(why, err, NULL, 0, "out of memory");
+}
+
+static int detach(ps_writer *w, ps_live_view *l)
+{
+    ps_live_view **at = &w->views;
+    while (*at && *at != l)
+        at = &(*at)->next;
+    if (!*at)
+        return PS_OK;
+    *at = l->next;
+    return read_first(w);
+}
+
+/* Without the lock. */
+static void obey(ps_writer *w, command *c)
+{
+    if (c->what == ATTACH)
+        c->err = attach(w, c->l, c->why);
+    else if (c->what == DETACH)
+        c->err = detach(w, c->l);
+    else
+        w->absorb = c->lsn > w->absorb ? c->lsn : w->absorb;
+}
+
+static void answer_command(ps_writer *w)
+{
+    command *c = w->command;
+    pthread_mutex_unlock(&w->lock);
+    obey(w, c);
+    pthread_mutex_lock(&w->lock);
+    c->done = true;
+    w->command = NULL;
+    pthread_cond_broadcast(&w->answered);
+}
+
+static int ask(ps_writer *w, command *c)
+{
+    pthread_mutex_lock(&w->lock);
+    while (w->command && w->command != c)
+        pthread_cond_wait(&w->answered, &w->lock);
+    w->command = c;
+    pthread_cond_signal(&w->work);
+    while (!c->done)
+        pthread_cond_wait(&w->answered, &w->lock);
+    pthread_cond_broadcast(&w->answered);
+    pthread_mutex_unlock(&w->lock);
+    return c->err;
+}
+
+int ps_writer_attach(ps_writer *w, ps_live_view *l, ps_why *why)
+{
+    return ask(w, &(command){.what = ATTACH, .l = l, .why = why});
+}
+
+void ps_writer_detach(ps_writer *w, ps_live_view *l)
+{
+    ask(w, &(command){.what = DETACH, .l = l});
+}
+
+void ps_writer_absorb(ps_writer *w, uint64_t lsn)
+{
+    ask(w, &(command){.what = ABSORBED, .lsn = lsn});
+}
+
+/* ------------------------------ The thread --------------------------------- */
+
+static uint32_t stale_rows(const ps_writer *w)
+{
+    uint32_t n = 0;
+    for (const ps_live_view *l = w->views; l; l = l->next)
+        n += l->n + l->overflowed;
+    return n;
+}
+
+static double oldest_stale(const ps_writer *w)
+{
+    ps_staleness s;
+    const ps_live_view *l = w->views;
+    if (!l || !l->n || !ps_view_staleness(l->view, l->queue[l->first], &s))
+        return 0;
+    return (double)time(NULL) - s.since;
+}
+
+/* What is not urgent: a few stale rows, a few records that a fold made needless. */
+static void tidy(ps_writer *w)
+{
+    bool more = false;
+    uint64_t again = 0;
+    for (ps_live_view *l = w->views; l; l = l->next) {
+        int n = ps_live_view_refresh(l, REFRESH);
+        again += n > 0 ? (uint64_t)n : 0;
+    }
+    if (w->absorb && ps_store_absorb(w->store, w->absorb, true, ABSORB, &more, NULL))
+        more = false; /* tried again after the next fold or start */
+    if (!more)
+        w->absorb = 0;
+    pthread_mutex_lock(&w->lock);
+    w->counts.embedded_again += again;
+    w->counts.stale = stale_rows(w);
+    w->counts.oldest_stale = oldest_stale(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void *run(void *cls)
+{
+    ps_writer *w = cls;
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        if (w->command) {
+            answer_command(w);
+            continue;
+        }
+        if (w->first) {
+            wait_for_more(w);
+            uint32_t n = take_group(w);
+            pthread_mutex_unlock(&w->lock);
+            run_group(w, n);
+        } else if (w->stopping) {
+            break;
+        } else if (stale_rows(w) || w->absorb) {
+            pthread_mutex_unlock(&w->lock);
+            tidy(w);
+        } else {
+            pthread_cond_wait(&w->work, &w->lock);
+            continue;
+        }
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+/* ------------------------------ Lifetime ----------------------------------- */
+
+static void writer_free(ps_writer *w)
+{
+    ps_pins_reader_free(w->base);
+    ps_arena_done(&w->arena);
+    pthread_cond_destroy(&w->work);
+    pthread_cond_destroy(&w->answered);
+    pthread_mutex_destroy(&w->lock);
+    free(w->member);
+    free(w->hash);
+    free(w);
+}
+
+int ps_writer_start(ps_writer **out, ps_store *store, ps_writer_opts opts, ps_why *why)
+{
+    pthread_condattr_t clock;
+    ps_writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory for the writer");
+    w->store = store;
+    w->opts = opts;
+    w->last = &w->first;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->work, &clock);
+    pthread_cond_init(&w->answered, NULL);
+    pthread_condattr_destroy(&clock);
+    w->member = calloc(opts.group, sizeof *w->member);
+    w->hash = calloc(opts.group, sizeof *w->hash);
+    if (w->member && w->hash && !pthread_create(&w->thread, NULL, run, w)) {
+        *out = w;
+        return PS_OK;
+    }
+    writer_free(w);
+    return ps_fail(why, PS_ENOMEM, NULL, 0, "the writer's thread cannot be started");
+}
+
+void ps_writer_stop(ps_writer *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    writer_free(w);
+}
+
+int ps_writer_submit(ps_writer *w, ps_write *write)
+{
+    pthread_mutex_lock(&w->lock);
+    bool full = w->counts.waiting >= w->opts.queue || w->stopping;
+    if (full) {
+        w->counts.refused++;
+    } else {
+        write->next = NULL;
+        *w->last = write;
+        w->last = &write->next;
+        w->counts.waiting++;
+        pthread_cond_signal(&w->work);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return full ? PS_EBUSY : PS_OK;
+}
+
+ps_writer_counts ps_writer_count(ps_writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    ps_writer_counts counts = w->counts;
+    pthread_mutex_unlock(&w->lock);
+    return counts;
+}

@@ -1,0 +1,97 @@
+/* writer.h - the one thread that changes live state: durable first, then seen, then told.
+ *
+ *     submit -> queue -> group -> LMDB transaction -> views -> embedding -> done()
+ *
+ * Writes that wait together are committed together, at most `group` of them and never two
+ * of the same pin, so that each is judged by what stood before the group. A write is
+ * done, and only then answered, when its transaction is durable, every view shows it and
+ * a new pin has its vector. Between groups the writer embeds stored pins anew whose
+ * boards changed.
+ *
+ * Threads: submit from any; done() is called on the writer's thread.
+ */
+#ifndef PINSAGE_SERVER_LIVE_WRITER_H
+#define PINSAGE_SERVER_LIVE_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pinsage/err.h"
+#include "pinsage/text.h"
+#include "server/live/live.h"
+#include "server/questions.h"
+
+typedef enum ps_write_kind {
+    PS_WRITE_PUT,    /* a pin's content and boards, in place of what it had */
+    PS_WRITE_DELETE, /* a pin, from all its boards */
+    PS_WRITE_SAVE,   /* a pin to a board */
+    PS_WRITE_UNSAVE, /* a pin from a board */
+    PS_WRITE_VOTE    /* a judgement */
+} ps_write_kind;
+
+/* What the pin must be for the write to happen. */
+typedef enum ps_match { PS_MATCH_ANY, PS_MATCH_LSN, PS_MATCH_THERE } ps_match;
+
+typedef struct ps_write {
+    ps_write_kind kind;
+    ps_text pin, board; /* of save and unsave */
+    ps_content content; /* of a put; all borrowed until done is called */
+    ps_text json;       /* of a vote */
+    ps_match match;
+    uint64_t match_lsn;
+    /* Called once, on the writer's thread, when the write is durable and seen, or when
+     * it came to nothing. */
+    void (*done)(struct ps_write *w);
+    void *cls;
+    /* What came of it: PS_ENOENT no such pin, PS_EMISMATCH the precondition, PS_EFULL no
+     * room on the disk, PS_EINVAL in words. */
+    int err;
+    ps_why why;
+    uint64_t lsn; /* the pin's ETag now */
+    bool changed; /* put: it was not there; delete, save, unsave: something was done */
+    uint64_t votes;
+    struct ps_write *next; /* the writer's */
+} ps_write;
+
+typedef struct ps_writer ps_writer;
+
+typedef struct ps_writer_opts {
+    uint32_t group; /* 64, 1..4096: writes of one transaction */
+    uint32_t delay; /* 0, 0..1000 ms: waited for more to join; 0: whoever is there */
+    uint32_t queue; /* 4096, 1..1000000: writes waiting; more are refused */
+    uint32_t stale; /* 100000, 0..100000000: stored pins waiting to be embedded anew */
+} ps_writer_opts;
+
+/* Borrows the store. */
+int ps_writer_start(ps_writer **w, ps_store *store, ps_writer_opts opts, ps_why *why);
+/* Finish what was submitted, stop the thread, free. NULL is fine. */
+void ps_writer_stop(ps_writer *w);
+
+/* PS_EBUSY: the queue is full; the write stays the caller's. */
+int ps_writer_submit(ps_writer *w, ps_write *write);
+
+/* Bring a view, built at some version of the store, up to date and keep it so until it is
+ * detached. Both wait for the writer. */
+int ps_writer_attach(ps_writer *w, ps_live_view *l, ps_why *why);
+void ps_writer_detach(ps_writer *w, ps_live_view *l);
+/* The generation in use has absorbed all up to lsn: the store may forget it, in time. */
+void ps_writer_absorb(ps_writer *w, uint64_t lsn);
+
+/* What an engine needs to be written to. */
+typedef struct ps_writes {
+    ps_store *store;
+    ps_writer *writer;
+    uint32_t stale; /* as in the options */
+} ps_writes;
+
+typedef struct ps_writer_counts {
+    uint64_t writes, refused, failed, groups;
+    uint64_t embedded_again; /* stale rows */
+    uint32_t waiting, stale; /* in the queues */
+    double oldest_stale;     /* age in seconds of the longest waiting, 0: none */
+    double commit_seconds;   /* all groups together */
+    bool full;               /* the last group found no room */
+} ps_writer_counts;
+ps_writer_counts ps_writer_count(ps_writer *w);
+
+#endif
