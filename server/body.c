@@ -100,7 +100,7 @@ static int take_k(const ps_body *b, uint32_t k, uint32_t if_zero, uint32_t *out,
 static int take_limit(uint32_t limit, uint32_t *out, ps_why *why)
 {
     *out = limit ? limit : PS_LIST_DEFAULT;
-    return limit > PS_LIST_MAX ? REFUSE("limit: not in 1..%d", PS_LIST_MAX) : PS_OK;
+    return limit > PS_PAGE_MAX ? REFUSE("limit: not in 1..%d", PS_PAGE_MAX) : PS_OK;
 }
 
 /* field: "features.visual". */

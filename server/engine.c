@@ -15,6 +15,12 @@ const char *const ps_source_name[PS_SOURCES] = {
     [PS_FALLBACK] = "fallback",
 };
 
+const char *const ps_rung_name[PS_RUNGS] = {
+    [PS_RUNG_FULL] = "",           [PS_RUNG_WALKS] = "fewer_walks",
+    [PS_RUNG_CONTENT] = "content", [PS_RUNG_PIXIE] = "pixie",
+    [PS_RUNG_POPULAR] = "popular",
+};
+
 /* ------------------------------ Methods ------------------------------------ */
 
 static void add_method(ps_engine *e, method m)
@@ -110,13 +116,19 @@ static void take_sample(ps_engine *e)
                     (uint32_t)((i + 1) * n / parts));
 }
 
-uint32_t ps_engine_sample(const ps_engine *e, const uint32_t **rows)
-{
-    *rows = e->sample;
-    return e->n_sample;
-}
-
 /* ------------------------------ Lifetime ----------------------------------- */
+
+int engine_refuse_method(const ps_engine *e, ps_text name, ps_why *why)
+{
+    ps_buf list = {0};
+    for (unsigned i = 0; i < e->n_methods; i++)
+        ps_buf_printf(&list, "%s%s", i ? ", " : "", e->methods[i].name);
+    int err = ps_fail(why, PS_EINVAL, NULL, 0, "no method \"%.*s\"; there are %s",
+                      (int)(name.len < 60 ? name.len : 60), name.data,
+                      list.failed ? "others" : list.data);
+    ps_buf_done(&list);
+    return err;
+}
 
 static int open_index(ps_engine *e, const char *catalog, ps_why *why)
 {
@@ -128,7 +140,38 @@ static int open_index(ps_engine *e, const char *catalog, ps_why *why)
     return ps_ann_open(&e->ann, e->g, why);
 }
 
-int ps_engine_open(ps_engine **out, const char *catalog, ps_why *why)
+static int open_live(ps_engine *e, const ps_writes *writes, const ps_progress *progress,
+                     ps_why *why)
+{
+    int err = ps_kit_open(&e->kit, e->g, why);
+    if (err)
+        return err;
+    e->writes = writes;
+    return ps_live_view_open(&e->live, e->g, &e->kit, writes ? writes->store : NULL,
+                             writes ? writes->stale : 0, progress, why);
+}
+
+int ps_engine_attach(ps_engine *e, ps_why *why)
+{
+    if (!e->writes || e->attached)
+        return PS_OK;
+    int err = ps_writer_attach(e->writes->writer, &e->live, why);
+    e->attached = !err;
+    return err;
+}
+
+uint64_t ps_engine_version(const ps_engine *e)
+{
+    return ps_view_version(e->live.view);
+}
+
+ps_view *ps_engine_view(const ps_engine *e)
+{
+    return e->live.view;
+}
+
+int ps_engine_open(ps_engine **out, const char *catalog, const ps_writes *writes,
+                   const ps_progress *progress, ps_why *why)
 {
     ps_engine *e = calloc(1, sizeof *e);
     if (!e)
@@ -138,6 +181,8 @@ int ps_engine_open(ps_engine **out, const char *catalog, ps_why *why)
     int err = ps_generation_open(&e->g, catalog, why);
     if (!err)
         err = open_index(e, catalog, why);
+    if (!err)
+        err = open_live(e, writes, progress, why);
     if (err) {
         ps_engine_release(e);
         return err;
@@ -158,6 +203,10 @@ void ps_engine_release(ps_engine *e)
 {
     if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
         return;
+    if (e->attached)
+        ps_writer_detach(e->writes->writer, &e->live);
+    ps_live_view_close(&e->live);
+    ps_kit_close(&e->kit);
     ps_ann_close(e->ann);
     ps_generation_release(e->g);
     pthread_mutex_destroy(&e->lock);

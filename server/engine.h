@@ -1,13 +1,14 @@
 /* engine.h - the recommender without HTTP: one opened generation that answers questions.
  *
- * An engine is immutable: a generation, its index, and the table of methods that these
- * allow. The default method ranks by the vectors the index was built on; a catalog that
- * has no vectors at all is ranked by walks. A pin whose vector is missing (a zero row)
- * falls back to walks, then to what is popular, and the answer says so.
+ * An engine is a generation, its index, the table of methods that these allow, and a view
+ * of what was written since. The default method ranks by the vectors the index was built
+ * on; a catalog that has no vectors at all is ranked by walks. A pin whose vector is
+ * missing (a zero row) falls back to walks, then to what is popular, and the answer says
+ * so.
  *
  * Threads: an engine is shared and counted; each thread asks through a ps_reader of its
- * own, which holds a reference. Texts in answers live as long as the reader.
- * Not here: JSON (ops.c), caching (http.c), live writes.
+ * own, which holds a reference.
+ * Not here: JSON (ops.c), caching (http.c), writing (live/).
  */
 #ifndef PINSAGE_SERVER_ENGINE_H
 #define PINSAGE_SERVER_ENGINE_H
@@ -19,6 +20,7 @@
 #include "pinsage/generation.h"
 #include "pinsage/pixie.h"
 #include "pinsage/text.h"
+#include "server/questions.h"
 
 #define PS_K_MAX       1000
 #define PS_EXCLUDE_MAX 1024
@@ -30,9 +32,29 @@ typedef struct ps_reader ps_reader;
 typedef enum ps_source { PS_STORED, PS_COMPUTED, PS_FALLBACK, PS_SOURCES } ps_source;
 extern const char *const ps_source_name[PS_SOURCES];
 
-/* Open the catalog's current generation. Fails in words, too when there are vectors but
- * no index. */
-int ps_engine_open(ps_engine **e, const char *catalog, ps_why *why);
+/* How an answer was made cheaper because time was short. */
+typedef enum ps_rung {
+    PS_RUNG_FULL,
+    PS_RUNG_WALKS,   /* fewer walks */
+    PS_RUNG_CONTENT, /* no neighbours */
+    PS_RUNG_PIXIE,   /* walks in place of vectors */
+    PS_RUNG_POPULAR,
+    PS_RUNGS
+} ps_rung;
+extern const char *const ps_rung_name[PS_RUNGS]; /* "" for full */
+
+/* Open the catalog's current generation, and what the store has beyond it (writes NULL:
+ * nothing, and nothing can be written). Fails in words, too when there are vectors but no
+ * index. progress may be NULL. */
+struct ps_writes;
+int ps_engine_open(ps_engine **e, const char *catalog, const struct ps_writes *writes,
+                   const ps_progress *progress, ps_why *why);
+/* From here on the engine sees what is written, until it is closed. */
+int ps_engine_attach(ps_engine *e, ps_why *why);
+/* Grows whenever an answer may be another than before. */
+uint64_t ps_engine_version(const ps_engine *e);
+struct ps_view;
+struct ps_view *ps_engine_view(const ps_engine *e); /* borrowed */
 ps_engine *ps_engine_acquire(ps_engine *e);
 void ps_engine_release(ps_engine *e); /* NULL is fine; the last one closes */
 ps_generation *ps_engine_generation(const ps_engine *e); /* borrowed */
@@ -40,12 +62,20 @@ ps_generation *ps_engine_generation(const ps_engine *e); /* borrowed */
 const char *ps_engine_index(const ps_engine *e);
 /* Name of method i, the default first; NULL past the end. Borrowed. */
 const char *ps_engine_method(const ps_engine *e, unsigned i);
-/* Rows to begin a look around with: pins on many boards, spread over the catalog. */
-uint32_t ps_engine_sample(const ps_engine *e, const uint32_t **rows);
 
 int ps_reader_new(ps_reader **r, ps_engine *e);
 void ps_reader_free(ps_reader *r); /* NULL is fine */
 ps_engine *ps_reader_engine(const ps_reader *r);
+/* A new reader has begun: it sees the newest version. begin again to see what was written
+ * since; end when there is nothing to ask for a while, so that memory is given back.
+ * Texts and vectors are valid until either. */
+void ps_reader_begin(ps_reader *r);
+void ps_reader_end(ps_reader *r);
+/* Rows to begin a look around with: pins on many boards, spread over the catalog. In the
+ * reader until its next question. */
+uint32_t ps_reader_sample(ps_reader *r, const uint32_t **rows);
+/* The graph as the reader sees it. */
+const ps_graph *ps_reader_graph(const ps_reader *r);
 
 /* ---- Questions ---- */
 
@@ -62,6 +92,7 @@ typedef struct ps_ranking {
     uint32_t row;       /* of the query pin */
     const char *method; /* the one that answered */
     ps_source source;
+    ps_rung rung;
     const ps_scored *result; /* (n) best first; in the reader until its next question */
     uint32_t n;
 } ps_ranking;
@@ -69,6 +100,50 @@ typedef struct ps_ranking {
 /* PS_ENOENT for an unknown pin or board, PS_EINVAL for a method that is not there; both
  * in words. */
 int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why *why);
+
+/* Pins for a taste. With a method of vectors the query is the sum of the positives less
+ * that of the negatives, each times its weight; with walks, visits are. missing (n of
+ * positives and negatives) gets the examples that are left out. PS_ENOENT, PS_EINVAL in
+ * words that name the field. */
+typedef struct ps_taste {
+    ps_ranking ranking;
+    ps_text *missing; /* the caller's */
+    uint32_t n_missing;
+} ps_taste;
+int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_why *why);
+
+/* The vector of a pin that is not stored, and pins related to it: from its content alone,
+ * its boards alone, or both; of neither there is no vector, and what is popular comes
+ * instead. */
+typedef struct ps_embedded {
+    ps_ranking ranking;
+    const float *vector; /* (dim) in the reader until its next question */
+    uint32_t dim;        /* 0: there is none */
+} ps_embedded;
+int ps_reader_embed(ps_reader *r, const ps_embed_pin *q, ps_embedded *out, ps_why *why);
+
+/* Why a stored or live pin's answer is what it is. Arrays are in the reader until its
+ * next question. */
+typedef struct ps_explained {
+    const uint32_t *neighbour; /* (n) heaviest first */
+    const float *weight;
+    uint32_t n;
+    double age; /* seconds since the vector was made */
+    bool stale; /* its boards have changed since */
+} ps_explained;
+int ps_reader_explain(ps_reader *r, uint32_t row, ps_explained *out, ps_why *why);
+/* Boards that two pins share, at most max. */
+uint32_t ps_reader_shared(ps_reader *r, uint32_t a, uint32_t b, uint32_t *board,
+                          uint32_t max);
+/* Seconds that the last question spent by stage. */
+typedef struct ps_stages_spent {
+    double walk, embed, search;
+} ps_stages_spent;
+ps_stages_spent ps_reader_spent(const ps_reader *r);
+
+/* Answers must be there by then (CLOCK_MONOTONIC, ns; 0: no hurry): what the full way
+ * would not reach is answered by a cheaper one, and says so. */
+void ps_reader_hurry(ps_reader *r, uint64_t deadline);
 
 /* PS_ENOENT in words. */
 int ps_reader_find_pin(ps_reader *r, ps_text id, uint32_t *row, ps_why *why);

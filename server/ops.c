@@ -133,16 +133,14 @@ void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
 
 static int add_boards(ps_door *d, ps_answer *a, uint32_t row, const ps_get_pin *q)
 {
-    const ps_csr *m =
-        &ps_engine_generation(ps_reader_engine(d->reader))->graph.pin_boards;
+    const ps_graph *graph = ps_reader_graph(d->reader);
     const ps_field boards = PS_FIELD(5, "boards");
-    uint32_t n = ps_csr_degree(m, row);
-    const uint32_t *board = ps_csr_row(m, row);
+    uint32_t n = ps_graph_degree(graph, PS_PINS, row);
     int err = PS_OK;
     ps_list_begin(a, boards);
     for (uint32_t i = q->offset; i < n && i - q->offset < q->limit && !err; i++) {
         ps_text name;
-        err = ps_reader_board(d->reader, board[i], &name);
+        err = ps_reader_board(d->reader, ps_graph_edge(graph, PS_PINS, row, i), &name);
         if (!err)
             ps_item_text(a, boards, name);
     }
@@ -209,17 +207,15 @@ static int add_pin(ps_door *d, ps_answer *a, ps_field f, uint32_t row, ps_buf *s
 
 static int add_pins(ps_door *d, ps_answer *a, uint32_t board, const ps_get_board *q)
 {
-    const ps_csr *m =
-        &ps_engine_generation(ps_reader_engine(d->reader))->graph.board_pins;
+    const ps_graph *graph = ps_reader_graph(d->reader);
     const ps_field pins = PS_FIELD(3, "pins");
-    uint32_t n = ps_csr_degree(m, board);
-    const uint32_t *row = ps_csr_row(m, board);
+    uint32_t n = ps_graph_degree(graph, PS_BOARDS, board);
     ps_buf scratch = {0};
     int err = PS_OK;
     ps_add_u64(a, PS_FIELD(2, "count"), n);
     ps_list_begin(a, pins);
     for (uint32_t i = q->offset; i < n && i - q->offset < q->limit && !err; i++)
-        err = add_pin(d, a, pins, row[i], &scratch);
+        err = add_pin(d, a, pins, ps_graph_edge(graph, PS_BOARDS, board, i), &scratch);
     ps_list_end(a);
     ps_buf_done(&scratch);
     return err;
@@ -261,7 +257,7 @@ static void add_methods(ps_buf *b, const ps_engine *e)
 static int add_sample(ps_door *d, ps_buf *b)
 {
     const uint32_t *row;
-    uint32_t n = ps_engine_sample(ps_reader_engine(d->reader), &row);
+    uint32_t n = ps_reader_sample(d->reader, &row);
     ps_buf_text(b, ",\"sample\":[");
     for (uint32_t i = 0; i < n; i++) {
         ps_pin pin;

@@ -22,16 +22,16 @@
 #define PS_VECTORS_MAX  32 /* feature blocks of a pin */
 #define PS_VOTER_MAX    128
 #define PS_LIST_DEFAULT 100 /* of a pin's boards, a board's pins */
-#define PS_LIST_MAX     1000
+#define PS_PAGE_MAX     1000
 
 typedef struct ps_get_pin {
     ps_text pin;
-    uint32_t limit, offset; /* of the boards; limit 0..PS_LIST_MAX */
+    uint32_t limit, offset; /* of the boards; limit 0..PS_PAGE_MAX */
 } ps_get_pin;
 
 typedef struct ps_get_board {
     ps_text board;
-    uint32_t limit, offset; /* of the pins; limit 0..PS_LIST_MAX */
+    uint32_t limit, offset; /* of the pins; limit 0..PS_PAGE_MAX */
 } ps_get_board;
 
 /* A vector of a feature block; its numbers are finite. Whether there is such a block,

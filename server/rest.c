@@ -83,7 +83,7 @@ static int read_page(const ps_request *r, uint32_t *limit, uint32_t *offset, ps_
     *offset = 0;
     int err = ps_params_check(r, names, why);
     if (!err)
-        err = ps_params_number(r, "limit", 0, PS_LIST_MAX, limit, why);
+        err = ps_params_number(r, "limit", 0, PS_PAGE_MAX, limit, why);
     if (!err)
         err = ps_params_number(r, "offset", 0, UINT32_MAX, offset, why);
     return err;

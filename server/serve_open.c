@@ -28,7 +28,7 @@ static void open_engine(uv_work_t *work)
 {
     server *s = work->data;
     s->opened = NULL;
-    s->err = ps_engine_open(&s->opened, s->state.opts->catalog, s->why);
+    s->err = ps_engine_open(&s->opened, s->state.opts->catalog, NULL, NULL, s->why);
     if (s->err)
         return;
     s->err = try_canary(s->opened, s->why);

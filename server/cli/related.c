@@ -140,7 +140,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     ps_engine *engine = NULL;
     ps_reader *reader = NULL;
-    int err = ps_engine_open(&engine, words->word[0], why);
+    int err = ps_engine_open(&engine, words->word[0], NULL, NULL, why);
     if (!err)
         err = ps_reader_new(&reader, engine);
     if (!err)

@@ -389,7 +389,7 @@ static corpus scatter(const char *catalog)
 {
     ps_engine *e;
     ps_reader *r;
-    must(ps_engine_open(&e, catalog, &why), "open");
+    must(ps_engine_open(&e, catalog, NULL, NULL, &why), "open");
     must(ps_reader_new(&r, e), "open");
     uint32_t pins = ps_engine_generation(e)->n_pins;
     corpus c = {catalog, NULL, NULL, pins < PINS ? pins : PINS};

@@ -98,10 +98,10 @@ static int make_catalog(void **state)
     ps_ann_report report;
     ps_import_report imported;
     must(ps_import(path[4], &in, &imported, NULL, &why), &why);
-    assert_int_equal(ps_engine_open(&engine, path[4], &why), PS_ENOENT);
+    assert_int_equal(ps_engine_open(&engine, path[4], NULL, NULL, &why), PS_ENOENT);
     assert_non_null(strstr(why.text, "pinsage index"));
     must(ps_ann_build(path[4], &build, &report, NULL, &why), &why);
-    must(ps_engine_open(&engine, path[4], &why), &why);
+    must(ps_engine_open(&engine, path[4], NULL, NULL, &why), &why);
     must(ps_reader_new(&reader, engine), &why);
     for (int i = 0; i < 5; i++)
         free(path[i]);
@@ -327,7 +327,7 @@ static void the_sample_is_spread_and_the_canary_sings(void **state)
     (void)state;
     const uint32_t *rows;
     ps_why why = {0};
-    assert_int_equal(ps_engine_sample(engine, &rows), 12);
+    assert_int_equal(ps_reader_sample(reader, &rows), 12);
     for (int i = 0; i < 12; i++)
         assert_in_range(rows[i], (unsigned)i * PINS / 12, (unsigned)(i + 1) * PINS / 12);
     must(ps_reader_canary(reader, &why), &why);

@@ -60,7 +60,7 @@ static void note_blend(const char *fitted_to)
 static void open_engine(void)
 {
     ps_why why = {0};
-    must(ps_engine_open(&engine, catalog, &why), &why);
+    must(ps_engine_open(&engine, catalog, NULL, NULL, &why), &why);
     must(ps_reader_new(&reader, engine), &why);
 }
 
