@@ -275,7 +275,8 @@ static int open_neighbours(embedding *e, ps_why *why)
     if (!nbr->rows || nbr->cols != c->neighbours)
         return ps_fail(
             why, PS_EMISMATCH, e->g->name, 0,
-            "has no lists of %u neighbours for this model: run `pinsage train`",
+            "has no lists of %u neighbours for this model: run `pinsage train`, or "
+            "`pinsage embed --model FILE`",
             c->neighbours);
     e->stages.nbr = nbr->data;
     e->stages.weight = e->g->nbr_weights.data;
@@ -287,8 +288,9 @@ static int open_model(embedding *e, ps_why *why)
     char path[PS_PATH_MAX];
     int err = ps_path_join(path, sizeof path, e->g->dir, "model.safetensors");
     if (!err && !ps_file_exists(path))
-        return ps_fail(why, PS_ENOENT, e->g->name, 0,
-                       "has no model: run `pinsage train` first");
+        return ps_fail(
+            why, PS_ENOENT, e->g->name, 0,
+            "has no model: run `pinsage train`, or `pinsage embed --model FILE`");
     if (!err)
         err = ps_model_load(&e->model, path, why);
     if (!err)

@@ -47,18 +47,11 @@ static int note_curve(ps_manifest *m, const ps_train_report *r)
     return err;
 }
 
-int ps_train_note(ps_manifest *m, const ps_train_report *report, const ps_model *model)
+int ps_train_note(ps_manifest *m, const ps_train_report *report)
 {
     const ps_train_opts *o = &report->used;
     const ps_train_result *r = &report->result;
     const ps_epoch *best = &r->epoch[r->best - 1];
-    char print[24];
-    snprintf(print, sizeof print, "%016llx",
-             (unsigned long long)ps_model_fingerprint(model));
-    ps_manifest_set_text(m, "model.fingerprint", print);
-    ps_manifest_set_text(m, "model.similarity", o->model.cosine ? "cosine" : "ip");
-    ps_manifest_set_text(m, "model.blocks", model->config.blocks);
-    ps_manifest_set_u64(m, "model.parameters", model->n_params);
     ps_manifest_set_text(m, "train.loss", o->loss == PS_LOSS_XENT ? "xent" : "margin");
     ps_manifest_set_real(m, "train.walk_pairs", (double)o->walk_pairs);
     ps_manifest_set_real(m, "train.temperature", (double)o->temperature);

@@ -8,8 +8,7 @@
 #include "pinsage/manifest.h"
 #include "pinsage/train.h"
 
-/* "model.*" and "train.*": train.trials and train.curve are arrays, one entry a trial
- * and an epoch. */
-int ps_train_note(ps_manifest *m, const ps_train_report *report, const ps_model *model);
+/* "train.*": train.trials and train.curve are arrays, one entry a trial and an epoch. */
+int ps_train_note(ps_manifest *m, const ps_train_report *report);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/train/corpus.h"
+#include "core/train/install.h"
 #include "core/train/labels.h"
 #include "core/train/note.h"
 #include "pinsage/blend.h"
@@ -184,104 +185,6 @@ static int run_trials(step *s, ps_why *why)
     return err;
 }
 
-/* ------------------------------ Writing ----------------------------------- */
-
-static int write_array(step *s, const char *name, ps_dtype type, uint64_t cols,
-                       const void *data, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    ps_out *out = NULL;
-    uint64_t hash, size;
-    int err = ps_draft_path(s->draft, name, path, why);
-    if (!err)
-        err = ps_out_open(&out, path, why);
-    if (err)
-        return err;
-    ps_npy_header(out, type, s->g->n_pins, cols);
-    ps_out_write(out, data, s->g->n_pins * cols * ps_dtype_size(type));
-    size = ps_out_size(out);
-    err = ps_out_close(out, &hash, why);
-    if (!err)
-        ps_draft_file(s->draft, name, size, hash);
-    return err;
-}
-
-static int sign_graph(step *s, const char *file)
-{
-    ps_manifest *m = ps_draft_manifest(s->draft);
-    int err = ps_manifest_made_from(m, file, "graph/pin_boards.indptr.npy");
-    return err ? err : ps_manifest_made_from(m, file, "graph/pin_boards.indices.npy");
-}
-
-/* True if the comma-separated list has the name. */
-static bool is_listed(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-    for (const char *at = list; at && *at;
-         at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
-        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-            return true;
-    return false;
-}
-
-/* Which versions of which files the model saw, so that a later change of one of them
- * drops it. */
-static int sign(step *s, const char *file)
-{
-    ps_manifest *m = ps_draft_manifest(s->draft);
-    char name[96];
-    int err = sign_graph(s, file);
-    for (uint32_t b = 0; b < s->g->n_blocks && !err; b++) {
-        snprintf(name, sizeof name, "features/%s.npy", s->g->blocks[b].name);
-        if (is_listed(s->train.model.blocks, s->g->blocks[b].name))
-            err = ps_manifest_made_from(m, file, name);
-    }
-    return err;
-}
-
-static int write_neighbours(step *s, const ps_model *model, ps_why *why)
-{
-    const ps_model_config *c = &model->config;
-    const ps_table *t;
-    ps_walk_opts walk = {
-        .n_walks = c->n_walks, .length = c->length, .top = c->neighbours};
-    /* The served lists are of the whole graph: label boards are back in it. */
-    ps_corpus *whole = s->corpus;
-    int err = PS_OK;
-    if (s->held_out)
-        err = ps_corpus_new(&whole, s->g, &s->g->graph, s->opts->train.seed,
-                            s->opts->train.threads, s->progress, why);
-    if (!err)
-        err = ps_corpus_table(whole, walk, c->khop, &t, s->progress, why);
-    if (!err)
-        err = write_array(s, "neighbours.indices.npy", PS_U32, t->T, t->row, why);
-    if (!err)
-        err = write_array(s, "neighbours.weights.npy", PS_F32, t->T, t->weight, why);
-    if (!err)
-        err = sign_graph(s, "neighbours.indices.npy");
-    if (!err)
-        err = sign_graph(s, "neighbours.weights.npy");
-    if (whole != s->corpus)
-        ps_corpus_free(whole);
-    return err;
-}
-
-static int write_model(step *s, const ps_model *model, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    uint64_t size, hash;
-    int err = ps_draft_path(s->draft, "model.safetensors", path, why);
-    if (!err)
-        err = ps_model_save(model, path, &size, &hash, why);
-    if (!err)
-        ps_draft_file(s->draft, "model.safetensors", size, hash);
-    if (!err)
-        err = sign(s, "model.safetensors");
-    if (!err && model->config.layers)
-        err = write_neighbours(s, model, why);
-    return err;
-}
-
 /* ------------------------------ Baselines --------------------------------- */
 
 static int train_variant(step *s, const ps_variant *v, ps_why *why)
@@ -301,9 +204,9 @@ static int train_variant(step *s, const ps_variant *v, ps_why *why)
     if (!err)
         err = ps_corpus_embed(s->corpus, &model, z, s->progress, why);
     if (!err)
-        err = write_array(s, file, PS_F32, o.model.e, z, why);
+        err = ps_install_array(s->draft, s->g, file, PS_F32, o.model.e, z, why);
     if (!err)
-        err = sign(s, file);
+        err = ps_install_sign(s->draft, s->g, file, s->train.model.blocks);
     ps_model_free(&model);
     free(result);
     free(z);
@@ -324,7 +227,7 @@ static int train_variants(step *s, ps_why *why)
 {
     int err = PS_OK;
     for (size_t i = 0; ps_variant_at(i) && !err; i++)
-        if (is_listed(s->opts->variants, ps_variant_at(i)->name) &&
+        if (ps_is_listed(s->opts->variants, ps_variant_at(i)->name) &&
             possible(s, ps_variant_at(i)))
             err = train_variant(s, ps_variant_at(i), why);
     return err;
@@ -370,6 +273,21 @@ static int fit_blend(step *s, const ps_model *model, ps_why *why)
 
 /* ------------------------------ The step ---------------------------------- */
 
+/* The served lists are of the whole graph: label boards are back in it. */
+static int install(step *s, const ps_model *model, ps_why *why)
+{
+    ps_corpus *whole = s->corpus;
+    int err = PS_OK;
+    if (s->held_out)
+        err = ps_corpus_new(&whole, s->g, &s->g->graph, s->opts->train.seed,
+                            s->opts->train.threads, s->progress, why);
+    if (!err)
+        err = ps_install_model(s->draft, whole, model, s->progress, why);
+    if (whole != s->corpus)
+        ps_corpus_free(whole);
+    return err;
+}
+
 static int train_and_write(step *s, ps_why *why)
 {
     ps_model model = {0};
@@ -383,14 +301,14 @@ static int train_and_write(step *s, ps_why *why)
     if (!err) {
         s->train.model = model.config;
         s->report->used = s->train;
-        err = write_model(s, &model, why);
+        err = install(s, &model, why);
     }
     if (!err)
         err = fit_blend(s, &model, why);
     if (!err)
         err = train_variants(s, why);
     if (!err)
-        err = ps_train_note(ps_draft_manifest(s->draft), s->report, &model);
+        err = ps_train_note(ps_draft_manifest(s->draft), s->report);
     ps_model_free(&model);
     return err;
 }

@@ -132,6 +132,15 @@ typedef struct ps_train_report {
 int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
                   ps_train_report *report, const ps_progress *progress, ps_why *why);
 
+/* Put a model of the same tensor names, made here or elsewhere, in the place of the
+ * current one, with the lists of its walks, as a new generation; `pinsage embed` does the
+ * rest. PS_EMISMATCH in words when its blocks or widths are not the catalog's. */
+typedef struct ps_model_import_opts {
+    unsigned threads, keep;
+} ps_model_import_opts;
+int ps_model_import(const char *catalog, const char *path, ps_model_import_opts opts,
+                    const ps_progress *progress, ps_why *why);
+
 /* The paper to the letter: sizes, margin, curriculum; no skip, walk pairs, structure. */
 void ps_train_paper(ps_train_opts *o);
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "pinsage/train.h"
 #include "server/cli/commands.h"
 #include "server/cli/steps.h"
 
@@ -13,10 +14,14 @@ typedef struct settings {
     ps_common common;
     uint32_t keep;
     bool half;
+    const char *model;
 } settings;
 
 #define AT(member) offsetof(settings, member)
 static const ps_option options[] = {
+    {"model", 0, PS_OPT_TEXT, "FILE.safetensors", AT(model), NULL, 0, 0, NULL,
+     "Use this model, made here or elsewhere, instead of the catalog's; its walks give "
+     "the neighbours"},
     {"half", 0, PS_OPT_FLAG, NULL, AT(half), NULL, 0, 0, NULL,
      "Embeddings in half precision: half the bytes, the same ranks but for near ties"},
     {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
@@ -44,7 +49,12 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
     ps_embed_opts opts = {.threads = s->common.threads, .keep = s->keep, .half = s->half};
-    return ps_cli_embed(words->word[0], &opts, &s->common, why);
+    ps_model_import_opts import = {s->common.threads, s->keep};
+    ps_progress progress = ps_cli_progress(&s->common);
+    int err =
+        s->model ? ps_model_import(words->word[0], s->model, import, &progress, why) : 0;
+    ps_cli_progress_end();
+    return err ? err : ps_cli_embed(words->word[0], &opts, &s->common, why);
 }
 
 const ps_command ps_command_embed = {

@@ -1,0 +1,163 @@
+/* install.c - writes a model and its lists, trained here or made elsewhere.
+ *
+ * Threads: see install.h.
+ */
+#include "core/train/install.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/train/corpus.h"
+#include "pinsage/features.h"
+
+/* ------------------------------ Files ------------------------------------- */
+
+bool ps_is_listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = list; at && *at;
+         at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
+        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+int ps_install_array(ps_draft *d, const ps_generation *g, const char *name, ps_dtype type,
+                     uint64_t cols, const void *data, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    ps_out *out = NULL;
+    uint64_t hash, size;
+    int err = ps_draft_path(d, name, path, why);
+    if (!err)
+        err = ps_out_open(&out, path, why);
+    if (err)
+        return err;
+    ps_npy_header(out, type, g->n_pins, cols);
+    ps_out_write(out, data, g->n_pins * cols * ps_dtype_size(type));
+    size = ps_out_size(out);
+    err = ps_out_close(out, &hash, why);
+    if (!err)
+        ps_draft_file(d, name, size, hash);
+    return err;
+}
+
+int ps_install_sign(ps_draft *d, const ps_generation *g, const char *file,
+                    const char *blocks)
+{
+    ps_manifest *m = ps_draft_manifest(d);
+    char name[96];
+    int err = ps_manifest_made_from(m, file, "graph/pin_boards.indptr.npy");
+    if (!err)
+        err = ps_manifest_made_from(m, file, "graph/pin_boards.indices.npy");
+    for (uint32_t b = 0; b < g->n_blocks && !err; b++) {
+        snprintf(name, sizeof name, "features/%s.npy", g->blocks[b].name);
+        if (ps_is_listed(blocks, g->blocks[b].name))
+            err = ps_manifest_made_from(m, file, name);
+    }
+    return err;
+}
+
+/* ------------------------------ The model --------------------------------- */
+
+static int write_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
+                            const ps_progress *progress, ps_why *why)
+{
+    static const char *const rows = "neighbours.indices.npy",
+                             *const weights = "neighbours.weights.npy";
+    const ps_table *t;
+    ps_walk_opts walk = {m->n_walks, m->length, m->neighbours};
+    int err = ps_corpus_table(c, walk, m->khop, &t, progress, why);
+    if (!err)
+        err = ps_install_array(d, c->generation, rows, PS_U32, t->T, t->row, why);
+    if (!err)
+        err = ps_install_array(d, c->generation, weights, PS_F32, t->T, t->weight, why);
+    if (!err)
+        err = ps_install_sign(d, c->generation, rows, NULL);
+    return err ? err : ps_install_sign(d, c->generation, weights, NULL);
+}
+
+static void note_model(ps_manifest *m, const ps_model *model)
+{
+    char print[24];
+    snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(model));
+    ps_manifest_set_text(m, "model.fingerprint", print);
+    ps_manifest_set_text(m, "model.similarity", model->config.cosine ? "cosine" : "ip");
+    ps_manifest_set_text(m, "model.blocks", model->config.blocks);
+    ps_manifest_set_u64(m, "model.parameters", model->n_params);
+}
+
+int ps_install_model(ps_draft *d, ps_corpus *c, const ps_model *model,
+                     const ps_progress *progress, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    uint64_t size, hash;
+    int err = ps_draft_path(d, "model.safetensors", path, why);
+    if (!err)
+        err = ps_model_save(model, path, &size, &hash, why);
+    if (err)
+        return err;
+    ps_draft_file(d, "model.safetensors", size, hash);
+    err = ps_install_sign(d, c->generation, "model.safetensors", model->config.blocks);
+    if (!err && model->config.layers)
+        err = write_neighbours(d, c, &model->config, progress, why);
+    if (!err)
+        note_model(ps_draft_manifest(d), model);
+    return err;
+}
+
+/* ------------------------------ Made elsewhere ---------------------------- */
+
+static int check_fit(const ps_generation *g, const ps_model *m, const char *path,
+                     ps_why *why)
+{
+    ps_features f;
+    int err = ps_features_open(&f, g, m->config.blocks, why);
+    if (!err && f.dim != m->config.d_in)
+        err = ps_fail(why, PS_EMISMATCH, path, 0,
+                      "the model wants %u numbers a pin, the blocks %s and the degree "
+                      "give %u",
+                      m->config.d_in, m->config.blocks, f.dim);
+    return err;
+}
+
+/* What was said of the model before this one: its training, and a blend with it. */
+static int forget(ps_draft *d, ps_why *why)
+{
+    ps_manifest *m = ps_draft_manifest(d);
+    ps_manifest_remove(m, "train");
+    ps_manifest_remove(m, "blend");
+    int err = ps_draft_drop(d, "neighbours.indices.npy", why);
+    return err ? err : ps_draft_drop(d, "neighbours.weights.npy", why);
+}
+
+int ps_model_import(const char *catalog, const char *path, ps_model_import_opts o,
+                    const ps_progress *progress, ps_why *why)
+{
+    ps_draft *d = NULL;
+    ps_generation *g = NULL;
+    ps_corpus *c = NULL;
+    ps_model model = {0};
+    int err = ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "model"}, why);
+    if (!err)
+        err = ps_generation_open(&g, catalog, why);
+    if (!err)
+        err = ps_model_load(&model, path, why);
+    if (!err)
+        err = check_fit(g, &model, path, why);
+    if (!err)
+        err =
+            ps_corpus_new(&c, g, &g->graph, model.config.seed, o.threads, progress, why);
+    if (!err)
+        err = forget(d, why);
+    if (!err)
+        err = ps_install_model(d, c, &model, progress, why);
+    ps_corpus_free(c);
+    ps_model_free(&model);
+    ps_generation_release(g);
+    if (!err)
+        return ps_draft_commit(d, o.keep ? o.keep : 1, NULL, why);
+    ps_draft_abort(d);
+    return err;
+}
