@@ -18,6 +18,11 @@ void ps_gemm_init(void)
 void ps_gemm_nt(size_t n, size_t p, size_t k, const float *A, size_t lda, const float *B,
                 size_t ldb, float beta, float *C, size_t ldc)
 {
+    if (n == 1) { /* one pin on request: B is read once, not copied first */
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, (blasint)p, (blasint)k, 1.0f, B,
+                    (blasint)ldb, A, 1, beta, C, 1);
+        return;
+    }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)p,
                 (blasint)k, 1.0f, A, (blasint)lda, B, (blasint)ldb, beta, C,
                 (blasint)ldc);
