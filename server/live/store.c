@@ -23,6 +23,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,10 +34,7 @@
 #define MAP_LEAST  ((size_t)64 << 20) /* tried when address space is short */
 #define LOCK_BYTES 16384              /* 126 readers of 64 bytes, and its head */
 
-static const struct table {
-    const char *name;
-    unsigned flags;
-} tables[PS_STORE_TABLES] = {
+const ps_store_table ps_store_tables[PS_STORE_TABLES] = {
     [PINS] = {"pins", 0},
     [EDGES] = {"edges", 0},
     [VOTES] = {"votes", MDB_INTEGERKEY},
@@ -83,7 +81,8 @@ static int make_tables(ps_store *s)
     if (rc)
         return rc;
     for (int i = 0; i < PS_STORE_TABLES && !rc; i++)
-        rc = mdb_dbi_open(txn, tables[i].name, MDB_CREATE | tables[i].flags, &s->dbi[i]);
+        rc = mdb_dbi_open(txn, ps_store_tables[i].name,
+                          MDB_CREATE | ps_store_tables[i].flags, &s->dbi[i]);
     if (!rc)
         rc = ps_store_set_meta(s, txn, "format", PS_STORE_FORMAT);
     if (!rc)
@@ -104,7 +103,8 @@ static int find_tables(ps_store *s)
     if (rc)
         return rc;
     for (int i = 0; i < PS_STORE_TABLES && !rc; i++)
-        rc = mdb_dbi_open(txn, tables[i].name, tables[i].flags, &s->dbi[i]);
+        rc = mdb_dbi_open(txn, ps_store_tables[i].name, ps_store_tables[i].flags,
+                          &s->dbi[i]);
     if (!rc)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
@@ -240,15 +240,18 @@ static void close_env(ps_store *s)
     s->env = NULL;
 }
 
-int ps_store_reopen(ps_store *s, size_t map_bytes, ps_why *why)
+int ps_store_reopen(ps_store *s, size_t map_bytes,
+                    int (*meanwhile)(ps_store *s, void *cls, ps_why *why), void *cls,
+                    ps_why *why)
 {
     pthread_rwlock_wrlock(&s->gate);
     close_env(s);
-    int err = open_env(s, map_bytes, why);
+    int failed = meanwhile ? meanwhile(s, cls, why) : PS_OK;
+    int err = open_env(s, map_bytes, failed ? NULL : why);
     if (err)
         close_env(s);
     pthread_rwlock_unlock(&s->gate);
-    return err;
+    return failed ? failed : err;
 }
 
 /* ------------------------------ Lifetime ---------------------------------- */
@@ -273,14 +276,38 @@ static int start_above(ps_store *s, uint64_t absorbed, ps_why *why)
     return PS_OK;
 }
 
+int ps_store_readers(const ps_store *s, int *fd, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    if (ps_path_join(path, sizeof path, s->dir, "readers"))
+        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    *fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+    return *fd < 0 ? ps_fail_errno(why, path, "cannot be opened") : PS_OK;
+}
+
+/* Waits while the file is being replaced, which takes no time to speak of. */
+static int lock_for_reading(ps_store *s, ps_why *why)
+{
+    int err = ps_store_readers(s, &s->lock, why);
+    if (!err && flock(s->lock, LOCK_SH) < 0)
+        err = ps_fail_errno(why, s->dir, "cannot be locked");
+    return err;
+}
+
+static int lock_for_writing(ps_store *s, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    int err = ps_dir_make(s->dir, why);
+    if (!err)
+        err = ps_lock_take(&s->lock, s->dir, "serve", why);
+    if (!err && ps_path_join(path, sizeof path, s->dir, PS_STORE_COPY) == PS_OK)
+        unlink(path); /* of a crash */
+    return err;
+}
+
 static int open_all(ps_store *s, ps_why *why)
 {
-    int err = PS_OK;
-    if (!s->opts.read_only) {
-        err = ps_dir_make(s->dir, why);
-        if (!err)
-            err = ps_lock_take(&s->lock, s->dir, "serve", why);
-    }
+    int err = s->opts.read_only ? lock_for_reading(s, why) : lock_for_writing(s, why);
     if (!err)
         err = open_env(s, s->opts.map_bytes ? s->opts.map_bytes : MAP_BYTES, why);
     if (!err)

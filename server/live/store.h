@@ -130,6 +130,10 @@ void ps_store_abort(ps_store *s);
  * crash, and begun again. */
 int ps_store_absorb(ps_store *s, uint64_t lsn, bool votes, uint32_t most, bool *more,
                     ps_why *why);
+/* Write the file anew with what is left, so that it is as short as can be and nothing of
+ * what was deleted can be found in it. For after an absorption: takes as long as copying
+ * what is left. PS_EBUSY while another process reads; failure changes nothing. */
+int ps_store_compact(ps_store *s, ps_why *why);
 
 /* ---- Reading ---- */
 

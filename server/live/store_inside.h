@@ -16,7 +16,15 @@
 
 #define PS_STORE_FORMAT 1 /* of the tables and of each record */
 
+#define PS_STORE_COPY "data.mdb.new" /* see store_compact.c */
+
 enum { PINS, EDGES, VOTES, META, PS_STORE_TABLES };
+
+typedef struct ps_store_table {
+    const char *name;
+    unsigned flags;
+} ps_store_table;
+extern const ps_store_table ps_store_tables[PS_STORE_TABLES];
 
 /* How far an absorption has come. */
 typedef struct ps_sweep {
@@ -44,9 +52,14 @@ struct ps_store {
 
 /* LMDB's complaint as ours. */
 int ps_store_fail(const ps_store *s, ps_why *why, int rc, const char *what);
-/* Close the file and open it with another map. Waits for snapshots. Failure leaves it
- * closed: the next call tries again. */
-int ps_store_reopen(ps_store *s, size_t map_bytes, ps_why *why);
+/* Close the file, do something to it (NULL: nothing), and open it, with a map of that
+ * size, whether or not that failed. Waits for snapshots. A file that cannot be opened
+ * stays closed: the next call tries again. */
+int ps_store_reopen(ps_store *s, size_t map_bytes,
+                    int (*meanwhile)(ps_store *s, void *cls, ps_why *why), void *cls,
+                    ps_why *why);
+/* A descriptor of the file that other processes flock, shared, while they read. */
+int ps_store_readers(const ps_store *s, int *fd, ps_why *why);
 /* Value of a key of the meta table. */
 int ps_store_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t *value);
 int ps_store_set_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t value);

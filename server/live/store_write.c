@@ -15,6 +15,7 @@
  * Threads: the writer. Not here: the file (store.c), bytes of records (store_record.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "pinsage/hash.h"
@@ -256,7 +257,7 @@ static int look(ps_store *s, uint64_t *lsn, ps_why *why)
     MDB_txn *txn;
     int rc = s->env ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) : MDB_PANIC;
     if (rc) {
-        int err = ps_store_reopen(s, s->map_bytes, why);
+        int err = ps_store_reopen(s, s->map_bytes, NULL, NULL, why);
         if (err)
             return err;
         rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
@@ -271,9 +272,9 @@ static int look(ps_store *s, uint64_t *lsn, ps_why *why)
 static int grow(ps_store *s, ps_why *why)
 {
     size_t bytes = s->map_bytes;
-    if (bytes <= SIZE_MAX / 2 && ps_store_reopen(s, 2 * bytes, why) == PS_OK)
+    if (bytes <= SIZE_MAX / 2 && ps_store_reopen(s, 2 * bytes, NULL, NULL, why) == PS_OK)
         return PS_OK;
-    ps_store_reopen(s, bytes, NULL);
+    ps_store_reopen(s, bytes, NULL, NULL, NULL);
     return ps_fail(why, PS_EFULL, s->dir, 0,
                    "no address space to map more than %zu bytes of it", bytes);
 }
@@ -305,6 +306,21 @@ static int settle(ps_store *s, int rc, ps_why *why)
     return try_change(s, same_again, &lsn) ? doubtful(s, why) : PS_OK;
 }
 
+/* LMDB calls a write that was cut short EIO, as a full disk cuts them. So ask for the
+ * room: either it is there from now on, or it is clear that there is none. */
+static int ask_room(ps_store *s, ps_why *why)
+{
+    int fd;
+    MDB_envinfo info;
+    MDB_stat page;
+    mdb_env_info(s->env, &info);
+    mdb_env_stat(s->env, &page);
+    mdb_env_get_fd(s->env, &fd);
+    size_t need = (info.me_last_pgno + 64) * page.ms_psize + 4 * s->group.size;
+    errno = posix_fallocate(fd, 0, (off_t)need);
+    return errno ? ps_fail_errno(why, s->dir, "cannot be written") : PS_OK;
+}
+
 int ps_store_run(ps_store *s, ps_store_change *fn, void *cls, ps_why *why)
 {
     bool again = true;
@@ -323,11 +339,10 @@ int ps_store_run(ps_store *s, ps_store_change *fn, void *cls, ps_why *why)
             continue;
         }
         err = settle(s, rc, why);
-        /* LMDB calls a write that was cut short EIO: the next one says why. */
-        if (err && !s->doubt && rc == EIO && again)
-            err = again = false;
-        else
+        if (!err || s->doubt || rc != EIO || !again)
             return err;
+        again = false;
+        err = ask_room(s, why);
     }
     return err;
 }
