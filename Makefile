@@ -144,6 +144,12 @@ deps:
 
 install: all
 	install -D -m 0755 $(B)/pinsage $(DESTDIR)$(PREFIX)/bin/pinsage
+	$(Q)for unit in pinsage.service pinsage.socket; do \
+	    install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
+	    sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/systemd/$$unit \
+	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
+	install -D -m 0644 deploy/systemd/pinsage.sysusers \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/pinsage.conf
 	$(Q)for page in $(wildcard deploy/man/*.1); do \
 	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}; done
 

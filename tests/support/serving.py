@@ -115,9 +115,9 @@ def make_catalog(where, titles='title of %s'):
 class Server:
     """A server on a free port of the loopback; its log lines are in .lines."""
 
-    def __init__(self, catalog, *args, wait=True):
+    def __init__(self, catalog, *args, wait=True, before=()):
         self.process = subprocess.Popen(
-            [PINSAGE, 'serve', catalog, '--listen', '127.0.0.1:0', *args],
+            [*before, PINSAGE, 'serve', catalog, '--listen', '127.0.0.1:0', *args],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         atexit.register(self.kill)
         self.lines, self.rest, self.port = [], b'', None
