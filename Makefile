@@ -93,7 +93,7 @@ formatted := $(shell find core index server include tests deploy -name '*.[ch]' 
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all lib tests check check-built style fmt fuzz fuzz-built bench demo demo-built install clean deps help FORCE
+.PHONY: all lib tests check check-built style fmt fuzz fuzz-built bench demo demo-built man install clean deps help FORCE
 .SECONDARY:
 
 all: $(lib) $(main)
@@ -142,16 +142,22 @@ deps:
 	$(Q)deploy/setup/deps.sh $(if $(filter system,$(FAISS)),build faiss-system test demo)
 	$(Q)deploy/setup/faiss.sh $(FAISS)
 
-install: all
+man: all
+	$(call say,MAN,$(B)/man)deploy/man/man.sh $(B)/pinsage $(B)/man
+
+share := $(DESTDIR)$(PREFIX)/share
+install: man
 	install -D -m 0755 $(B)/pinsage $(DESTDIR)$(PREFIX)/bin/pinsage
+	install -d $(share)/man/man1 $(share)/bash-completion/completions $(share)/pinsage \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 $(B)/man/*.1 $(share)/man/man1
+	$(B)/pinsage completion bash > $(share)/bash-completion/completions/pinsage
+	$(B)/pinsage config-schema > $(share)/pinsage/config.schema.json
 	$(Q)for unit in pinsage.service pinsage.socket; do \
-	    install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
 	    sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/systemd/$$unit \
 	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
 	install -D -m 0644 deploy/systemd/pinsage.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/pinsage.conf
-	$(Q)for page in $(wildcard deploy/man/*.1); do \
-	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}; done
 
 clean:
 	rm -rf build
@@ -165,6 +171,7 @@ help:
 	@echo 'make fuzz       look for bytes that break a parser; T=npy SECONDS=60'
 	@echo 'make bench      the measurements of tests/bench; T=walk as above'
 	@echo 'make demo       pictures, training, evaluation, server; ONCE=1 stops after'
+	@echo 'make man        manual pages from the help texts, into build/man'
 	@echo 'make install    into $$DESTDIR$$PREFIX; PREFIX=/usr/local'
 	@echo 'make clean      remove build/'
 	@echo

@@ -45,7 +45,10 @@ static void print_commands(FILE *out)
     for (size_t i = 0; ps_commands[i]; i++)
         fprintf(out, "  %-10s %-12s %s\n", ps_commands[i]->name, ps_commands[i]->words,
                 ps_commands[i]->summary);
-    fputs("\n`pinsage COMMAND --help` lists a command's options. `pinsage --version`.\n",
+    fputs("\n`pinsage COMMAND --help` lists a command's options. `pinsage --version`.\n"
+          "`pinsage completion bash` and `pinsage config-schema` print what a shell and "
+          "an\n"
+          "editor of settings can use.\n",
           out);
 }
 
@@ -65,6 +68,36 @@ static int tell(const ps_command *c, int err, const ps_why *why)
     return exit_code(err);
 }
 
+static int put(ps_buf *b)
+{
+    bool good = !b->failed && fwrite(b->data, 1, b->size, stdout) == b->size;
+    ps_buf_done(b);
+    return good && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_INPUT;
+}
+
+static int tell_settings(const ps_command *c, const ps_common *settings)
+{
+    ps_buf out = {0};
+    if (settings->print_config)
+        ps_settings_print(&out, c, settings);
+    else
+        ps_buf_printf(&out, "the settings of %s are good\n", c->name);
+    return put(&out);
+}
+
+/* What is printed from the tables alone. -1: another word. */
+static int print_table(int argc, char **argv)
+{
+    ps_buf out = {0};
+    if (argc == 3 && strcmp(argv[1], "completion") == 0 && strcmp(argv[2], "bash") == 0)
+        ps_completion_bash(&out);
+    else if (argc == 2 && strcmp(argv[1], "config-schema") == 0)
+        ps_settings_schema(&out);
+    else
+        return -1;
+    return put(&out);
+}
+
 static int run(const ps_command *c, int argc, char **argv)
 {
     ps_why why = {0};
@@ -73,6 +106,12 @@ static int run(const ps_command *c, int argc, char **argv)
     if (!settings)
         abort();
     ps_options_parse(c, argc, argv, settings, &words);
+    const ps_common *common = settings;
+    if (common->print_config || common->check_config) {
+        int told = tell_settings(c, common);
+        free(settings);
+        return told;
+    }
     int err = c->run(&words, settings, &why);
     ps_cli_progress_end();
     int code = err ? tell(c, err, &why) : EXIT_SUCCESS;
@@ -108,6 +147,9 @@ int ps_cli_main(int argc, char **argv)
         puts("pinsage " PS_VERSION);
         return EXIT_SUCCESS;
     }
+    int printed = print_table(argc, argv);
+    if (printed >= 0)
+        return printed;
     const ps_command *c = ps_command_find(argv[1]);
     if (!c) {
         fprintf(stderr, "pinsage: there is no command \"%s\"; see `pinsage help`\n",

@@ -9,6 +9,7 @@
 #ifndef PINSAGE_SERVER_CLI_CLI_H
 #define PINSAGE_SERVER_CLI_CLI_H
 
+#include "pinsage/buf.h"
 #include "pinsage/err.h"
 #include "pinsage/progress.h"
 #include "server/cli/options.h"
@@ -27,7 +28,7 @@ typedef struct ps_command {
 /* Settings that every command begins with; PS_COMMON_OPTIONS are their rows. */
 typedef struct ps_common {
     const char *config;
-    bool quiet;
+    bool quiet, print_config, check_config;
     uint32_t threads;
     uint64_t seed;
 } ps_common;
@@ -39,9 +40,21 @@ typedef struct ps_common {
          "1",    0, 0,          NULL, "Seed of all random numbers"},                     \
         {"quiet", 'q', PS_OPT_FLAG, NULL, offsetof(ps_common, quiet),                    \
          NULL,    0,   0,           NULL, "No progress on stderr"},                      \
+        {"config", 0, PS_OPT_TEXT, "FILE", offsetof(ps_common, config),                  \
+         NULL,     0, 0,           NULL,   "JSON file with settings"},                   \
+        {"print-config",                                                                 \
+         0,                                                                              \
+         PS_OPT_FLAG,                                                                    \
+         NULL,                                                                           \
+         offsetof(ps_common, print_config),                                              \
+         NULL,                                                                           \
+         0,                                                                              \
+         0,                                                                              \
+         NULL,                                                                           \
+         "Print all settings, from wherever they come, as such a file, and stop"},       \
     {                                                                                    \
-        "config", 0, PS_OPT_TEXT, "FILE", offsetof(ps_common, config), NULL, 0, 0, NULL, \
-            "JSON file with settings"                                                    \
+        "check-config", 0, PS_OPT_FLAG, NULL, offsetof(ps_common, check_config), NULL,   \
+            0, 0, NULL, "Only say whether the settings are good"                         \
     }
 
 /* The commands in the order of help, ended by NULL (commands.c). */
@@ -49,6 +62,13 @@ extern const ps_command *const ps_commands[];
 const ps_command *ps_command_find(const char *name); /* NULL when there is none */
 
 int ps_cli_main(int argc, char **argv);
+
+/* Of a file of settings: all of a command's, as --config takes them; and a JSON schema
+ * for any such file, from the same tables (settings.c). */
+void ps_settings_print(ps_buf *out, const ps_command *c, const void *settings);
+void ps_settings_schema(ps_buf *out);
+/* What to source in a shell for completion of commands, options and choices. */
+void ps_completion_bash(ps_buf *out);
 
 /* A listener that shows progress on stderr: a bar on a terminal, else a line each 10 %.
  * SIGINT and SIGTERM then cancel the work under way cleanly. */

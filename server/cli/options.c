@@ -170,6 +170,12 @@ int ps_option_set(const ps_option *o, void *settings, const char *value,
     return PS_OK;
 }
 
+bool ps_option_is_meta(const ps_option *o)
+{
+    return strcmp(o->name, "config") == 0 || strcmp(o->name, "print-config") == 0 ||
+           strcmp(o->name, "check-config") == 0;
+}
+
 void ps_option_env(const ps_option *o, char *out, size_t n)
 {
     snprintf(out, n, "PINSAGE_%s", o->name);
@@ -214,7 +220,9 @@ static error_t on_argument(int key, char *value, struct argp_state *state)
         return 0;
     }
     if (key == ARGP_KEY_END) {
-        if (p->words->n_words < p->command->n_words)
+        const ps_common *common = p->settings;
+        bool meta = common->print_config || common->check_config;
+        if (p->words->n_words < p->command->n_words && !meta)
             argp_error(state, "needs %s", p->command->words);
         return 0;
     }
@@ -346,4 +354,9 @@ void ps_options_parse(const ps_command *c, int argc, char **argv, void *settings
     argv[0] = name;
     argp_err_exit_status = 64;
     argp_parse(&argp, argc, argv, 0, NULL, &p);
+    const char *named = ((const ps_common *)settings)->config;
+    if (named && (!config || strcmp(named, config) != 0)) {
+        ps_fail(&why, PS_EINVAL, NULL, 0, "--config must be written in full, and once");
+        die_usage(c, &why, PS_EINVAL);
+    }
 }

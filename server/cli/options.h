@@ -62,6 +62,8 @@ struct ps_command;
  * and exits for --help; usage errors are told on stderr and exit 64. */
 void ps_options_parse(const struct ps_command *c, int argc, char **argv, void *settings,
                       ps_parsed *words);
+/* Options that say what to do with the settings and are none themselves. */
+bool ps_option_is_meta(const ps_option *o);
 /* "PINSAGE_HIT_AT" for "hit-at", into out (n bytes). */
 void ps_option_env(const ps_option *o, char *out, size_t n);
 
