@@ -165,6 +165,16 @@ uint64_t ps_engine_version(const ps_engine *e)
     return ps_view_version(e->live.view);
 }
 
+const ps_writes *ps_engine_writes(const ps_engine *e)
+{
+    return e->writes;
+}
+
+int ps_engine_check(const ps_engine *e, const ps_content *c, ps_why *why)
+{
+    return ps_kit_check(&e->kit, c->feature, c->n_features, why);
+}
+
 ps_view *ps_engine_view(const ps_engine *e)
 {
     return e->live.view;

@@ -54,7 +54,11 @@ int ps_engine_attach(ps_engine *e, ps_why *why);
 /* Grows whenever an answer may be another than before. */
 uint64_t ps_engine_version(const ps_engine *e);
 struct ps_view;
-struct ps_view *ps_engine_view(const ps_engine *e); /* borrowed */
+struct ps_view *ps_engine_view(const ps_engine *e);           /* borrowed */
+const struct ps_writes *ps_engine_writes(const ps_engine *e); /* borrowed; NULL: none */
+/* Whether content may be written: its vectors are those of blocks. PS_EINVAL names the
+ * field. */
+int ps_engine_check(const ps_engine *e, const ps_content *c, ps_why *why);
 ps_engine *ps_engine_acquire(ps_engine *e);
 void ps_engine_release(ps_engine *e); /* NULL is fine; the last one closes */
 ps_generation *ps_engine_generation(const ps_engine *e); /* borrowed */
@@ -122,8 +126,8 @@ typedef struct ps_embedded {
 } ps_embedded;
 int ps_reader_embed(ps_reader *r, const ps_embed_pin *q, ps_embedded *out, ps_why *why);
 
-/* Why a stored or live pin's answer is what it is. Arrays are in the reader until its
- * next question. */
+/* Why an answer is what it is: of a pin's row, or PS_NO_ROW after ps_reader_embed. Arrays
+ * are in the reader until its next question. */
 typedef struct ps_explained {
     const uint32_t *neighbour; /* (n) heaviest first */
     const float *weight;

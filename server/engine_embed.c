@@ -120,6 +120,7 @@ static int embed_guest(ps_reader *r, const ps_content *c, const uint32_t *boards
     engine_took(r, *rung, took);
     r->spent.embed = (double)took * 1e-9;
     *z = err ? NULL : out;
+    r->guested = !err;
     return err;
 }
 
@@ -186,6 +187,7 @@ int ps_reader_embed(ps_reader *r, const ps_embed_pin *q, ps_embedded *out, ps_wh
                                      .source = PS_COMPUTED,
                                      .result = r->found}};
     r->spent = (ps_stages_spent){0};
+    r->guested = false;
     if (q->k > PS_K_MAX)
         return ps_fail(why, PS_ERANGE, NULL, 0, "k is not in 0..%d", PS_K_MAX);
     int err = ps_kit_check(&r->e->kit, c->feature, c->n_features, why);
@@ -218,22 +220,29 @@ int ps_reader_explain(ps_reader *r, uint32_t row, ps_explained *out, ps_why *why
 {
     ps_pin pin;
     ps_staleness stale;
-    *out = (ps_explained){.age = vector_age(r, row),
-                          .stale = ps_view_staleness(r->e->live.view, row, &stale)};
+    int err = PS_OK;
+    *out = (ps_explained){.age = 0};
+    if (row != PS_NO_ROW) {
+        out->age = vector_age(r, row);
+        out->stale = ps_view_staleness(r->e->live.view, row, &stale);
+    }
     if (!r->e->kit.has_model || !r->e->kit.model.config.layers)
         return PS_OK;
-    int err = embedder_of(r, why);
-    if (!err)
-        err = ps_reader_pin(r, row, &pin);
-    if (err)
+    if (row != PS_NO_ROW) {
+        double began = ps_now();
+        err = embedder_of(r, why);
+        if (!err)
+            err = ps_reader_pin(r, row, &pin);
+        if (!err)
+            err = ps_embedder_walk(r->embedder, row, ps_hash(pin.id.data, pin.id.len));
+        r->spent.walk = ps_now() - began;
+    }
+    if (err || !r->embedder || (row == PS_NO_ROW && !r->guested))
         return err;
-    double began = ps_now();
-    err = ps_embedder_walk(r->embedder, row, ps_hash(pin.id.data, pin.id.len));
-    r->spent.walk = ps_now() - began;
     uint32_t T = ps_embedder_neighbours(r->embedder, &out->neighbour, &out->weight);
-    while (!err && out->n < T && out->weight[out->n] > 0)
+    while (out->n < T && out->weight[out->n] > 0)
         out->n++;
-    return err;
+    return PS_OK;
 }
 
 uint32_t ps_reader_shared(ps_reader *r, uint32_t a, uint32_t b, uint32_t *board,

@@ -76,6 +76,7 @@ struct ps_reader {
     ps_blend *blend;            /* made when first asked for */
     ps_embedder *embedder;      /* made when first asked for, with: */
     float *guest;               /* content (dim), x (dim), z (e) of a pin not stored */
+    bool guested;               /* the last question embedded one */
     uint64_t deadline;          /* 0: no hurry */
     ps_stages_spent spent;
 };

@@ -290,6 +290,7 @@ int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_w
     uint32_t wide = q->diversity > 0 ? POOL_TIMES * q->k : q->k;
     out->ranking = (ps_ranking){.row = PS_NO_ROW, .result = r->found};
     out->n_missing = 0;
+    r->guested = false;
     e.m = engine_find_method(r->e, q->method);
     if (!e.m)
         return engine_refuse_method(r->e, q->method, why);

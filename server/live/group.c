@@ -261,6 +261,18 @@ static void show(group *g, ps_live_view *l)
     l->lsn = ps_store_lsn(g->store);
 }
 
+static void count_votes(group *g)
+{
+    ps_store_counts counts;
+    bool any = false;
+    for (uint32_t i = 0; i < g->n; i++)
+        any = any || g->member[i].w->kind == PS_WRITE_VOTE;
+    if (!any || ps_store_count(g->store, &counts, NULL))
+        return;
+    for (uint32_t i = 0; i < g->n; i++)
+        g->member[i].w->votes = counts.votes;
+}
+
 int ps_group_run(group *g)
 {
     ps_why why = {0};
@@ -273,6 +285,7 @@ int ps_group_run(group *g)
         }
     for (ps_live_view *l = g->views; l && !err; l = l->next)
         show(g, l);
+    count_votes(g);
     ps_arena_reset(&g->arena);
     return err;
 }
