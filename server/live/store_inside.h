@@ -84,7 +84,8 @@ void ps_record_edge(ps_buf *b, const ps_store_edge *edge);
  * copied into the arena, since the map aligns nothing (NULL: features are left out). */
 bool ps_record_read_pin(MDB_val value, ps_store_pin *pin, ps_arena *arena);
 bool ps_record_read_edge(MDB_val value, ps_store_edge *edge);
-/* Every record of pins and edges begins with its number. */
+/* Every record of pins and edges begins with its number; one too short for that counts as
+ * the newest, so that whoever reads comes across it. */
 uint64_t ps_record_lsn(MDB_val value);
 /* A pin's `died`, and writing it over into a record in memory. */
 uint64_t ps_record_died(MDB_val value);

@@ -181,7 +181,7 @@ bool ps_record_read_edge(MDB_val value, ps_store_edge *edge)
 
 uint64_t ps_record_lsn(MDB_val value)
 {
-    uint64_t lsn = 0;
+    uint64_t lsn = UINT64_MAX;
     if (value.mv_size >= sizeof lsn)
         memcpy(&lsn, value.mv_data, sizeof lsn);
     return lsn;
