@@ -13,6 +13,7 @@
 #ifndef PINSAGE_SERVER_ENGINE_H
 #define PINSAGE_SERVER_ENGINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pinsage/buf.h"
@@ -90,10 +91,12 @@ typedef struct ps_related {
     ps_text board;          /* data NULL: any; else only pins of that board */
     const ps_text *exclude; /* (n_exclude) pins left out; unknown ones are no error */
     uint32_t n_exclude;     /* 0..PS_EXCLUDE_MAX */
+    bool quick; /* answer only if it takes no more than a search of the index */
 } ps_related;
 
 typedef struct ps_ranking {
     uint32_t row;       /* of the query pin */
+    bool later;         /* it would take longer: there is no answer */
     const char *method; /* the one that answered */
     ps_source source;
     ps_rung rung;

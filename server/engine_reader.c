@@ -255,6 +255,16 @@ static int fall_back(ps_reader *r, const method *asked, uint32_t row, filter *f,
     return PS_OK;
 }
 
+/* Does ranking take more than one search of the index? */
+static bool is_long(const ps_reader *r, const method *m, const filter *f)
+{
+    if (m->kind != BY_VECTOR)
+        return true;
+    if (f->n_boards)
+        return ps_graph_degree(&r->snap.graph, PS_BOARDS, f->board[0]) > BOARD_SCAN;
+    return !m->indexed;
+}
+
 int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why *why)
 {
     filter f;
@@ -265,11 +275,16 @@ int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why
     if (q->k < 1 || q->k > PS_K_MAX)
         return ps_fail(why, PS_ERANGE, NULL, 0, "k is not in 1..%d", PS_K_MAX);
     int err = make_filter(&f, r, q, &out->row, why);
-    if (!err)
-        err = rank(r, m, out->row, &f, q->k, out, why);
-    if (!err && !out->n && m->kind != BY_POPULARITY)
-        err = fall_back(r, m, out->row, &f, q->k, out, why);
-    return err;
+    if (err)
+        return err;
+    out->later = q->quick && is_long(r, m, &f);
+    if (out->later)
+        return PS_OK;
+    err = rank(r, m, out->row, &f, q->k, out, why);
+    if (err || out->n || m->kind == BY_POPULARITY)
+        return err;
+    out->later = q->quick;
+    return out->later ? PS_OK : fall_back(r, m, out->row, &f, q->k, out, why);
 }
 
 int ps_reader_canary(ps_reader *r, ps_why *why)

@@ -6,22 +6,16 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "pinsage/clock.h"
 
 #define STALLED_NS 10000000000u /* a loop that did not turn for so long is stuck */
 
 typedef bool (*check_fn)(ps_state *s, char *why, size_t room);
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static bool check_loops(ps_state *s, char *why, size_t room)
 {
-    uint64_t now = now_ns();
+    uint64_t now = ps_now_ns();
     for (unsigned i = 0; i < s->n_loops; i++) {
         uint64_t tick = ps_count_get(&s->stats[i].tick_ns);
         if (tick && now > tick && now - tick > STALLED_NS) {

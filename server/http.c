@@ -9,22 +9,16 @@
  */
 #include "server/http.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "pinsage/clock.h"
 #include "server/http_inside.h"
 #include "server/listen.h"
-
-uint64_t http_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ------------------------------ Callbacks ---------------------------------- */
 
@@ -45,11 +39,10 @@ static size_t on_unescape(void *cls, struct MHD_Connection *c, char *text)
  * connection, for there is no answering in the middle of an upload. */
 static enum MHD_Result take_body(ps_http *h, exchange *x, const char *data, size_t *size)
 {
-    uint64_t limit = h->state->opts->body_bytes;
     x->uploaded += *size;
-    if (x->uploaded > 2 * limit + 65536)
+    if (x->uploaded > 2 * x->limit + 65536)
         return MHD_NO;
-    if (x->uploaded <= limit)
+    if (x->uploaded <= x->limit)
         ps_buf_add(&x->body, data, *size);
     ps_count_add(&h->stats->bytes_in, *size);
     *size = 0;
@@ -70,12 +63,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         if (!http_guard(h, x, c, method, version))
             return MHD_YES;
         ps_count_add(&h->stats->refused, 1);
-        h->reply.close = true;
-        return http_send(h, x, c);
+        x->reply.close = true;
+        return http_send(h, x);
     }
     if (*size)
         return take_body(h, x, data, size);
-    return http_answer(h, x, c);
+    return http_answer(h, x);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *c, void **slot,
@@ -131,7 +124,7 @@ int ps_http_start(ps_http **out, ps_state *state, unsigned loop, int listener,
     size_t share = (size_t)(state->opts->cache_bytes / state->n_loops);
     int err = h ? PS_OK : PS_ENOMEM;
     if (!err) {
-        *h = (ps_http){.state = state, .stats = &state->stats[loop], .reply.fd = -1};
+        *h = (ps_http){.state = state, .stats = &state->stats[loop]};
         h->door = (ps_door){.state = state, .stats = h->stats};
         if (share)
             err = ps_cache_new(&h->cache, share, http_free_kept);
@@ -158,18 +151,25 @@ void ps_http_stop(ps_http *h)
         ps_log_put(h->state->log, &h->log, false);
     ps_cache_free(h->cache);
     ps_reader_free(h->door.reader);
+    assert(!h->abandoned);
     for (exchange *x = h->spare, *next; x; x = next) {
         next = x->next_free;
+        ps_reply_done(&x->reply);
         ps_arena_done(&x->arena);
         ps_buf_done(&x->body);
         free(x);
     }
-    ps_reply_done(&h->reply);
     ps_line_done(&h->log);
     free(h);
 }
 
 /* ------------------------------ The loop's side ---------------------------- */
+
+void ps_http_begin(void *cls, ps_loop *loop)
+{
+    ps_http *h = cls;
+    h->loop = loop;
+}
 
 int ps_http_fd(const ps_http *h)
 {
@@ -193,7 +193,7 @@ void ps_http_tick(void *cls)
 {
     ps_http *h = cls;
     ps_count_add(&h->stats->ticks, 1);
-    ps_count_set(&h->stats->tick_ns, http_now());
+    ps_count_set(&h->stats->tick_ns, ps_now_ns());
     if (h->cache) {
         ps_cache_counts n = ps_cache_count(h->cache);
         ps_count_set(&h->stats->cache_entries, n.entries);
@@ -205,7 +205,7 @@ void ps_http_tick(void *cls)
     http_sweep(h);
 }
 
-int ps_http_install(ps_http *h, ps_engine *e)
+int ps_http_install(ps_http *h, ps_engine *e, uint32_t install)
 {
     ps_reader *reader;
     int err = ps_reader_new(&reader, e);
@@ -213,6 +213,7 @@ int ps_http_install(ps_http *h, ps_engine *e)
         return err;
     ps_reader_free(h->door.reader);
     h->door.reader = reader;
+    h->door.install = install;
     if (h->cache)
         ps_cache_clear(h->cache);
     return PS_OK;
@@ -251,4 +252,17 @@ void ps_http_quiesce(ps_http *h)
     do
         MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
     while ((c = c->next) != h->conns);
+}
+
+void ps_http_release(ps_http *h)
+{
+    conn *c = h->conns;
+    if (!c)
+        return;
+    do {
+        if (c->parked)
+            http_give_up(h, c->parked);
+        c = c->next;
+    } while (c != h->conns);
+    MHD_run(h->daemon);
 }

@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "server/loop.h"
 #include "server/state.h"
 
 typedef struct ps_http ps_http;
@@ -25,17 +26,21 @@ int ps_http_start(ps_http **h, ps_state *state, unsigned loop, int listener, ps_
 /* Close every connection, free. */
 void ps_http_stop(ps_http *h);
 
+/* The five parts of a ps_pump (loop.h). */
 int ps_http_fd(const ps_http *h);
+void ps_http_begin(void *h, ps_loop *loop);
 void ps_http_run(void *h);
 int64_t ps_http_timeout(void *h); /* ms, -1 = none */
 void ps_http_tick(void *h);
 
-/* Answer from this engine from now on (a reference is taken). */
-int ps_http_install(ps_http *h, ps_engine *e);
+/* Answer from this engine, the state's so-manieth, from now on (a reference is taken). */
+int ps_http_install(ps_http *h, ps_engine *e, uint32_t install);
 /* Two steps to take no new connections, some time apart, so that handshakes under way
  * can end: no new ones begin; then the listener closes, and idle connections end within
  * a second. */
 void ps_http_deafen(ps_http *h);
 void ps_http_quiesce(ps_http *h);
+/* Last of all, once workers and writer have stopped: answer whoever still waits. */
+void ps_http_release(ps_http *h);
 
 #endif

@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinsage/clock.h"
 #include "server/http_inside.h"
 
 #define MS        1000000u /* ns */
 #define LOG_BATCH 32768
+#define ROOM_KEPT 65536
 
 /* ------------------------------ Connections -------------------------------- */
 
@@ -28,10 +30,10 @@ static void open_conn(ps_http *h, struct MHD_Connection *c, void **slot)
     ps_count_add(&h->stats->accepted, 1);
     *slot = n;
     if (!n)
-        return; /* it is served, but neither swept nor named in the log */
+        return; /* its requests are refused */
     n->mhd = c;
     n->fd = fd->connect_fd;
-    n->deadline = http_now() + (uint64_t)h->state->opts->header_timeout * MS;
+    n->deadline = ps_now_ns() + (uint64_t)h->state->opts->header_timeout * MS;
     if (peer && peer->client_addr) {
         bool six = peer->client_addr->sa_family == AF_INET6;
         memcpy(&n->peer, peer->client_addr,
@@ -67,12 +69,14 @@ void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,
 /* The socket is shut down, not closed: the library finds out by reading from it. */
 void http_sweep(ps_http *h)
 {
-    uint64_t now = http_now();
+    uint64_t now = ps_now_ns();
     conn *c = h->conns;
     if (!c)
         return;
     do {
-        if (now > c->deadline) {
+        if (c->parked) {
+            http_expire(h, c->parked, now);
+        } else if (now > c->deadline) {
             shutdown(c->fd, SHUT_RDWR);
             ps_count_add(&h->stats->overtime, 1);
             c->deadline = UINT64_MAX;
@@ -102,19 +106,26 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     size_t len = uri ? strlen(uri) : 0;
     bool fits = len < sizeof x->place;
-    x->started = http_now();
+    x->http = h;
+    x->mhd = c;
+    x->started = ps_now_ns();
     x->conn = info ? info->socket_context : NULL;
-    x->begun = x->answered = false;
+    x->begun = x->admitted = x->answered = x->abandoned = false;
+    x->wait = (ps_wait){.x = x};
+    x->then = NULL;
     x->uploaded = x->sent = 0;
     x->status = 0;
-    x->route = ps_route_unmatched();
+    ps_reply_reset(&x->reply);
     x->raw_end = uri ? uri + len : NULL;
     char *raw = fits ? x->place : ps_arena_alloc(&x->arena, len);
     if (!raw)
         raw = x->place, len = 0;
     memcpy(raw, uri ? uri : "", len);
-    x->request = (ps_request){
-        .raw = {raw, len}, .peer = x->conn ? &x->conn->peer : NULL, .arena = &x->arena};
+    x->request = (ps_request){.raw = {raw, len},
+                              .route = ps_route_unmatched(),
+                              .wait = &x->wait,
+                              .peer = x->conn ? &x->conn->peer : NULL,
+                              .arena = &x->arena};
     if (x->conn)
         x->conn->deadline = x->started + (uint64_t)h->state->opts->header_timeout * MS;
     ps_count_add(&h->stats->started, 1);
@@ -141,7 +152,7 @@ static bool is_worth_a_line(ps_http *h, const exchange *x, unsigned status, uint
     const ps_serve_opts *o = h->state->opts;
     if (*o->access_log == 'o') /* off */
         return false;
-    if ((status >= 500 && !ps_route_at(x->route)->probe) ||
+    if ((status >= 500 && !ps_route_at(x->request.route)->probe) ||
         (o->slow && ns > (uint64_t)o->slow * MS))
         return true;
     return *o->access_log == 'a' && h->logged++ % o->access_sample == 0;
@@ -181,10 +192,10 @@ static unsigned final_status(const exchange *x, enum MHD_RequestTerminationCode 
 
 void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how)
 {
-    uint64_t now = http_now(), ns = now - x->started;
+    uint64_t now = ps_now_ns(), ns = now - x->started;
     const ps_serve_opts *o = h->state->opts;
     unsigned status = final_status(x, how);
-    ps_stats_request(h->stats, x->route, status, ns);
+    ps_stats_request(h->stats, x->request.route, status, ns);
     ps_count_add(&h->stats->finished, 1);
     ps_count_add(&h->stats->bytes_out, x->sent);
     if (is_worth_a_line(h, x, status, ns))
@@ -192,8 +203,27 @@ void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how)
     if (x->conn && x->conn->deadline != UINT64_MAX)
         x->conn->deadline =
             now + ((uint64_t)o->idle_timeout + (uint64_t)o->header_timeout) * MS;
+    x->abandoned = x->wait.begun && !x->wait.finished;
+    if (x->abandoned)
+        h->abandoned++;
+    else
+        http_recycle(h, x);
+}
+
+/* Memory of usual requests is kept for the next; that of large ones is not. */
+static void clear(ps_buf *b)
+{
+    if (b->room > ROOM_KEPT)
+        ps_buf_done(b);
+    ps_buf_clear(b);
+    b->failed = false;
+}
+
+void http_recycle(ps_http *h, exchange *x)
+{
     ps_arena_reset(&x->arena);
-    ps_buf_clear(&x->body);
+    clear(&x->body);
+    clear(&x->reply.body);
     x->next_free = h->spare;
     h->spare = x;
 }

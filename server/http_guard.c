@@ -68,6 +68,8 @@ static void take_header(look *l, const char *name, size_t len, ps_text value)
         h->content_encoding = value;
     } else if (IS("content-type")) {
         h->content_type = value;
+    } else if (IS("connect-timeout-ms")) {
+        h->connect_timeout = value;
     } else if (IS("origin")) {
         h->origin = value;
     } else if (IS("forwarded") || IS("x-forwarded-for") || IS("via")) {
@@ -87,11 +89,9 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     return MHD_YES;
 }
 
-static bool refuse(ps_http *h, ps_code code, unsigned status, const char *text)
+static bool refuse(exchange *x, ps_code code, unsigned status, const char *text)
 {
-    ps_reply_reset(&h->reply);
-    h->reply.route = (uint8_t)ps_route_unmatched();
-    ps_reply_error(&h->reply, (ps_failure){.code = code, .status = status}, "%s", text);
+    ps_reply_error(&x->reply, (ps_failure){.code = code, .status = status}, "%s", text);
     return true;
 }
 
@@ -103,20 +103,34 @@ static bool is_too_long(ps_text length, uint64_t limit)
     return value > limit;
 }
 
-static bool guard_headers(ps_http *h, const look *l, bool newest)
+/* So much is not read from just anybody. */
+static bool guard_bulk(ps_http *h, exchange *x, const look *l)
+{
+    uint64_t bulk = h->state->opts->bulk_bytes;
+    x->limit = bulk > x->limit ? bulk : x->limit;
+    x->admitted = ps_route_admit(&h->door, &x->request, &x->reply);
+    if (x->admitted && is_too_long(l->length, x->limit))
+        return refuse(x, PS_CODE_RESOURCE_EXHAUSTED, 413, "the body is too long");
+    return !x->admitted;
+}
+
+static bool guard_headers(ps_http *h, exchange *x, const look *l, bool newest)
 {
     if (l->odd_name)
-        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "a header name is malformed");
+        return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "a header name is malformed");
     if (l->hosts > 1 || (newest && !l->hosts))
-        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "not exactly one Host header");
+        return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "not exactly one Host header");
     if (l->codings > 1 || l->odd_coding)
-        return refuse(h, PS_CODE_UNIMPLEMENTED, 501,
+        return refuse(x, PS_CODE_UNIMPLEMENTED, 501,
                       "no transfer coding but \"chunked\" is known");
     if (l->lengths > 1 || (l->lengths && l->codings))
-        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400,
+        return refuse(x, PS_CODE_INVALID_ARGUMENT, 400,
                       "the length of the body is told twice");
-    if (is_too_long(l->length, h->state->opts->body_bytes))
-        return refuse(h, PS_CODE_RESOURCE_EXHAUSTED, 413, "the body is too long");
+    x->limit = h->state->opts->body_bytes;
+    if ((l->codings || is_too_long(l->length, x->limit)) && ps_route_is_bulk(&x->request))
+        return guard_bulk(h, x, l);
+    if (is_too_long(l->length, x->limit))
+        return refuse(x, PS_CODE_RESOURCE_EXHAUSTED, 413, "the body is too long");
     return false;
 }
 
@@ -127,15 +141,15 @@ bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *m
     MHD_get_connection_values_n(c, MHD_HEADER_KIND, on_header, &l);
     x->request.verb = ps_verb_of(method);
     if (!x->request.verb)
-        return refuse(h, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");
+        return refuse(x, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");
     /* The library ends the target at a NUL; then the version does not follow it. */
     if ((x->raw_end && version != x->raw_end + 1) ||
         memchr(x->request.raw.data, ' ', x->request.raw.len))
-        return refuse(h, PS_CODE_INVALID_ARGUMENT, 400, "the request line is malformed");
+        return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "the request line is malformed");
     bool newest = strcmp(version, "HTTP/1.1") == 0;
     if (!newest && strcmp(version, "HTTP/1.0") != 0)
-        return refuse(h, PS_CODE_UNIMPLEMENTED, 505, "HTTP/1.1 is spoken here");
+        return refuse(x, PS_CODE_UNIMPLEMENTED, 505, "HTTP/1.1 is spoken here");
     if (x->request.raw.len > h->state->opts->url_bytes)
-        return refuse(h, PS_CODE_INVALID_ARGUMENT, 414, "the request target is too long");
-    return guard_headers(h, &l, newest);
+        return refuse(x, PS_CODE_INVALID_ARGUMENT, 414, "the request target is too long");
+    return guard_headers(h, x, &l, newest);
 }

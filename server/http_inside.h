@@ -14,6 +14,8 @@
 #include "pinsage/buf.h"
 #include "server/cache.h"
 #include "server/http.h"
+#include "server/later.h"
+#include "server/loop.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/routes.h"
@@ -23,20 +25,39 @@ typedef struct conn {
     struct MHD_Connection *mhd; /* borrowed */
     int fd;                     /* borrowed */
     uint64_t deadline;          /* ns: shut down when the sweep comes by later */
+    struct exchange *parked;    /* its request waits for its answer; NULL: it does not */
     struct sockaddr_storage peer;
 } conn;
 
+struct ps_wait {
+    struct exchange *x;
+    ps_then then;
+    void *cls;
+    bool begun;    /* by the handler, on the handler's thread */
+    bool finished; /* the loop has heard of it */
+};
+
+/* How an exchange that waits is seen by the loop: while `working` a worker has it, and
+ * the loop touches wait.finished and abandoned alone. */
 typedef struct exchange {
     struct exchange *next_free;
+    ps_http *http;
+    struct MHD_Connection *mhd; /* borrowed */
     conn *conn;
     ps_request request;
+    ps_reply reply;
     ps_arena arena; /* reset after each request */
     ps_buf body;    /* what was uploaded */
+    ps_job job;
+    struct ps_wait wait;
+    ps_then then; /* what makes the answer, with cls; NULL: the route's handler */
+    void *cls;
+    unsigned worker; /* that had it last */
     uint64_t started, hash;
-    uint64_t uploaded;   /* bytes, also those that were thrown away */
-    const char *raw_end; /* in the library's memory: where the target ended */
-    bool begun, answered;
-    unsigned status, route;
+    uint64_t uploaded, limit; /* bytes of the body, also those that were thrown away */
+    const char *raw_end;      /* in the library's memory: where the target ended */
+    bool begun, admitted, answered, working, abandoned;
+    unsigned status;
     uint64_t sent;   /* bytes of the answer's body */
     char place[512]; /* of the raw target, when it fits */
 } exchange;
@@ -50,36 +71,44 @@ typedef struct kept {
 
 struct ps_http {
     ps_state *state; /* borrowed */
+    ps_loop *loop;   /* borrowed; runs this */
     ps_stats *stats; /* borrowed, this loop's */
     ps_door door;    /* its reader is owned */
     ps_cache *cache; /* NULL: none */
     struct MHD_Daemon *daemon;
-    conn *conns;     /* ring, NULL when empty */
-    exchange *spare; /* ready for the next requests */
-    ps_reply reply;  /* of the request that is being answered */
-    ps_line log;     /* access lines on their way */
-    uint64_t logged; /* good answers counted for sampling */
+    conn *conns;        /* ring, NULL when empty */
+    exchange *spare;    /* ready for the next requests */
+    unsigned abandoned; /* exchanges that ended before their wait did */
+    ps_line log;        /* access lines on their way */
+    uint64_t logged;    /* good answers counted for sampling */
 };
 
-uint64_t http_now(void); /* CLOCK_MONOTONIC, ns */
-
 /* ---- http_guard.c ---- */
-/* Look at all headers: fills x->request.header. Refusals fill h->reply and return true.
- */
+/* Look at all headers: fills x->request.header, x->limit. True: refused, x->reply says
+ * why. */
 bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *method,
                 const char *version);
 
 /* ---- http_reply.c ---- */
-enum MHD_Result http_answer(ps_http *h, exchange *x, struct MHD_Connection *c);
-/* Send what stands in h->reply. */
-enum MHD_Result http_send(ps_http *h, exchange *x, struct MHD_Connection *c);
+enum MHD_Result http_answer(ps_http *h, exchange *x);
+/* Send what stands in x->reply. */
+enum MHD_Result http_send(ps_http *h, exchange *x);
 void http_free_kept(void *value);
+
+/* ---- http_later.c ---- */
+/* Make the answer: 1 it stands in x->reply, 0 it comes later. */
+int http_make(ps_http *h, exchange *x);
+/* To be called when the connection's deadlines are looked after. */
+void http_expire(ps_http *h, exchange *x, uint64_t now);
+/* Answer what waits, whoever has it: the loop is about to end, the crew has. */
+void http_give_up(ps_http *h, exchange *x);
 
 /* ---- http_conn.c ---- */
 void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,
                         enum MHD_ConnectionNotificationCode what);
 exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri);
 void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how);
+void http_recycle(ps_http *h, exchange *x);
 void http_sweep(ps_http *h);
 
 #endif

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "pinsage/clock.h"
 #include "pinsage/hash.h"
 #include "server/http_inside.h"
 
-#define SEND_RATE 16384u /* bytes a second that a client must take */
+#define MS        1000000u /* ns */
+#define SEND_RATE 16384u   /* bytes a second that a client must take */
 
 static void note_answer(ps_http *h, unsigned method, unsigned source)
 {
@@ -19,17 +21,16 @@ static void note_answer(ps_http *h, unsigned method, unsigned source)
         ps_count_add(&h->stats->method[method].answers[source], 1);
 }
 
-static enum MHD_Result queue(ps_http *h, exchange *x, struct MHD_Connection *c,
-                             unsigned status, struct MHD_Response *response,
-                             uint64_t size)
+static enum MHD_Result queue(ps_http *h, exchange *x, unsigned status,
+                             struct MHD_Response *response, uint64_t size)
 {
     x->status = status;
     x->sent = x->request.verb == PS_HEAD ? 0 : size;
     if (x->conn && x->conn->deadline != UINT64_MAX)
-        x->conn->deadline = http_now() +
+        x->conn->deadline = ps_now_ns() +
                             (uint64_t)h->state->opts->send_timeout * 1000000u +
                             size / SEND_RATE * 1000000000u;
-    return MHD_queue_response(c, status, response);
+    return MHD_queue_response(x->mhd, status, response);
 }
 
 /* ------------------------------ Responses ---------------------------------- */
@@ -74,34 +75,41 @@ void http_free_kept(void *value)
 /* Takes the response's reference. */
 static void keep(ps_http *h, const exchange *x, struct MHD_Response *response)
 {
-    const ps_reply *r = &h->reply;
+    const ps_reply *r = &x->reply;
     kept *k = malloc(sizeof *k);
     if (!k) {
         MHD_destroy_response(response);
         return;
     }
-    *k = (kept){response, r->size, r->route, r->method, r->source};
+    *k = (kept){response, r->size, (uint8_t)x->request.route, r->method, r->source};
     /* The library's own memory of a response is about half a kilobyte. */
     size_t weight = sizeof *k + (size_t)r->size + 512;
     if (ps_cache_put(h->cache, x->request.raw, x->hash, k, weight))
         http_free_kept(k);
 }
 
-enum MHD_Result http_send(ps_http *h, exchange *x, struct MHD_Connection *c)
+/* An answer that a worker made may be of the engine before. */
+static bool is_kept(const ps_http *h, const ps_reply *r)
 {
-    ps_reply *r = &h->reply;
+    return r->keep && h->cache && r->install == h->door.install;
+}
+
+enum MHD_Result http_send(ps_http *h, exchange *x)
+{
+    ps_reply *r = &x->reply;
     bool draining = atomic_load_explicit(&h->state->draining, memory_order_relaxed);
     struct MHD_Response *response = make_response(r);
     if (r->fd >= 0)
         close(r->fd);
     r->fd = -1;
-    x->route = r->route;
     if (!response)
         return MHD_NO;
     add_headers(response, r, r->close || draining);
     note_answer(h, r->method, r->source);
-    enum MHD_Result sent = queue(h, x, c, r->status, response, r->size);
-    if (r->keep && h->cache && !draining)
+    enum MHD_Result sent = queue(h, x, r->status, response, r->size);
+    bool worth_it = is_kept(h, r);
+    ps_count_add(&h->stats->cache_misses, worth_it);
+    if (worth_it && !draining)
         keep(h, x, response);
     else
         MHD_destroy_response(response);
@@ -119,32 +127,59 @@ static kept *find_kept(ps_http *h, exchange *x)
     return ps_cache_find(h->cache, x->request.raw, x->hash);
 }
 
-static enum MHD_Result send_kept(ps_http *h, exchange *x, struct MHD_Connection *c,
-                                 const kept *k)
+static enum MHD_Result send_kept(ps_http *h, exchange *x, const kept *k)
 {
     ps_count_add(&h->stats->cache_hits, 1);
     note_answer(h, k->method, k->source);
-    x->route = k->route;
-    return queue(h, x, c, 200, k->response, k->size);
+    x->request.route = k->route;
+    return queue(h, x, 200, k->response, k->size);
 }
 
-enum MHD_Result http_answer(ps_http *h, exchange *x, struct MHD_Connection *c)
+/* The sooner of what the client allows, from its first line on, and what we do, from its
+ * last. */
+static void set_deadline(ps_http *h, exchange *x, uint64_t client_ms)
 {
-    bool overflow = x->uploaded > h->state->opts->body_bytes || x->body.failed;
-    kept *k = overflow ? NULL : find_kept(h, x);
-    if (k)
-        return send_kept(h, x, c, k);
-    ps_reply_reset(&h->reply);
-    h->reply.route = (uint8_t)ps_route_unmatched();
-    if (overflow) {
-        ps_reply_error(&h->reply,
-                       (ps_failure){.code = PS_CODE_RESOURCE_EXHAUSTED, .status = 413},
-                       "the body is too long");
-    } else {
-        x->request.body = (ps_text){x->body.data, x->body.size};
-        ps_dispatch(&h->door, &x->request, &h->reply);
+    bool patient = ps_route_at(x->request.route)->patient;
+    uint64_t ours_ms = patient ? 0 : h->state->opts->deadline;
+    uint64_t client = client_ms ? x->started + client_ms * MS : UINT64_MAX;
+    uint64_t ours = ours_ms ? ps_now_ns() + ours_ms * MS : UINT64_MAX;
+    uint64_t sooner = client < ours ? client : ours;
+    x->request.deadline_ns = sooner == UINT64_MAX ? 0 : sooner;
+}
+
+/* False: the reply is a refusal. */
+static bool admit(ps_http *h, exchange *x)
+{
+    ps_why why = {0};
+    uint64_t client_ms;
+    int err = ps_request_timeout(&x->request, &client_ms, &why);
+    if (err) {
+        ps_reply_failed(&x->reply, err, &why);
+        return false;
     }
-    if (h->reply.keep && h->cache)
-        ps_count_add(&h->stats->cache_misses, 1);
-    return http_send(h, x, c);
+    if (!x->admitted && !ps_route_admit(&h->door, &x->request, &x->reply))
+        return false;
+    set_deadline(h, x, client_ms);
+    x->request.body = (ps_text){x->body.data, x->body.size};
+    return true;
+}
+
+enum MHD_Result http_answer(ps_http *h, exchange *x)
+{
+    if (x->answered) /* and resumed without an answer */
+        return MHD_NO;
+    x->answered = true;
+    if (x->uploaded > x->limit) {
+        ps_failure f = {.code = PS_CODE_RESOURCE_EXHAUSTED, .status = 413};
+        ps_reply_error(&x->reply, f, "the body is too long");
+        return http_send(h, x);
+    }
+    if (x->body.failed) {
+        ps_reply_failed(&x->reply, PS_ENOMEM, NULL);
+        return http_send(h, x);
+    }
+    kept *k = find_kept(h, x);
+    if (k)
+        return send_kept(h, x, k);
+    return admit(h, x) && !http_make(h, x) ? MHD_YES : http_send(h, x);
 }

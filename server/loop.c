@@ -155,6 +155,8 @@ int ps_loop_start(ps_loop **out, ps_pump source, ps_why *why)
         return refuse(l, "a watch on its source", why);
     }
     start_handles(l);
+    if (source.begin)
+        source.begin(source.cls, l);
     if (pthread_create(&l->thread, NULL, turn, l)) {
         close_handles(l);
         return refuse(l, "a thread", why);

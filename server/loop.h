@@ -18,7 +18,8 @@
 typedef struct ps_loop ps_loop;
 
 typedef struct ps_pump {
-    int fd; /* readable when there is something to run */
+    int fd;                                  /* readable when there is something to run */
+    void (*begin)(void *cls, ps_loop *loop); /* once, before all others; NULL: none */
     void (*run)(void *cls);
     int64_t (*timeout)(void *cls); /* ms until run is due, -1: not by time */
     void (*tick)(void *cls);       /* every PS_TICK_MS; NULL: none */

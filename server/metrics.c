@@ -1,8 +1,8 @@
 /* metrics.c - the table of metrics, and its text.
  *
- * A row is a counter summed over the loops, a number from the facts, or a function that
- * writes a family with labels. Text 0.0.4 and OpenMetrics differ in little: the latter
- * takes the suffix off a family's name and ends with "# EOF".
+ * A row is a counter summed over loops and workers, a number from the facts, or a
+ * function that writes a family with labels. Text 0.0.4 and OpenMetrics differ in little:
+ * the latter takes the suffix off a family's name and ends with "# EOF".
  *
  * Threads: see metrics.h.
  */
@@ -74,7 +74,7 @@ typedef struct page {
 static uint64_t sum_at(const ps_facts *f, size_t offset)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < f->n_loops; i++)
+    for (unsigned i = 0; i < f->n_stats; i++)
         sum += ps_count_get(
             (const ps_count *)(const void *)((const char *)&f->stats[i] + offset));
     return sum;
@@ -137,12 +137,17 @@ static void write_ranking(const page *p, const char *name)
     write_hist(p, name, "", offsetof(ps_stats, ranking));
 }
 
-/* The same method may have another number in each loop: added up by name, told once, at
- * the first loop that has it. */
+static void write_queued(const page *p, const char *name)
+{
+    write_hist(p, name, "", offsetof(ps_stats, queued));
+}
+
+/* The same method may have another number in each thread: added up by name, told once,
+ * at the first that has it. */
 static uint64_t sum_answers(const ps_facts *f, const char *method, unsigned source)
 {
     uint64_t sum = 0;
-    for (unsigned l = 0; l < f->n_loops; l++) {
+    for (unsigned l = 0; l < f->n_stats; l++) {
         unsigned n = atomic_load_explicit(&f->stats[l].n_methods, memory_order_acquire);
         for (unsigned i = 0; i < n; i++)
             if (strcmp(f->stats[l].method[i].name, method) == 0)
@@ -165,7 +170,7 @@ static bool seen_before(const ps_facts *f, unsigned loop, const char *method)
 static void write_answers(const page *p, const char *name)
 {
     const ps_facts *f = p->facts;
-    for (unsigned l = 0; l < f->n_loops; l++) {
+    for (unsigned l = 0; l < f->n_stats; l++) {
         unsigned n = atomic_load_explicit(&f->stats[l].n_methods, memory_order_acquire);
         for (unsigned i = 0; i < n; i++) {
             const char *method = f->stats[l].method[i].name;
@@ -215,6 +220,10 @@ typedef struct row {
     }
 VALUE(in_flight, SUM(f, started) - SUM(f, finished))
 VALUE(connections, SUM(f, accepted) - SUM(f, closed))
+VALUE(workers, f->workers)
+VALUE(busy, SUM(f, jobs_begun) - SUM(f, jobs_done))
+VALUE(queue, f->queue)
+VALUE(waiting, f->waiting)
 VALUE(is_ready, f->ready)
 VALUE(is_draining, f->draining)
 VALUE(log_dropped, f->log_dropped)
@@ -265,6 +274,19 @@ static const row rows[] = {
      SUMMED(cache_evicted)},
     {"pinsage_cache_entries", "gauge", "Answers in the cache.", SUMMED(cache_entries)},
     {"pinsage_cache_bytes", "gauge", "Memory of the cache.", SUMMED(cache_bytes)},
+    {"pinsage_workers", "gauge", "Threads for requests that are no lookup.",
+     .value = workers},
+    {"pinsage_workers_busy", "gauge", "Workers with a request.", .value = busy},
+    {"pinsage_queue_limit", "gauge", "Requests that may wait for a worker.",
+     .value = queue},
+    {"pinsage_queue_length", "gauge", "Requests that wait for a worker.",
+     .value = waiting},
+    {"pinsage_queue_wait_seconds", "histogram", "Time until a worker took a request.",
+     .write = write_queued},
+    {"pinsage_queue_refused_total", "counter",
+     "Requests refused because too many were waiting.", SUMMED(jobs_refused)},
+    {"pinsage_queue_expired_total", "counter",
+     "Requests whose deadline passed while they waited for a worker.", SUMMED(jobs_late)},
     {"pinsage_ready", "gauge", "1 when the server is ready.", .value = is_ready},
     {"pinsage_draining", "gauge", "1 when the server is on its way out.",
      .value = is_draining},

@@ -1,10 +1,10 @@
 /* metrics.h - what the server counts, and the page that Prometheus reads.
  *
- * Every loop has counters of its own and is their only writer: counting is a plain
- * addition, no bus lock; a scrape reads them all and adds up. The list of metrics is one
- * table (metrics.c).
+ * Every loop and worker has counters of its own and is their only writer: counting is a
+ * plain addition, no bus lock; a scrape reads them all and adds up. The list of metrics
+ * is one table (metrics.c).
  *
- * Threads: a ps_stats is written by its loop and read by any.
+ * Threads: a ps_stats is written by its owner and read by any.
  * Not here: how the page is asked for (rest.c).
  */
 #ifndef PINSAGE_SERVER_METRICS_H
@@ -57,6 +57,8 @@ typedef struct ps_stats {
     ps_count requests[PS_ROUTES_MAX][PS_STATUSES];
     ps_hist latency[PS_ROUTES_MAX];
     ps_hist ranking; /* time of one ranking inside the engine */
+    ps_hist queued;  /* time until a worker took a job */
+    ps_count jobs_begun, jobs_done, jobs_late, jobs_refused;
     struct {
         char name[48];
         ps_count answers[4]; /* by source */
@@ -71,8 +73,9 @@ unsigned ps_stats_method(ps_stats *s, const char *name);
 
 /* What the page tells beside the loops' counters. */
 typedef struct ps_facts {
-    const ps_stats *stats; /* (n_loops) */
-    unsigned n_loops;
+    const ps_stats *stats; /* (n_stats) */
+    unsigned n_stats;
+    unsigned workers, queue, waiting; /* threads; jobs that may wait, and do */
     bool ready, draining;
     uint64_t log_dropped;
     double start_time; /* Unix seconds */

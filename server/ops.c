@@ -6,17 +6,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "pinsage/clock.h"
+#include "server/later.h"
 #include "server/ops_inside.h"
 #include "server/process.h"
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ------------------------------ Pieces ------------------------------------- */
 
@@ -111,8 +105,12 @@ void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
 {
     ps_why why = {0};
     ps_ranking answer;
-    uint64_t start = now_ns();
-    int err = ps_reader_related(d->reader, q, &answer, &why);
+    ps_related question = *q;
+    uint64_t start = ps_now_ns();
+    question.quick = !d->worker;
+    int err = ps_reader_related(d->reader, &question, &answer, &why);
+    if (!err && answer.later && ps_later(d, out))
+        return;
     if (err) {
         uint32_t row;
         bool unknown =
@@ -123,7 +121,7 @@ void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
             ps_reply_failed(out, err, &why);
         return;
     }
-    ps_hist_add(&d->stats->ranking, now_ns() - start);
+    ps_hist_add(&d->stats->ranking, ps_now_ns() - start);
     out->method = (uint8_t)ps_stats_method(d->stats, answer.method);
     out->source = (uint8_t)answer.source;
     write_related(d, q, &answer, out);

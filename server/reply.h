@@ -6,7 +6,7 @@
  * detail is {"type","value","debug"}: value is a base64 protobuf message of that type,
  * debug the same as JSON.
  *
- * Threads: a reply belongs to the loop that fills it.
+ * Threads: a reply belongs to whoever has the request.
  */
 #ifndef PINSAGE_SERVER_REPLY_H
 #define PINSAGE_SERVER_REPLY_H
@@ -31,11 +31,12 @@ typedef struct ps_reply {
         const char *name, *value; /* constant, or in the request's arena */
     } header[PS_REPLY_HEADERS];
     unsigned n_headers;
-    bool binary; /* wanted as protobuf, if it is no error */
-    bool keep;   /* the same target gets the same answer while the engine stays */
-    bool close;  /* end the connection after it */
+    bool binary;      /* wanted as protobuf, if it is no error */
+    bool keep;        /* the same target gets the same answer while the engine stays */
+    bool close;       /* end the connection after it */
+    bool later;       /* there is no answer yet: a worker must make it (later.h) */
+    uint32_t install; /* which engine answered, as ps_door has it */
     /* For the metrics. */
-    uint8_t route;          /* row of the routes */
     uint8_t method, source; /* of a ranking; method PS_NO_METHOD: it was none */
 } ps_reply;
 

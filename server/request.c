@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pinsage/clock.h"
+
 const ps_text *ps_request_param(const ps_request *r, const char *name)
 {
     size_t len = strlen(name);
@@ -16,6 +18,25 @@ const ps_text *ps_request_param(const ps_request *r, const char *name)
             return &p->value;
     }
     return NULL;
+}
+
+int ps_request_timeout(const ps_request *r, uint64_t *ms, ps_why *why)
+{
+    ps_text t = r->header.connect_timeout;
+    *ms = 0;
+    bool good = !t.data || (t.len > 0 && t.len <= 10);
+    for (size_t i = 0; i < t.len && good; i++) {
+        good = t.data[i] >= '0' && t.data[i] <= '9';
+        *ms = *ms * 10 + (uint64_t)(t.data[i] - '0');
+    }
+    return good ? PS_OK
+                : ps_fail(why, PS_EINVAL, NULL, 0,
+                          "Connect-Timeout-Ms is not a whole number of 1 to 10 digits");
+}
+
+int64_t ps_request_time_left(const ps_request *r)
+{
+    return r->deadline_ns ? (int64_t)(r->deadline_ns - ps_now_ns()) : INT64_MAX;
 }
 
 static ps_text trim(ps_text t)

@@ -1,18 +1,21 @@
 /* request.h - a request as the doors see it, free of any HTTP library.
  *
- * Threads: a request belongs to the loop that received it.
+ * Threads: a request belongs to the loop that received it, or to the worker that the loop
+ * has handed it to.
  * Not here: splitting the target (target.h), answering (reply.h).
  */
 #ifndef PINSAGE_SERVER_REQUEST_H
 #define PINSAGE_SERVER_REQUEST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "pinsage/arena.h"
 #include "pinsage/text.h"
 #include "server/target.h"
 
 struct sockaddr_storage;
+struct ps_wait;
 
 /* Bits, so that a set of verbs fits into an Allow header's mask. */
 typedef enum ps_verb {
@@ -29,7 +32,7 @@ typedef enum ps_verb {
 typedef struct ps_headers {
     ps_text accept, accept_encoding, if_match, if_none_match, if_modified_since;
     ps_text connect_version, content_encoding;
-    ps_text authorization, content_type, host, origin;
+    ps_text authorization, content_type, host, origin, connect_timeout;
     bool proxied; /* there is a Forwarded, X-Forwarded-For or Via */
 } ps_headers;
 
@@ -42,11 +45,19 @@ typedef struct ps_request {
     ps_text arg[PS_ARGS_MAX]; /* what the route's {braces} matched */
     ps_headers header;
     ps_text body;
+    unsigned route;                      /* row of the routes, once it was found */
+    uint64_t deadline_ns;                /* ps_now_ns; 0: none */
+    struct ps_wait *wait;                /* for later.h; borrowed */
     const struct sockaddr_storage *peer; /* borrowed; NULL: not known */
     ps_text who;     /* name of the token that let it pass; empty for none */
     ps_arena *arena; /* reset after the request; borrowed */
 } ps_request;
 
+/* Milliseconds that a Connect-Timeout-Ms header allows, 0 when there is none or it says
+ * 0; PS_EINVAL in words. */
+int ps_request_timeout(const ps_request *r, uint64_t *ms, ps_why *why);
+/* Nanoseconds until the deadline, below 0 when it has passed; INT64_MAX without one. */
+int64_t ps_request_time_left(const ps_request *r);
 /* First parameter of that name, NULL when there is none. */
 const ps_text *ps_request_param(const ps_request *r, const char *name);
 /* True if a comma-separated header value names the token with a weight above 0. */

@@ -172,7 +172,10 @@ void ps_rest_metrics(ps_door *d, const ps_request *r, ps_reply *out)
     ps_state *s = d->state;
     ps_engine *e = ps_state_engine(s);
     ps_facts facts = {.stats = s->stats,
-                      .n_loops = s->n_loops,
+                      .n_stats = s->n_stats,
+                      .workers = s->n_workers,
+                      .queue = s->opts->queue,
+                      .waiting = ps_crew_waiting(s->crew),
                       .ready = ps_health_is_ready(s),
                       .draining = atomic_load(&s->draining),
                       .log_dropped = ps_log_dropped(s->log),

@@ -14,6 +14,7 @@
 /* Rows that name what must be said; the rest is false or NULL. */
 #define KEPT  .engine = true, .keep = true, .probe = false, .exists = NULL
 #define ASKED .engine = true, .keep = false, .probe = false, .exists = NULL
+#define WORK  .engine = true, .work = true, .probe = false, .exists = NULL
 #define WRITE .engine = true, .write = true, .probe = false, .exists = NULL
 #define FREE  .engine = false, .keep = false, .probe = false, .exists = NULL
 #define PROBE .engine = false, .keep = false, .probe = true, .exists = NULL
@@ -24,6 +25,11 @@
     {                                                                                    \
         PS_POST, RPC method, ps_rpc_call, ASKED                                          \
     }
+#define RPC_WORK(method)                                                                 \
+    {PS_GET, RPC method, ps_rpc_call, WORK},                                             \
+    {                                                                                    \
+        PS_POST, RPC method, ps_rpc_call, WORK                                           \
+    }
 #define RPC_WRITE(method)                                                                \
     {                                                                                    \
         PS_POST, RPC method, ps_rpc_call, WRITE                                          \
@@ -33,8 +39,8 @@ static const ps_route routes[] = {
     {PS_GET, "/related/{pin}", ps_rest_related, KEPT},
     {PS_GET, "/pins/{pin}", ps_rest_pin, KEPT},
     {PS_GET, "/boards/{board}", ps_rest_board, KEPT},
-    {PS_POST, "/related", ps_rest_recommend, ASKED},
-    {PS_POST, "/embed", ps_rest_embed, ASKED},
+    {PS_POST, "/related", ps_rest_recommend, WORK},
+    {PS_POST, "/embed", ps_rest_embed, WORK},
     {PS_PUT, "/pins/{pin}", ps_rest_put_pin, WRITE},
     {PS_DELETE, "/pins/{pin}", ps_rest_delete_pin, WRITE},
     {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE},
@@ -52,8 +58,8 @@ static const ps_route routes[] = {
     {PS_GET, "/", ps_web_page, FREE},
     {PS_GET, "/{page}", ps_web_page, .exists = ps_web_has},
     RPC_READ("Related"),
-    RPC_READ("Recommend"),
-    RPC_READ("Embed"),
+    RPC_WORK("Recommend"),
+    RPC_WORK("Embed"),
     RPC_READ("GetPin"),
     RPC_READ("GetBoard"),
     RPC_WRITE("PutPin"),
@@ -202,32 +208,52 @@ static void answer_unmatched(ps_request *r, unsigned verbs_there, ps_reply *out)
         ps_reply_header(out, "Allow", allow);
 }
 
-void ps_dispatch(ps_door *d, ps_request *r, ps_reply *out)
+bool ps_route_is_bulk(ps_request *r)
+{
+    unsigned verbs_there;
+    int i = ps_target_parse(&r->target, r->raw, r->arena, NULL)
+                ? -1
+                : find_route(r, &verbs_there);
+    return i >= 0 && routes[i].bulk;
+}
+
+bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
 {
     ps_why why = {0};
-    out->route = (uint8_t)ps_route_unmatched();
+    r->route = ps_route_unmatched();
     int err = ps_target_parse(&r->target, r->raw, r->arena, &why);
     if (err) {
         ps_reply_failed(out, err, &why);
-        return;
+        return false;
     }
     unsigned verbs_there;
     int i = find_route(r, &verbs_there);
     if (i < 0) {
         answer_unmatched(r, verbs_there, out);
-        return;
+        return false;
     }
-    out->route = (uint8_t)i;
+    r->route = (unsigned)i;
     unsigned powers =
         (routes[i].write ? PS_MAY_WRITE : 0u) | (routes[i].admin ? PS_MAY_ADMIN : 0u);
-    if (!ps_auth_check(d->state->auth, r, powers, out))
-        return;
-    if (routes[i].engine && !d->reader) {
+    return ps_auth_check(d->state->auth, r, powers, out);
+}
+
+void ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    const ps_route *route = &routes[r->route];
+    out->install = d->install;
+    if (route->engine && !d->reader) {
         ps_reply_error(out, (ps_failure){.code = PS_CODE_UNAVAILABLE},
                        "the catalog is being opened");
         ps_reply_header(out, "Retry-After", "1");
         return;
     }
-    routes[i].handle(d, r, out);
-    out->keep = routes[i].keep && out->status == 200;
+    if (route->engine) {
+        ps_reader_begin(d->reader); /* at what has been written by now */
+        ps_reader_hurry(d->reader, r->deadline_ns);
+    }
+    route->handle(d, r, out);
+    if (route->engine)
+        ps_reader_end(d->reader);
+    out->keep = route->keep && out->status == 200;
 }

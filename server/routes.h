@@ -4,7 +4,7 @@
  * left. GET answers HEAD too. The first row whose path and verb fit is taken; when only
  * the path fits, the answer is 405 with the verbs that would.
  *
- * Threads: the table is constant; a door belongs to one loop.
+ * Threads: the table is constant; a door belongs to one loop or worker.
  * Not here: what the addresses do (rest.c, health.c, web.c).
  */
 #ifndef PINSAGE_SERVER_ROUTES_H
@@ -15,11 +15,13 @@
 #include "server/request.h"
 #include "server/state.h"
 
-/* One loop's way from requests to answers. */
+/* One thread's way from requests to answers. */
 typedef struct ps_door {
     ps_state *state;
-    ps_stats *stats;   /* this loop's */
-    ps_reader *reader; /* this loop's way into the engine; NULL until one is loaded */
+    ps_stats *stats;   /* this thread's */
+    ps_reader *reader; /* this thread's way into the engine; NULL until one is loaded */
+    uint32_t install;  /* number of the reader's engine, as the state has it */
+    bool worker;       /* a worker's: may take its time */
 } ps_door;
 
 typedef void (*ps_handler)(ps_door *d, const ps_request *r, ps_reply *out);
@@ -32,6 +34,9 @@ typedef struct ps_route {
     bool keep;                   /* good answers may be kept while the engine stays */
     bool probe;                  /* its failures are answers, and no errors for the log */
     bool write, admin;           /* what ps_auth_check asks for */
+    bool work;                   /* always done by a worker */
+    bool patient;                /* --deadline does not count, only the client's own */
+    bool bulk;                   /* its body may have --bulk-bytes */
     bool (*exists)(ps_text arg); /* NULL, or: the row fits only if this says so */
 } ps_route;
 
@@ -43,7 +48,12 @@ const char *ps_verb_name(ps_verb v);
 /* The verb of a method's name; 0 for one we do not know. */
 ps_verb ps_verb_of(const char *name);
 
-/* Answer r: parse its target, find its row, call the handler. out was reset. */
-void ps_dispatch(ps_door *d, ps_request *r, ps_reply *out);
+/* True if r is for a row whose body may be long. */
+bool ps_route_is_bulk(ps_request *r);
+/* Parse r's target, find its row (r->route) and see whether it may be asked. False: out,
+ * which was reset, is the answer. */
+bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out);
+/* Let the row's handler answer. */
+void ps_route_run(ps_door *d, const ps_request *r, ps_reply *out);
 
 #endif

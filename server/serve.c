@@ -22,6 +22,7 @@
 
 #include "pinsage/workers.h"
 #include "server/health.h"
+#include "server/routes.h"
 #include "server/serve_inside.h"
 
 #define DRAIN_STEP_MS 20
@@ -130,6 +131,7 @@ static void on_signal(uv_signal_t *handle, int number)
 int serve_start_loop(serve_io *io, ps_why *why)
 {
     ps_pump pump = {.fd = ps_http_fd(io->http),
+                    .begin = ps_http_begin,
                     .run = ps_http_run,
                     .timeout = ps_http_timeout,
                     .tick = ps_http_tick,
@@ -181,8 +183,18 @@ static int start_loops(server *s, ps_why *why)
     return err;
 }
 
+static void release(void *http)
+{
+    ps_http_release(http);
+}
+
+/* Workers first: what they have is posted to the loops, and answered there. */
 static void stop_loops(server *s)
 {
+    ps_crew_stop(s->state.crew);
+    for (unsigned i = 0; s->io && i < s->state.n_loops; i++)
+        if (s->io[i].loop)
+            ps_loop_post(s->io[i].loop, release, s->io[i].http);
     for (unsigned i = 0; s->io && i < s->state.n_loops; i++)
         ps_loop_stop(s->io[i].loop);
     for (unsigned i = 0; s->io && i < s->state.n_loops; i++)
@@ -223,27 +235,44 @@ static double unix_time(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+static int start_crew(ps_state *st, ps_why *why)
+{
+    for (unsigned i = 0; i < st->n_workers; i++)
+        st->worker_door[i] =
+            (ps_door){.state = st, .stats = &st->stats[st->n_loops + i], .worker = true};
+    return ps_crew_start(&st->crew,
+                         (ps_crew_opts){.workers = st->n_workers,
+                                        .queue = st->opts->queue,
+                                        .refresh = serve_refresh,
+                                        .cls = st},
+                         why);
+}
+
 static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
 {
     ps_state *st = &s->state;
     unsigned loops = o->loops ? o->loops : ps_cores();
     loops = loops < LOOPS_MAX ? loops : LOOPS_MAX;
     *st = (ps_state){.opts = o, .start_time = unix_time()};
+    unsigned workers = o->workers ? o->workers : ps_cores();
     st->n_loops = loops + has_admin(s);
+    st->n_workers = workers < WORKERS_MAX ? workers : WORKERS_MAX;
+    st->n_stats = st->n_loops + st->n_workers;
     pthread_mutex_init(&st->lock, NULL);
     int err = ps_log_start(&st->log, STDERR_FILENO, o->log_format, o->log_level, why);
     if (!err && o->images)
         err = ps_images_open(&st->images, o->images, o->image_bytes, why);
     if (!err)
         err = ps_auth_open(&st->auth, &o->auth, st->log, why);
-    size_t size = st->n_loops * sizeof *st->stats;
+    size_t size = st->n_stats * sizeof *st->stats;
     st->stats = err ? NULL : aligned_alloc(_Alignof(ps_stats), size);
     s->io = err ? NULL : calloc(st->n_loops, sizeof *s->io);
-    if (!err && (!st->stats || !s->io))
+    st->worker_door = err ? NULL : calloc(st->n_workers, sizeof *st->worker_door);
+    if (!err && (!st->stats || !s->io || !st->worker_door))
         err = PS_ENOMEM;
     if (!err)
         memset(st->stats, 0, size);
-    return err;
+    return err ? err : start_crew(st, why);
 }
 
 static void end_state(server *s)
@@ -254,6 +283,9 @@ static void end_state(server *s)
     ps_images_close(st->images);
     ps_log_stop(st->log);
     pthread_mutex_destroy(&st->lock);
+    for (unsigned i = 0; st->worker_door && i < st->n_workers; i++)
+        ps_reader_free(st->worker_door[i].reader);
+    free(st->worker_door);
     free(st->stats);
     free(s->io);
 }

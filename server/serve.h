@@ -40,9 +40,14 @@ typedef struct ps_serve_opts {
     uint32_t drain_delay;    /* 5000, 0..3600000: served after SIGTERM */
     uint32_t drain_limit;    /* 10000, 0..3600000: wait for connections after that */
 
+    uint32_t workers;  /* 0 = one a core, 0..256: threads for what is no lookup */
+    uint32_t queue;    /* 1024, 1..1000000: requests that may wait for them; 503 above */
+    uint32_t deadline; /* 1000, 0..3600000: for an answer; 504 after; 0 = none */
+
     uint64_t url_bytes;    /* 8192, 256..65536: longest request target; 414 above */
     uint64_t header_bytes; /* 32768, 4096..1048576: memory of a connection; 431 above */
     uint64_t body_bytes;   /* 1048576, 0..1073741824: longest request body; 413 above */
+    uint64_t bulk_bytes;   /* 67108864, 0..1073741824: the same of many writes at once */
     uint64_t image_bytes;  /* 67108864, 1..4294967296: largest image served */
     uint64_t cache_bytes;  /* 67108864, 0..1099511627776: ready answers; 0 = none */
     uint32_t k_max;        /* 1000, 1..1000: results of one answer */
@@ -63,9 +68,12 @@ typedef struct ps_serve_opts {
                      .send_timeout = 30000,                                              \
                      .drain_delay = 5000,                                                \
                      .drain_limit = 10000,                                               \
+                     .queue = 1024,                                                      \
+                     .deadline = 1000,                                                   \
                      .url_bytes = 8192,                                                  \
                      .header_bytes = 32768,                                              \
                      .body_bytes = 1048576,                                              \
+                     .bulk_bytes = 67108864,                                             \
                      .image_bytes = 67108864,                                            \
                      .cache_bytes = 67108864,                                            \
                      .k_max = 1000,                                                      \

@@ -15,7 +15,8 @@
 #include "server/notify.h"
 #include "server/state.h"
 
-#define LOOPS_MAX 256
+#define LOOPS_MAX   256
+#define WORKERS_MAX 256
 
 typedef enum phase { RUNNING, DELAYING, DEAF, CLOSING, STOPPED } phase;
 
@@ -52,5 +53,7 @@ void serve_stop(server *s);
 /* Open the catalog's current generation and answer from it, soon; a second call while
  * one is under way makes it be opened again. */
 void serve_open(server *s);
+/* On a worker: answer from the state's engine from now on. A ps_crew_opts.refresh. */
+void serve_refresh(void *state, unsigned worker);
 
 #endif

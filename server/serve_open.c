@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/routes.h"
 #include "server/serve_inside.h"
 
 static int try_canary(ps_engine *e, ps_why *why)
@@ -41,6 +42,7 @@ static void open_engine(uv_work_t *work)
 typedef struct installing {
     ps_http *http;
     ps_engine *e; /* borrowed */
+    uint32_t install;
     int err;
     sem_t *done;
 } installing;
@@ -49,7 +51,7 @@ typedef struct installing {
 static void install(void *cls)
 {
     installing *in = cls;
-    in->err = ps_http_install(in->http, in->e);
+    in->err = ps_http_install(in->http, in->e, in->install);
     sem_post(in->done);
 }
 
@@ -70,7 +72,8 @@ static void install_everywhere(server *s)
     bool good = true;
     sem_init(&done, 0, 0);
     for (unsigned i = 0; i < s->state.n_loops; i++) {
-        in[i] = (installing){s->io[i].http, s->opened, PS_OK, &done};
+        in[i] =
+            (installing){s->io[i].http, s->opened, s->state.install + 1, PS_OK, &done};
         if (s->io[i].loop)
             ps_loop_post(s->io[i].loop, install, &in[i]);
         else
@@ -87,6 +90,25 @@ static void install_everywhere(server *s)
                    NULL);
     ps_state_install(&s->state, s->opened, good);
     s->opened = NULL;
+    ps_crew_poke(s->state.crew);
+}
+
+void serve_refresh(void *state, unsigned worker)
+{
+    ps_state *st = state;
+    ps_door *d = &st->worker_door[worker];
+    ps_reader *reader = NULL;
+    uint32_t install;
+    ps_engine *e = ps_state_current(st, &install);
+    if (e && ps_reader_new(&reader, e))
+        ps_log_say(st->log, PS_LOG_ERROR, "a worker has no memory for the generation",
+                   NULL);
+    if (reader) {
+        ps_reader_free(d->reader);
+        d->reader = reader;
+        d->install = install;
+    }
+    ps_engine_release(e);
 }
 
 static void say_listening(server *s, bool first)

@@ -4,12 +4,19 @@
  */
 #include "server/state.h"
 
-ps_engine *ps_state_engine(ps_state *s)
+ps_engine *ps_state_current(ps_state *s, uint32_t *install)
 {
     pthread_mutex_lock(&s->lock);
     ps_engine *e = s->engine ? ps_engine_acquire(s->engine) : NULL;
+    *install = s->install;
     pthread_mutex_unlock(&s->lock);
     return e;
+}
+
+ps_engine *ps_state_engine(ps_state *s)
+{
+    uint32_t install;
+    return ps_state_current(s, &install);
 }
 
 bool ps_state_canary(ps_state *s)
@@ -26,6 +33,7 @@ void ps_state_install(ps_state *s, ps_engine *e, bool canary)
     ps_engine *old = s->engine;
     s->engine = e;
     s->canary = canary;
+    s->install++;
     pthread_mutex_unlock(&s->lock);
     ps_engine_release(old);
 }

@@ -1,4 +1,4 @@
-/* state.h - what all loops of the server share.
+/* state.h - what all loops and workers of the server share.
  *
  * Threads: set up before the loops start and read by them; what changes later is atomic
  * or behind the lock.
@@ -16,23 +16,29 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/serve.h"
+#include "server/worker.h"
 
 typedef struct ps_state {
     const ps_serve_opts *opts; /* borrowed */
     ps_log *log;
     ps_images *images; /* NULL when no folder is served */
     ps_auth *auth;
-    ps_stats *stats; /* (n_loops) */
-    unsigned n_loops;
+    ps_stats *stats; /* (n_stats) those of the loops, then those of the workers */
+    unsigned n_loops, n_workers, n_stats;
+    struct ps_door *worker_door; /* (n_workers) each used by its worker alone */
+    ps_crew *crew;
     double start_time;
     _Atomic bool draining;
     pthread_mutex_t lock;
     ps_engine *engine; /* guarded by lock; NULL until loaded */
+    uint32_t install;  /* guarded by lock: how many engines there were */
     bool canary;       /* guarded by lock: the engine answered its test question */
 } ps_state;
 
 /* The engine in use, with a reference for the caller; NULL until one is loaded. */
 ps_engine *ps_state_engine(ps_state *s);
+/* The same with its number, 0 for none. */
+ps_engine *ps_state_current(ps_state *s, uint32_t *install);
 bool ps_state_canary(ps_state *s);
 /* Put another engine in its place (takes the caller's reference). */
 void ps_state_install(ps_state *s, ps_engine *e, bool canary);

@@ -275,13 +275,19 @@ def metrics_count_what_happened():
     for _ in range(7):
         server.ask('/related/p1?k=7')
     server.ask('/related/none-such')
+    server.ask('/related/p1?k=7&method=pixie')
     after = server.ask('/metrics')[2].decode()
-    assert metric(after, name % 200) - metric(before, name % 200) == 7
+    assert metric(after, name % 200) - metric(before, name % 200) == 8
     assert metric(after, name % 404) - metric(before, name % 404) == 1
     duration = 'pinsage_http_request_duration_seconds_count{method="GET",route="/related/{pin}"}'
-    assert metric(after, duration) - metric(before, duration) == 8
+    assert metric(after, duration) - metric(before, duration) == 9
     answers = 'pinsage_answers_total{method="visual",source="stored"}'
     assert metric(after, answers) - metric(before, answers) == 7
+    walks = 'pinsage_answers_total{method="pixie",source="computed"}'
+    assert metric(after, walks) - metric(before, walks) == 1, 'counted where it was sent'
+    queued = 'pinsage_queue_wait_seconds_count'
+    assert metric(after, queued) - metric(before, queued) == 1, 'walks are for workers'
+    assert metric(after, 'pinsage_queue_length') == metric(after, 'pinsage_workers_busy') == 0
     hits = 'pinsage_cache_hits_total'
     loops = 2 + (os.cpu_count() or 1)
     assert metric(after, hits) - metric(before, hits) >= 7 - loops

@@ -16,7 +16,7 @@ static ps_buf page;
 static void write_page(ps_format format)
 {
     ps_facts facts = {.stats = stats,
-                      .n_loops = 2,
+                      .n_stats = 2,
                       .ready = true,
                       .source = ps_source_name,
                       .n_sources = PS_SOURCES,
