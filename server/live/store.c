@@ -124,7 +124,7 @@ static int open_tables(ps_store *s, ps_why *why)
 static int read_meta(ps_store *s, ps_why *why)
 {
     MDB_txn *txn;
-    uint64_t format = 0, lsn = 0, absorbed = 0;
+    uint64_t format = 0, lsn = 0, absorbed = 0, litter = 0;
     int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
     if (rc)
         return ps_store_fail(s, why, rc, "cannot be read");
@@ -133,6 +133,8 @@ static int read_meta(ps_store *s, ps_why *why)
         rc = ps_store_meta(s, txn, "lsn", &lsn);
     if (!rc)
         rc = ps_store_meta(s, txn, "absorbed", &absorbed);
+    if (!rc)
+        s->littered = ps_store_meta(s, txn, "litter", &litter) == 0;
     mdb_txn_abort(txn);
     if (rc)
         return ps_fail(why, PS_EFORMAT, s->dir, 0, "is not a live store: %s",

@@ -11,7 +11,7 @@
  *     pins    id                                         lsn died time deleted texts
  * features edges   XXH3-64 of pin, XXH3-128 of pin and board  lsn time saved pin board
  *     votes   lsn u64                                    JSON text
- *     meta    "format" "lsn" "absorbed"                  u64
+ *     meta    "format" "lsn" "absorbed" "litter"         u64
  *
  * A pin's `died` is the number of its newest deletion: what a generation holds of that
  * id, edges too, is dead unless the generation has absorbed that number. Edges that were
@@ -51,7 +51,7 @@ typedef struct ps_store ps_store;
 typedef struct ps_store_opts {
     /* Another process may be writing; takes no lock, refuses to write. One thread. */
     bool read_only;
-    /* Commits fsync the data but not the meta page, some 1.5 times as fast: a power cut
+    /* Commits fsync the data but not the meta page, up to twice as fast: a power cut
      * may undo the last ones; never a crash, and nothing is torn. */
     bool lazy_meta;
     /* Address space to begin with; 0 for 64 GiB. It costs nothing until it is used: the
@@ -130,6 +130,8 @@ void ps_store_abort(ps_store *s);
  * crash, and begun again. */
 int ps_store_absorb(ps_store *s, uint64_t lsn, bool votes, uint32_t most, bool *more,
                     ps_why *why);
+/* Whether an absorption has removed records since the file was written anew. */
+bool ps_store_littered(const ps_store *s);
 /* Write the file anew with what is left, so that it is as short as can be and nothing of
  * what was deleted can be found in it. For after an absorption: takes as long as copying
  * what is left. PS_EBUSY while another process reads; failure changes nothing. */

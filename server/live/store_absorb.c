@@ -31,8 +31,10 @@ static int sweep_table(ps_store *s, MDB_txn *txn, ps_sweep *at, uint32_t *left)
         return rc;
     rc = mdb_cursor_get(c, &key, &value, at->size ? MDB_SET_RANGE : MDB_FIRST);
     for (; !rc && *left; --*left) {
-        if (is_old(at->table, key, value, at->lsn))
+        if (is_old(at->table, key, value, at->lsn)) {
             rc = mdb_cursor_del(c, 0);
+            at->removed = true;
+        }
         if (!rc)
             rc = mdb_cursor_get(c, &key, &value, MDB_NEXT);
     }
@@ -62,6 +64,8 @@ static int sweep_on(ps_store *s, MDB_txn *txn, void *cls)
     if (!rc && at.table == META)
         rc = ps_store_set_meta(s, txn, "absorbed",
                                at.lsn > s->absorbed ? at.lsn : s->absorbed);
+    if (!rc && at.removed)
+        rc = ps_store_set_meta(s, txn, "litter", 1);
     w->at = at;
     return rc;
 }
@@ -81,6 +85,7 @@ int ps_store_absorb(ps_store *s, uint64_t lsn, bool votes, uint32_t most, bool *
     if (err)
         return err;
     s->sweep = w.at;
+    s->littered = s->littered || w.at.removed;
     *more = w.at.table != META;
     if (!*more && lsn > s->absorbed)
         s->absorbed = lsn;

@@ -66,6 +66,11 @@ static int copy_put(copy *c, MDB_dbi table, MDB_val key, MDB_val value)
     return rc ? rc : mdb_put(c->txn, table, &key, &value, MDB_APPEND);
 }
 
+static bool is_litter(int table, MDB_val key)
+{
+    return table == META && key.mv_size == 6 && memcmp(key.mv_data, "litter", 6) == 0;
+}
+
 static int copy_table(copy *c, ps_store *s, MDB_txn *from, int table)
 {
     MDB_cursor *cursor;
@@ -78,7 +83,7 @@ static int copy_table(copy *c, ps_store *s, MDB_txn *from, int table)
     if (rc)
         return rc;
     while (!(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)))
-        if ((rc = copy_put(c, to, key, value)))
+        if (!is_litter(table, key) && (rc = copy_put(c, to, key, value)))
             break;
     mdb_cursor_close(cursor);
     return rc == MDB_NOTFOUND ? 0 : rc;
@@ -131,6 +136,11 @@ static int put_in_place(ps_store *s, void *cls, ps_why *why)
     return ps_file_sync(s->dir, why);
 }
 
+bool ps_store_littered(const ps_store *s)
+{
+    return s->littered;
+}
+
 int ps_store_compact(ps_store *s, ps_why *why)
 {
     char path[PS_PATH_MAX];
@@ -145,6 +155,7 @@ int ps_store_compact(ps_store *s, ps_why *why)
         err = ps_store_fail(s, why, rc, "cannot be written anew");
     else if ((err = keep_readers_out(s, &readers, why)) == PS_OK) {
         err = ps_store_reopen(s, s->map_bytes, put_in_place, path, why);
+        s->littered = err != PS_OK;
         close(readers);
     }
     unlink(path);

@@ -29,7 +29,8 @@ extern const ps_store_table ps_store_tables[PS_STORE_TABLES];
 /* How far an absorption has come. */
 typedef struct ps_sweep {
     uint64_t lsn;
-    int table; /* being swept; META: finished */
+    bool removed; /* something */
+    int table;    /* being swept; META: finished */
     size_t size;
     unsigned char key[PS_ID_MAX]; /* (size) where to go on in it */
 } ps_sweep;
@@ -44,6 +45,7 @@ struct ps_store {
     size_t map_bytes;
     _Atomic uint64_t lsn, absorbed;
     /* The writer's: */
+    bool littered; /* as "litter" in meta says */
     bool doubt;    /* whether the last commit came through is not known */
     ps_buf group;  /* operations gathered, see store_write.c */
     uint64_t next; /* number of the newest of them; lsn when there is none */

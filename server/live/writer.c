@@ -233,6 +233,8 @@ static void tidy(ps_writer *w)
     }
     if (w->absorb && ps_store_absorb(w->store, w->absorb, true, ABSORB, &more, NULL))
         more = false; /* tried again after the next fold or start */
+    if (w->absorb && !more && ps_store_littered(w->store))
+        ps_store_compact(w->store, NULL); /* that too */
     if (!more)
         w->absorb = 0;
     pthread_mutex_lock(&w->lock);

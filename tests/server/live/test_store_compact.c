@@ -68,13 +68,19 @@ static void what_was_absorbed_cannot_be_found_in_the_file(void **state)
     bool found;
     ps_why why = {0};
     ps_store *s = filled();
+    assert_false(ps_store_littered(s));
     store_absorb_all(s, 2 * (PINS - 10), true, 100);
+    assert_true(ps_store_littered(s));
+    ps_store_close(s);
+    s = store_opened(false, (ps_store_opts){0});
+    assert_true(ps_store_littered(s));
     size_t before = file_has("forget me", &found);
     assert_true(found); /* or there would be nothing to do */
     store_must(ps_store_compact(s, &why), &why);
     size_t after = file_has("forget me", &found);
     assert_false(found);
     assert_true(after < before / 2);
+    assert_false(ps_store_littered(s));
     check_left(s);
     assert_int_equal(ps_store_lsn(s), 2 * PINS);
     assert_int_equal(store_count(s).absorbed, 2 * (PINS - 10));
@@ -86,6 +92,7 @@ static void what_was_absorbed_cannot_be_found_in_the_file(void **state)
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){0});
     assert_string_equal(store_title(s, "new"), "2");
+    assert_false(ps_store_littered(s));
     store_absorb_all(s, 2 * PINS + 2, true, 100);
     store_must(ps_store_compact(s, &why), &why); /* of nothing */
     file_has("me-", &found);
