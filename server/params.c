@@ -11,14 +11,21 @@ static bool is_name(ps_text t, const char *name)
     return t.len == strlen(name) && memcmp(t.data, name, t.len) == 0;
 }
 
+static bool fits(ps_text name, const char *row)
+{
+    return strcmp(row, "...") == 0 || is_name(name, row + (*row == '*'));
+}
+
 int ps_params_check(const ps_request *r, const char *const *names, ps_why *why)
 {
     for (size_t i = 0; i < r->target.n_params; i++) {
         ps_text name = r->target.param[i].name;
         size_t n = 0;
-        while (names[n] && !is_name(name, names[n] + (*names[n] == '*')))
+        while (names[n] && !fits(name, names[n]))
             n++;
         int shown = (int)(name.len < 60 ? name.len : 60);
+        if (names[n] && strcmp(names[n], "...") == 0)
+            continue;
         if (!names[n])
             return ps_fail(why, PS_EINVAL, NULL, 0, "no parameter \"%.*s\" here", shown,
                            name.data);

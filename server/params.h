@@ -14,7 +14,8 @@
 #include "server/request.h"
 
 /* Every parameter is one of names (ended by NULL), and stands once; a name that begins
- * with "*" may stand again. PS_EINVAL in words. */
+ * with "*" may stand again, and "..." at the end stands for any other. PS_EINVAL in
+ * words. */
 int ps_params_check(const ps_request *r, const char *const *names, ps_why *why);
 /* A whole number in low..high into *out, which stays as it is without that parameter. */
 int ps_params_number(const ps_request *r, const char *name, uint32_t low, uint32_t high,

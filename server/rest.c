@@ -57,15 +57,12 @@ static int read_excluded(const ps_request *r, ps_related *q, ps_why *why)
 
 void ps_rest_related(ps_door *d, const ps_request *r, ps_reply *out)
 {
-    static const char *const names[] = {"k", "method", "board", "*exclude", NULL};
     ps_why why = {0};
     ps_related q = {.pin = r->arg[0],
                     .k = d->state->opts->k_max < 20 ? d->state->opts->k_max : 20,
                     .method = ps_params_text(r, "method"),
                     .board = ps_params_text(r, "board")};
-    int err = ps_params_check(r, names, &why);
-    if (!err)
-        err = ps_params_number(r, "k", 1, d->state->opts->k_max, &q.k, &why);
+    int err = ps_params_number(r, "k", 1, d->state->opts->k_max, &q.k, &why);
     if (!err)
         err = read_excluded(r, &q, &why);
     if (err)
@@ -78,12 +75,9 @@ void ps_rest_related(ps_door *d, const ps_request *r, ps_reply *out)
 
 static int read_page(const ps_request *r, uint32_t *limit, uint32_t *offset, ps_why *why)
 {
-    static const char *const names[] = {"limit", "offset", NULL};
     *limit = PS_LIST_DEFAULT;
     *offset = 0;
-    int err = ps_params_check(r, names, why);
-    if (!err)
-        err = ps_params_number(r, "limit", 0, PS_PAGE_MAX, limit, why);
+    int err = ps_params_number(r, "limit", 0, PS_PAGE_MAX, limit, why);
     if (!err)
         err = ps_params_number(r, "offset", 0, UINT32_MAX, offset, why);
     return err;

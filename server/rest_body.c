@@ -5,20 +5,11 @@
 #include <string.h>
 
 #include "server/calls.h"
-#include "server/params.h"
 #include "server/rest.h"
 
-static const char *const no_params[] = {NULL};
-
-/* True after refusing a request whose body is no JSON, or that has parameters. */
+/* True after refusing a request whose body is no JSON. */
 static bool refuse_body(const ps_request *r, ps_reply *out)
 {
-    ps_why why = {0};
-    int err = ps_params_check(r, no_params, &why);
-    if (err) {
-        ps_reply_failed(out, err, &why);
-        return true;
-    }
     ps_text type = r->header.content_type;
     if (type.data && ps_type_is(type, "application/json"))
         return false;
@@ -72,9 +63,7 @@ void ps_rest_delete_pin(ps_door *d, const ps_request *r, ps_reply *out)
 {
     ps_why why = {0};
     ps_delete_pin q = {r->arg[0], r->header.if_match};
-    int err = ps_params_check(r, no_params, &why);
-    if (!err)
-        err = check_id(q.pin, "pin", &why);
+    int err = check_id(q.pin, "pin", &why);
     if (err)
         ps_reply_failed(out, err, &why);
     else
@@ -86,9 +75,7 @@ static void change_board(ps_door *d, const ps_request *r, ps_reply *out,
 {
     ps_why why = {0};
     ps_save q = {.board = r->arg[0], .pin = r->arg[1]};
-    int err = ps_params_check(r, no_params, &why);
-    if (!err)
-        err = check_id(q.board, "board", &why);
+    int err = check_id(q.board, "board", &why);
     if (!err)
         err = check_id(q.pin, "pin", &why);
     if (err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/health.h"
+#include "server/params.h"
 #include "server/rest.h"
 #include "server/rpc.h"
 #include "server/web.h"
@@ -35,27 +36,34 @@
         PS_POST, RPC method, ps_rpc_call, WRITE                                          \
     }
 
+/* Parameters of the rows: see ps_params_check. */
+static const char *const none[] = {NULL};
+static const char *const related[] = {"k", "method", "board", "*exclude", NULL};
+static const char *const page[] = {"limit", "offset", NULL};
+static const char *const checks[] = {"verbose", "*exclude", "...", NULL};
+
 static const ps_route routes[] = {
-    {PS_GET, "/related/{pin}", ps_rest_related, KEPT},
-    {PS_GET, "/pins/{pin}", ps_rest_pin, KEPT},
-    {PS_GET, "/boards/{board}", ps_rest_board, KEPT},
-    {PS_POST, "/related", ps_rest_recommend, WORK},
-    {PS_POST, "/embed", ps_rest_embed, WORK},
-    {PS_PUT, "/pins/{pin}", ps_rest_put_pin, WRITE},
-    {PS_DELETE, "/pins/{pin}", ps_rest_delete_pin, WRITE},
-    {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE},
-    {PS_DELETE, "/boards/{board}/pins/{pin}", ps_rest_unsave, WRITE},
-    {PS_POST, "/votes", ps_rest_vote, WRITE},
+    {PS_GET, "/related/{pin}", ps_rest_related, KEPT, .params = related},
+    {PS_GET, "/pins/{pin}", ps_rest_pin, KEPT, .params = page},
+    {PS_GET, "/boards/{board}", ps_rest_board, KEPT, .params = page},
+    {PS_POST, "/related", ps_rest_recommend, WORK, .params = none},
+    {PS_POST, "/embed", ps_rest_embed, WORK, .params = none},
+    {PS_PUT, "/pins/{pin}", ps_rest_put_pin, WRITE, .params = none},
+    {PS_DELETE, "/pins/{pin}", ps_rest_delete_pin, WRITE, .params = none},
+    {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE, .params = none},
+    {PS_DELETE, "/boards/{board}/pins/{pin}", ps_rest_unsave, WRITE, .params = none},
+    {PS_POST, "/votes", ps_rest_vote, WRITE, .params = none},
     {PS_GET, "/images/{image...}", ps_rest_image, FREE},
-    {PS_GET, "/version", ps_rest_version, KEPT},
-    {PS_GET, "/livez", ps_health_live, PROBE},
-    {PS_GET, "/livez/{check}", ps_health_live, PROBE},
-    {PS_GET, "/readyz", ps_health_ready, PROBE},
-    {PS_GET, "/readyz/{check}", ps_health_ready, PROBE},
-    {PS_GET, "/healthz", ps_health_ready, PROBE},
-    {PS_GET, "/healthz/{check}", ps_health_ready, PROBE},
+    {PS_GET, "/version", ps_rest_version, KEPT, .params = none},
+    {PS_GET, "/livez", ps_health_live, PROBE, .params = checks},
+    {PS_GET, "/livez/{check}", ps_health_live, PROBE, .params = checks},
+    {PS_GET, "/readyz", ps_health_ready, PROBE, .params = checks},
+    {PS_GET, "/readyz/{check}", ps_health_ready, PROBE, .params = checks},
+    {PS_GET, "/healthz", ps_health_ready, PROBE, .params = checks},
+    {PS_GET, "/healthz/{check}", ps_health_ready, PROBE, .params = checks},
     {PS_GET, "/metrics", ps_rest_metrics, FREE},
     {PS_GET, "/", ps_web_page, FREE},
+    {PS_GET, "/openapi.json", ps_web_page, FREE},
     {PS_GET, "/{page}", ps_web_page, .exists = ps_web_has},
     RPC_READ("Related"),
     RPC_WORK("Recommend"),
@@ -235,7 +243,12 @@ bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
     r->route = (unsigned)i;
     unsigned powers =
         (routes[i].write ? PS_MAY_WRITE : 0u) | (routes[i].admin ? PS_MAY_ADMIN : 0u);
-    return ps_auth_check(d->state->auth, r, powers, out);
+    if (!ps_auth_check(d->state->auth, r, powers, out))
+        return false;
+    err = routes[i].params ? ps_params_check(r, routes[i].params, &why) : PS_OK;
+    if (err)
+        ps_reply_failed(out, err, &why);
+    return !err;
 }
 
 void ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)

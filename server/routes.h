@@ -38,6 +38,7 @@ typedef struct ps_route {
     bool patient;                /* --deadline does not count, only the client's own */
     bool bulk;                   /* its body may have --bulk-bytes */
     bool (*exists)(ps_text arg); /* NULL, or: the row fits only if this says so */
+    const char *const *params;   /* as ps_params_check takes them; NULL: not checked */
 } ps_route;
 
 /* Row i, NULL past the end. The row before the end is where requests are counted that

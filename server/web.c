@@ -101,7 +101,8 @@ void ps_web_page(ps_door *d, const ps_request *r, ps_reply *out)
 {
     (void)d;
     bool root = r->target.n_segments == 1 && r->target.segment[0].len == 0;
-    const ps_asset *a = find_asset(root ? (ps_text){"index.html", 10} : r->arg[0]);
+    const ps_asset *a =
+        find_asset(root ? (ps_text){"index.html", 10} : r->target.segment[0]);
     if (a)
         send_asset(a, r, out);
     else
