@@ -39,6 +39,8 @@ static void open_conn(ps_http *h, struct MHD_Connection *c, void **slot)
         memcpy(&n->peer, peer->client_addr,
                six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
     }
+    if (h->state->tls)
+        n->pair = ps_tls_hold(h->state->tls);
     n->next = h->conns ? h->conns : n;
     n->prev = h->conns ? h->conns->prev : n;
     n->prev->next = n->next->prev = n;
@@ -54,6 +56,7 @@ static void close_conn(ps_http *h, conn *n)
     n->next->prev = n->prev;
     if (h->conns == n)
         h->conns = n->next == n ? NULL : n->next;
+    ps_tls_release(n->pair);
     free(n);
 }
 

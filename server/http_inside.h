@@ -27,6 +27,7 @@ typedef struct conn {
     uint64_t deadline;          /* ns: shut down when the sweep comes by later */
     struct exchange *parked;    /* its request waits for its answer; NULL: it does not */
     struct sockaddr_storage peer;
+    ps_tls_pair *pair; /* held; NULL without TLS */
 } conn;
 
 struct ps_wait {
@@ -102,6 +103,11 @@ int http_make(ps_http *h, exchange *x);
 void http_expire(ps_http *h, exchange *x, uint64_t now);
 /* Answer what waits, whoever has it: the loop is about to end, the crew has. */
 void http_give_up(ps_http *h, exchange *x);
+
+/* ---- http_tls.c ---- */
+/* What the daemon needs for TLS; nothing without it. */
+unsigned http_tls_flags(const ps_http *h);
+void http_tls_options(const ps_http *h, struct MHD_OptionItem out[3]);
 
 /* ---- http_conn.c ---- */
 void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,

@@ -106,6 +106,8 @@ static void on_reload(uv_signal_t *handle, int number)
 {
     (void)number;
     server *s = handle->data;
+    if (s->state.tls)
+        ps_tls_refresh(s->state.tls, true);
     if (s->phase == RUNNING)
         serve_open(s);
 }
@@ -264,6 +266,8 @@ static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
         err = ps_images_open(&st->images, o->images, o->image_bytes, why);
     if (!err)
         err = ps_auth_open(&st->auth, &o->auth, st->log, why);
+    if (!err && (o->tls.cert || o->tls.key))
+        err = ps_tls_open(&st->tls, &o->tls, st->log, why);
     size_t size = st->n_stats * sizeof *st->stats;
     st->stats = err ? NULL : aligned_alloc(_Alignof(ps_stats), size);
     s->io = err ? NULL : calloc(st->n_loops, sizeof *s->io);
@@ -280,6 +284,7 @@ static void end_state(server *s)
     ps_state *st = &s->state;
     ps_engine_release(st->engine);
     ps_auth_close(st->auth);
+    ps_tls_close(st->tls);
     ps_images_close(st->images);
     ps_log_stop(st->log);
     pthread_mutex_destroy(&st->lock);
@@ -295,6 +300,8 @@ static void on_chores(uv_timer_t *timer)
 {
     server *s = timer->data;
     ps_auth_refresh(s->state.auth);
+    if (s->state.tls)
+        ps_tls_refresh(s->state.tls, false);
     if (s->notify.watchdog_ms && ps_health_is_live(&s->state))
         ps_notify_tell(&s->notify, "WATCHDOG=1");
 }

@@ -22,6 +22,7 @@
 
 #include "pinsage/err.h"
 #include "server/auth.h"
+#include "server/tls.h"
 
 /* Defaults and ranges stand behind each; times are milliseconds. */
 typedef struct ps_serve_opts {
@@ -31,6 +32,7 @@ typedef struct ps_serve_opts {
                                  probes and metrics answer when the others are busy */
     const char *images;       /* NULL; folder of the pins' relative image names */
     ps_auth_opts auth;        /* who may write, and how often */
+    ps_tls_opts tls;          /* certificate and key, for all addresses */
 
     uint32_t loops;          /* 0 = one a core, 0..256: I/O threads */
     uint32_t connections;    /* 8192, 16..1000000: at once, all loops together */
@@ -63,6 +65,7 @@ typedef struct ps_serve_opts {
     ((ps_serve_opts){.listen = "127.0.0.1:8080",                                         \
                      .connections = 8192,                                                \
                      .auth = {.burst = 100},                                             \
+                     .tls = {.priorities = PS_TLS_PRIORITIES},                           \
                      .idle_timeout = 30000,                                              \
                      .header_timeout = 10000,                                            \
                      .send_timeout = 30000,                                              \

@@ -16,6 +16,7 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/serve.h"
+#include "server/tls.h"
 #include "server/worker.h"
 
 typedef struct ps_state {
@@ -23,6 +24,7 @@ typedef struct ps_state {
     ps_log *log;
     ps_images *images; /* NULL when no folder is served */
     ps_auth *auth;
+    ps_tls *tls;     /* NULL: plain HTTP */
     ps_stats *stats; /* (n_stats) those of the loops, then those of the workers */
     unsigned n_loops, n_workers, n_stats;
     struct ps_door *worker_door; /* (n_workers) each used by its worker alone */

@@ -135,7 +135,7 @@ static size_t encode(uint32_t c, char *out)
 
 void ps_tokens_init(ps_tokens *t, const char *text, size_t len)
 {
-    t->at = (const unsigned char *)text;
+    t->at = (const unsigned char *)(len ? text : ""); /* a text that is not there: NULL */
     t->end = t->at + len;
     t->paired = false;
     t->len = 0;

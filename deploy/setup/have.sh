@@ -27,6 +27,7 @@ case $1 in
 build)
     header stdlib.h "the C library"
     header microhttpd.h libmicrohttpd
+    header gnutls/gnutls.h GnuTLS
     header jansson.h jansson
     header protobuf-c/protobuf-c.h protobuf-c
     program protoc-c

@@ -28,6 +28,13 @@ static const ps_option options[] = {
      "Writes at once, after a rest"},
     {"read-only", 0, PS_OPT_FLAG, NULL, AT(auth.read_only), NULL, 0, 0, NULL,
      "Refuse every write"},
+    {"tls-cert", 0, PS_OPT_TEXT, "FILE", AT(tls.cert), NULL, 0, 0, NULL,
+     "Serve HTTPS with this certificate, in PEM, those that vouch for it after it; read "
+     "again when it changes and at SIGHUP"},
+    {"tls-key", 0, PS_OPT_TEXT, "FILE", AT(tls.key), NULL, 0, 0, NULL,
+     "The certificate's private key, in PEM"},
+    {"tls-priorities", 0, PS_OPT_TEXT, "WORDS", AT(tls.priorities), PS_TLS_PRIORITIES, 0,
+     0, NULL, "Ciphers and their kind, in GnuTLS's words; never below TLS 1.2"},
     {"connections", 0, PS_OPT_U32, "N", AT(connections), "8192", 16, 1000000, NULL,
      "Connections at once, all loops together"},
     {"idle-timeout", 0, PS_OPT_MS, "TIME", AT(idle_timeout), "30s", 100, 3600000, NULL,
