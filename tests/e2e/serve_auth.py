@@ -1,4 +1,5 @@
 """serve_auth.py - who may write, asked over HTTP, and files of tokens that are no good."""
+import json
 import os
 import subprocess
 import sys
@@ -40,6 +41,94 @@ def unwise_files_of_tokens_are_told():
     assert server.json('/version'), 'reading needs no token'
     assert server.stop() == 0
     assert not [line for line in server.lines if 'short ' in line or '=short' in line]
+
+
+BODY = b'{"title":"t"}'
+
+
+def write(server, path='/pins/new', **headers):
+    """Status and error of a write; (None, None) when it was let in."""
+    named = {name.replace('_', '-'): value for name, value in headers.items()}
+    status, sent, body = server.ask(path, 'PUT', {'Content-Type': 'application/json', **named},
+                                    BODY)
+    if status not in (401, 403, 429):
+        return None, None
+    e = json.loads(body.decode())
+    return (status, e['code']), sent
+
+
+def bearer(token):
+    return {'Authorization': 'Bearer ' + token}
+
+
+def with_tokens(text, *args):
+    path = where + '/tokens'
+    with open(path, 'w') as f:
+        f.write(text)
+    os.chmod(path, 0o600)
+    return Server(catalog, '--token-file', path, '--drain-delay', '0', *args)
+
+
+@test
+def with_tokens_each_door_asks_for_one():
+    server = with_tokens('bot a-token-of-twenty-one\n', '--access-log', 'all')
+    rpc = '/pinsage.v1.RecommendService/Vote'
+    for path, method in (('/pins/a', 'PUT'), ('/pins/a', 'DELETE'), ('/votes', 'POST'),
+                         ('/boards/b/pins/a', 'PUT'), (rpc, 'POST')):
+        e = server.error(path, 401, 'unauthenticated', method=method, body=b'{}',
+                         headers={'Content-Type': 'application/json'})
+        assert 'Bearer' in e['message']
+    refusal, sent = write(server)
+    assert refusal == (401, 'unauthenticated') and sent['WWW-Authenticate'].startswith('Bearer')
+    assert write(server, **bearer('a-token-of-twenty-two'))[0] == (401, 'unauthenticated')
+    assert write(server, **bearer('a-token-of-twenty-one'))[0] is None
+    assert server.json('/related/p1?k=1', headers=bearer('wrong')), 'reading is open'
+
+    with open(where + '/tokens', 'w') as f:
+        f.write('bot a-token-of-twenty-two\n')
+    server.wait_for('tokens read anew')
+    assert write(server, **bearer('a-token-of-twenty-one'))[0] == (401, 'unauthenticated')
+    assert write(server, **bearer('a-token-of-twenty-two'))[0] is None
+    with open(where + '/tokens', 'w'):
+        pass
+    server.wait_for('the tokens stay as they were')
+    assert write(server, **bearer('a-token-of-twenty-two'))[0] is None
+    assert server.stop() == 0
+    assert [line for line in server.lines if 'msg=request' in line and ' who=bot' in line]
+    assert not [line for line in server.lines if 'a-token-of' in line], 'a token was logged'
+
+
+@test
+def without_tokens_this_machine_writes_but_neither_proxies_nor_pages_do():
+    server = Server(catalog, '--drain-delay', '0')
+    here = '127.0.0.1:%d' % server.port
+    assert write(server)[0] is None
+    assert write(server, Origin='http://' + here)[0] is None
+    for headers in ({'X-Forwarded-For': '127.0.0.1'}, {'Forwarded': 'for=127.0.0.1'},
+                    {'Via': '1.1 proxy'}, {'Origin': 'http://evil.example'},
+                    {'Origin': 'null'}):
+        assert write(server, **headers)[0] == (403, 'permission_denied'), headers
+    assert server.json('/related/p1?k=1', headers={'X-Forwarded-For': '10.0.0.1'})
+    assert server.stop() == 0
+
+
+@test
+def a_read_only_server_refuses_writes():
+    server = Server(catalog, '--drain-delay', '0', '--read-only')
+    assert write(server)[0] == (403, 'permission_denied')
+    assert server.json('/related/p1?k=1') and server.stop() == 0
+
+
+@test
+def a_token_that_writes_too_often_is_slowed_down():
+    server = with_tokens('a token-a-token-a-token\nb token-b-token-b-token\n', '--rate-limit',
+                         '1/m', '--rate-burst', '2')
+    for _ in range(2):
+        assert write(server, **bearer('token-a-token-a-token'))[0] is None
+    refusal, sent = write(server, **bearer('token-a-token-a-token'))
+    assert refusal == (429, 'resource_exhausted') and 50 <= int(sent['Retry-After']) <= 60
+    assert write(server, **bearer('token-b-token-b-token'))[0] is None
+    assert server.stop() == 0
 
 
 @test
