@@ -184,11 +184,13 @@ void ps_http_run(void *cls)
     MHD_run(h->daemon);
 }
 
-int64_t ps_http_timeout(void *cls)
+int64_t ps_http_timeout(void *cls, unsigned turns)
 {
     ps_http *h = cls;
     MHD_UNSIGNED_LONG_LONG ms;
-    return MHD_get_timeout(h->daemon, &ms) == MHD_YES ? (int64_t)ms : -1;
+    if (MHD_get_timeout(h->daemon, &ms) != MHD_YES)
+        return -1;
+    return ms ? (int64_t)ms : http_tls_patience(h, turns);
 }
 
 void ps_http_tick(void *cls)

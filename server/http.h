@@ -30,7 +30,7 @@ void ps_http_stop(ps_http *h);
 int ps_http_fd(const ps_http *h);
 void ps_http_begin(void *h, ps_loop *loop);
 void ps_http_run(void *h);
-int64_t ps_http_timeout(void *h); /* ms, -1 = none */
+int64_t ps_http_timeout(void *h, unsigned turns); /* ms, -1 = none */
 void ps_http_tick(void *h);
 
 /* Answer from this engine, the state's so-manieth, from now on (a reference is taken). */

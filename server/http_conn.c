@@ -39,8 +39,11 @@ static void open_conn(ps_http *h, struct MHD_Connection *c, void **slot)
         memcpy(&n->peer, peer->client_addr,
                six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
     }
-    if (h->state->tls)
+    if (h->state->tls) {
         n->pair = ps_tls_hold(h->state->tls);
+        n->shaking = true;
+        h->shaking++;
+    }
     n->next = h->conns ? h->conns : n;
     n->prev = h->conns ? h->conns->prev : n;
     n->prev->next = n->next->prev = n;
@@ -56,6 +59,7 @@ static void close_conn(ps_http *h, conn *n)
     n->next->prev = n->prev;
     if (h->conns == n)
         h->conns = n->next == n ? NULL : n->next;
+    h->shaking -= n->shaking;
     ps_tls_release(n->pair);
     free(n);
 }
@@ -113,6 +117,10 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
     x->mhd = c;
     x->started = ps_now_ns();
     x->conn = info ? info->socket_context : NULL;
+    if (x->conn && x->conn->shaking) {
+        x->conn->shaking = false;
+        h->shaking--;
+    }
     x->begun = x->admitted = x->answered = x->abandoned = false;
     x->wait = (ps_wait){.x = x};
     x->then = NULL;

@@ -28,6 +28,7 @@ typedef struct conn {
     struct exchange *parked;    /* its request waits for its answer; NULL: it does not */
     struct sockaddr_storage peer;
     ps_tls_pair *pair; /* held; NULL without TLS */
+    bool shaking;      /* it has TLS, and no request has begun on it */
 } conn;
 
 struct ps_wait {
@@ -82,6 +83,8 @@ struct ps_http {
     unsigned abandoned; /* exchanges that ended before their wait did */
     ps_line log;        /* access lines on their way */
     uint64_t logged;    /* good answers counted for sampling */
+    unsigned shaking;   /* connections that are */
+    uint64_t moved;     /* what http_tls_patience saw last */
 };
 
 /* ---- http_guard.c ---- */
@@ -108,6 +111,8 @@ void http_give_up(ps_http *h, exchange *x);
 /* What the daemon needs for TLS; nothing without it. */
 unsigned http_tls_flags(const ps_http *h);
 void http_tls_options(const ps_http *h, struct MHD_OptionItem out[3]);
+/* ms to wait when the library wants to run at once, and did `turns` times. */
+int64_t http_tls_patience(ps_http *h, unsigned turns);
 
 /* ---- http_conn.c ---- */
 void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,

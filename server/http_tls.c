@@ -4,6 +4,11 @@
  * finds it there: what is asked of GnuTLS's session leads to the library's connection,
  * that to ours.
  *
+ * Version 0.9.75 of the library thinks that a handshake which waits for its peer could be
+ * run at once, again and again. Nobody would stop it from taking a whole core, so while
+ * there are handshakes and nothing moves, it is run some milliseconds later; when the
+ * peer does send something, the descriptor is ready and it is run at once.
+ *
  * Threads: see http.h.
  */
 #include <gnutls/gnutls.h>
@@ -48,4 +53,16 @@ void http_tls_options(const ps_http *h, struct MHD_OptionItem out[3])
                                     (void *)(uintptr_t)ps_tls_priorities(h->state->tls)};
     }
     out[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+}
+
+/* Two turns are let pass: at the end of a handshake the request may be there already. */
+int64_t http_tls_patience(ps_http *h, unsigned turns)
+{
+    const ps_stats *s = h->stats;
+    uint64_t under_way = ps_count_get(&s->started) - ps_count_get(&s->finished);
+    uint64_t moved = ps_count_get(&s->started) + ps_count_get(&s->finished) +
+                     ps_count_get(&s->closed) + ps_count_get(&s->bytes_in);
+    bool still = moved == h->moved;
+    h->moved = moved;
+    return h->shaking && still && turns >= 2 ? (under_way ? 1 : 20) : 0;
 }

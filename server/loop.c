@@ -5,7 +5,9 @@
  *      posted calls --+
  *
  * The timer is only moved when it would come too late: on a busy connection the time
- * that is left changes with every request, and an early turn costs nothing.
+ * that is left changes with every request, and an early turn costs nothing. A source
+ * that has more to run at once is run in the loop's next turn and never by a timer of 0
+ * ms: libuv would call that again and again before anything else.
  *
  * libmicrohttpd's own epoll thread stalls when exactly 128 connections are ready; driven
  * from outside like this it never waits by itself.
@@ -31,23 +33,30 @@ struct ps_loop {
     uv_loop_t uv;
     uv_poll_t poll;
     uv_timer_t timer, tick;
+    uv_idle_t eager; /* runs while the source has more to do at once */
     uv_async_t wake;
     pthread_t thread;
     pthread_mutex_t lock;
     call *first, **last; /* guarded by lock */
     uint64_t due;        /* when the timer fires, uv_now time */
+    unsigned turns;      /* see ps_pump.timeout */
 };
 
 /* ------------------------------ Turning ------------------------------------ */
 
 static void on_timer(uv_timer_t *timer);
+static void on_eager(uv_idle_t *eager);
 
 static void pump(ps_loop *l)
 {
     l->pump.run(l->pump.cls);
-    int64_t left = l->pump.timeout(l->pump.cls);
-    if (left < 0)
+    int64_t left = l->pump.timeout(l->pump.cls, l->turns);
+    l->turns++;
+    if (left <= 0) {
+        if (left == 0)
+            uv_idle_start(&l->eager, on_eager);
         return;
+    }
     uint64_t due = uv_now(&l->uv) + (uint64_t)left;
     if (uv_is_active((uv_handle_t *)&l->timer) && l->due <= due)
         return;
@@ -60,11 +69,19 @@ static void on_timer(uv_timer_t *timer)
     pump(timer->data);
 }
 
+static void on_eager(uv_idle_t *eager)
+{
+    uv_idle_stop(eager);
+    pump(eager->data);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    pump(poll->data);
+    ps_loop *l = poll->data;
+    l->turns = 0;
+    pump(l);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -89,6 +106,7 @@ static void on_wake(uv_async_t *wake)
         free(c);
         c = next;
     }
+    l->turns = 0;
     if (!uv_is_closing((uv_handle_t *)&l->poll))
         pump(l);
 }
@@ -106,11 +124,12 @@ static void start_handles(ps_loop *l)
 {
     uv_timer_init(&l->uv, &l->timer);
     uv_timer_init(&l->uv, &l->tick);
-    l->poll.data = l->timer.data = l->tick.data = l->wake.data = l;
+    uv_idle_init(&l->uv, &l->eager);
+    l->eager.data = l->poll.data = l->timer.data = l->tick.data = l->wake.data = l;
     uv_poll_start(&l->poll, UV_READABLE, on_ready);
     if (l->pump.tick)
         uv_timer_start(&l->tick, on_tick, PS_TICK_MS, PS_TICK_MS);
-    uv_timer_start(&l->timer, on_timer, 0, 0);
+    uv_idle_start(&l->eager, on_eager);
 }
 
 static void close_handles(void *cls)
@@ -119,6 +138,7 @@ static void close_handles(void *cls)
     uv_close((uv_handle_t *)&l->poll, NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
     uv_close((uv_handle_t *)&l->tick, NULL);
+    uv_close((uv_handle_t *)&l->eager, NULL);
     uv_close((uv_handle_t *)&l->wake, NULL);
 }
 

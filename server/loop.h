@@ -21,8 +21,10 @@ typedef struct ps_pump {
     int fd;                                  /* readable when there is something to run */
     void (*begin)(void *cls, ps_loop *loop); /* once, before all others; NULL: none */
     void (*run)(void *cls);
-    int64_t (*timeout)(void *cls); /* ms until run is due, -1: not by time */
-    void (*tick)(void *cls);       /* every PS_TICK_MS; NULL: none */
+    /* ms until run is due, -1: not by time. turns: how often in a row it was due at once
+     * while the descriptor was not ready. */
+    int64_t (*timeout)(void *cls, unsigned turns);
+    void (*tick)(void *cls); /* every PS_TICK_MS; NULL: none */
     void *cls;
 } ps_pump;
 

@@ -181,12 +181,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 
 static void run(void *cls)
 {
-    constant *k = cls;
-    MHD_run(k->daemon);
+    MHD_run(((constant *)cls)->daemon);
 }
 
-static int64_t timeout(void *cls)
+static int64_t timeout(void *cls, unsigned turns)
 {
+    (void)turns;
     constant *k = cls;
     MHD_UNSIGNED_LONG_LONG ms;
     return MHD_get_timeout(k->daemon, &ms) == MHD_YES ? (int64_t)ms : -1;
