@@ -254,7 +254,7 @@ $(proto_o): %.o: %.c $(B)/flags.txt
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
 
 # Whoever includes them must wait until they are there.
-$(filter $(B)/server/body%,$(lib_o)) $(addprefix $(B)/tests/server/test_,body.o answer.o openapi.o): | $(proto_h)
+$(filter $(B)/server/body%,$(lib_o)) $(addprefix $(B)/tests/,$(addprefix server/test_,body.o answer.o openapi.o) bench/bench_answer.o): | $(proto_h)
 
 # Pages of the explorer, gzipped into the program: see server/assets.h.
 $(B)/web/assets.c: deploy/setup/embed.sh $(pages) $(B)/web/pages.txt
