@@ -15,6 +15,7 @@ WERROR :=#             1 makes warnings errors
 FAISS := auto#         auto or plain: our own build (make deps); system: Debian's own
 PREFIX := /usr/local
 DESTDIR :=
+BASE := auto#          make image: Debian to build on; local makes one here
 T :=#                  make check T=walk runs the tests whose path contains "walk"
 TIMEOUT := 900#        seconds one test program may take
 SECONDS := 60#         make fuzz gives each target this long
@@ -93,7 +94,7 @@ formatted := $(shell find core index server include tests deploy -name '*.[ch]' 
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all lib tests check check-built style fmt fuzz fuzz-built bench demo demo-built man install clean deps help FORCE
+.PHONY: all lib tests check check-built style fmt fuzz fuzz-built bench demo demo-built image man install clean deps help FORCE
 .SECONDARY:
 
 all: $(lib) $(main)
@@ -142,6 +143,9 @@ deps:
 	$(Q)deploy/setup/deps.sh $(if $(filter system,$(FAISS)),build faiss-system test demo)
 	$(Q)deploy/setup/faiss.sh $(FAISS)
 
+image:
+	$(Q)BUILD=$(B) FAISS=$(FAISS) VERSION=$(VERSION) BASE=$(BASE) deploy/image/image.sh
+
 man: all
 	$(call say,MAN,$(B)/man)deploy/man/man.sh $(B)/pinsage $(B)/man
 
@@ -171,6 +175,7 @@ help:
 	@echo 'make fuzz       look for bytes that break a parser; T=npy SECONDS=60'
 	@echo 'make bench      the measurements of tests/bench; T=walk as above'
 	@echo 'make demo       pictures, training, evaluation, server; ONCE=1 stops after'
+	@echo 'make image      container image, by docker or buildah; BASE=auto|local|NAME'
 	@echo 'make man        manual pages from the help texts, into build/man'
 	@echo 'make install    into $$DESTDIR$$PREFIX; PREFIX=/usr/local'
 	@echo 'make clean      remove build/'
