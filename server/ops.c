@@ -124,6 +124,7 @@ void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
     ps_hist_add(&d->stats->ranking, ps_now_ns() - start);
     out->method = (uint8_t)ps_stats_method(d->stats, answer.method);
     out->source = (uint8_t)answer.source;
+    out->passing = answer.rung != PS_RUNG_FULL;
     write_related(d, q, &answer, out);
 }
 

@@ -33,6 +33,7 @@ typedef struct ps_serve_opts {
     const char *images;       /* NULL; folder of the pins' relative image names */
     ps_auth_opts auth;        /* who may write, and how often */
     ps_tls_opts tls;          /* certificate and key, for all addresses */
+    const char *cors_origin; /* NULL; whose pages may read: origins with commas, or "*" */
 
     uint32_t loops;          /* 0 = one a core, 0..256: I/O threads */
     uint32_t connections;    /* 8192, 16..1000000: at once, all loops together */
@@ -52,6 +53,9 @@ typedef struct ps_serve_opts {
     uint64_t bulk_bytes;   /* 67108864, 0..1073741824: the same of many writes at once */
     uint64_t image_bytes;  /* 67108864, 1..4294967296: largest image served */
     uint64_t cache_bytes;  /* 67108864, 0..1099511627776: ready answers; 0 = none */
+    uint64_t gzip_bytes;   /* 16384, 0..1073741824: answers from this on are packed for
+                              who reads gzip; 0 = none */
+    uint32_t max_age;      /* 0, 0..31536000 s: how long caches need not ask again */
     uint32_t k_max;        /* 1000, 1..1000: results of one answer */
 
     const char *log_format; /* "logfmt", or "json" */
@@ -79,6 +83,7 @@ typedef struct ps_serve_opts {
                      .bulk_bytes = 67108864,                                             \
                      .image_bytes = 67108864,                                            \
                      .cache_bytes = 67108864,                                            \
+                     .gzip_bytes = 16384,                                                \
                      .k_max = 1000,                                                      \
                      .log_format = "logfmt",                                             \
                      .log_level = "info",                                                \
