@@ -23,6 +23,7 @@
 #include "pinsage/workers.h"
 #include "server/health.h"
 #include "server/routes.h"
+#include "server/sandbox.h"
 #include "server/serve_inside.h"
 
 #define DRAIN_STEP_MS 20
@@ -329,18 +330,38 @@ static void start_main(server *s)
     serve_open(s);
 }
 
+/* Files of tokens and keys may be exchanged, so it is their folders that are read. */
+static int restrict_files(ps_sandbox *box, const ps_serve_opts *o, ps_why *why)
+{
+    const ps_sandbox_path paths[] = {
+        {.path = o->catalog, .write = !o->auth.read_only},
+        {.path = o->images},
+        {.path = o->auth.token_file, .folder = true},
+        {.path = o->tls.cert, .folder = true},
+        {.path = o->tls.key, .folder = true},
+    };
+    return ps_sandbox_files(box, o->sandbox, paths, sizeof paths / sizeof *paths, why);
+}
+
 int ps_serve(const ps_serve_opts *opts, ps_why *why)
 {
     ps_why local = {0};
     server s = {.why = why ? why : &local};
     block_signals(SIG_BLOCK);
+    ps_sandbox box = {0};
     int err = ps_notify_init(&s.notify, s.why);
+    if (!err)
+        err = restrict_files(&box, opts, s.why);
     if (!err)
         err = start_state(&s, opts, s.why);
     if (!err) {
         raise_fd_limit(&s);
         err = start_loops(&s, s.why);
     }
+    if (!err)
+        err = ps_sandbox_calls(&box, s.why);
+    if (!err)
+        ps_sandbox_say(&box, s.state.log);
     if (!err && uv_loop_init(&s.uv))
         err = ps_fail(s.why, PS_ELIBRARY, "serve", 0, "cannot make an event loop");
     else if (!err) {

@@ -32,6 +32,7 @@ typedef struct ps_serve_opts {
                                  probes and metrics answer when the others are busy */
     const char *images;       /* NULL; folder of the pins' relative image names */
     ps_auth_opts auth;        /* who may write, and how often */
+    const char *sandbox;      /* "auto"; see sandbox.h */
     ps_tls_opts tls;          /* certificate and key, for all addresses */
     const char *cors_origin; /* NULL; whose pages may read: origins with commas, or "*" */
 
@@ -68,6 +69,7 @@ typedef struct ps_serve_opts {
 #define PS_SERVE_DEFAULTS                                                                \
     ((ps_serve_opts){.listen = "127.0.0.1:8080",                                         \
                      .connections = 8192,                                                \
+                     .sandbox = "auto",                                                  \
                      .auth = {.burst = 100},                                             \
                      .tls = {.priorities = PS_TLS_PRIORITIES},                           \
                      .idle_timeout = 30000,                                              \

@@ -28,6 +28,7 @@ build)
     header stdlib.h "the C library"
     header microhttpd.h libmicrohttpd
     header gnutls/gnutls.h GnuTLS
+    header seccomp.h libseccomp
     header jansson.h jansson
     header protobuf-c/protobuf-c.h protobuf-c
     program protoc-c

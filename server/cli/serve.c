@@ -5,6 +5,7 @@
 #include "server/serve.h"
 
 #include "server/cli/commands.h"
+#include "server/sandbox.h"
 
 typedef struct settings {
     ps_common common; /* threads are the I/O loops */
@@ -28,6 +29,9 @@ static const ps_option options[] = {
      "Writes at once, after a rest"},
     {"read-only", 0, PS_OPT_FLAG, NULL, AT(auth.read_only), NULL, 0, 0, NULL,
      "Refuse every write"},
+    {"sandbox", 0, PS_OPT_CHOICE, "MODE", AT(sandbox), "auto", 0, 0, PS_SANDBOX_MODES,
+     "Keep the server to its own files and to what serving needs of the kernel; auto "
+     "takes what this kernel can, strict does not start without all of it"},
     {"tls-cert", 0, PS_OPT_TEXT, "FILE", AT(tls.cert), NULL, 0, 0, NULL,
      "Serve HTTPS with this certificate, in PEM, those that vouch for it after it; read "
      "again when it changes and at SIGHUP"},
