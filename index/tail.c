@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "pinsage/dot.h"
 #include "pinsage/rowmap.h"
@@ -27,6 +28,7 @@
 
 typedef struct entry {
     ps_retired retired;
+    double made; /* seconds since 1970 */
     uint32_t row;
     float inverse;  /* 0 for a zero vector; 1, or for cosine 1 / length */
     float vector[]; /* (dim), then extra */
@@ -91,6 +93,7 @@ static entry *entry_new(const ps_tail *t, uint32_t row, const float *vector,
         return NULL;
     float squares;
     ps_dot_squares((ps_rows){vector, t->opts.dim, 0}, 0, 1, &squares);
+    e->made = (double)time(NULL);
     e->row = row;
     e->inverse = squares > 0 ? t->opts.cosine ? 1 / sqrtf(squares) : 1 : 0;
     memcpy(e->vector, vector, t->opts.dim * sizeof *vector);
@@ -153,10 +156,21 @@ void ps_tail_drop(ps_tail *t, uint64_t version, uint32_t row)
 
 /* ------------------------------ Reading ------------------------------------ */
 
-const float *ps_tail_find(const ps_tail *t, uint32_t row, const void **extra)
+static entry *entry_of(const ps_tail *t, uint32_t row)
 {
     const place *p = ps_rowmap_get(&t->rows, row);
-    entry *e = p ? atomic_load_explicit(&p->at, memory_order_acquire) : NULL;
+    return p ? atomic_load_explicit(&p->at, memory_order_acquire) : NULL;
+}
+
+double ps_tail_made(const ps_tail *t, uint32_t row)
+{
+    const entry *e = entry_of(t, row);
+    return e ? e->made : 0;
+}
+
+const float *ps_tail_find(const ps_tail *t, uint32_t row, const void **extra)
+{
+    entry *e = entry_of(t, row);
     if (!e)
         return NULL;
     if (extra)

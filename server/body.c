@@ -176,7 +176,9 @@ int ps_body_related(const ps_body *b, ps_related *q, ps_why *why)
     if (err)
         return err;
     const Pinsage__V1__RelatedRequest *m = message;
-    *q = (ps_related){.method = text_or_none(m->method), .board = text_or_none(m->board)};
+    *q = (ps_related){.method = text_or_none(m->method),
+                      .board = text_or_none(m->board),
+                      .explain = m->explain};
     err = take_pin(b, m->pin, &q->pin, why);
     if (!err)
         err = take_k(b, m->k, K_DEFAULT, &q->k, why);

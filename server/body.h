@@ -17,6 +17,7 @@
 #include "pinsage/err.h"
 #include "server/engine.h"
 #include "server/questions.h"
+#include "server/request.h"
 
 typedef enum ps_dialect {
     PS_STRICT_JSON, /* unknown fields are refused: a misspelt one is noticed */
@@ -25,6 +26,7 @@ typedef enum ps_dialect {
 } ps_dialect;
 
 typedef struct ps_body {
+    const ps_request *request; /* that it came with */
     ps_text bytes;
     ps_dialect dialect;
     ps_text pin;      /* data NULL, or told by the address: the body may only agree */

@@ -16,7 +16,7 @@
         if (err)                                                                         \
             ps_reply_failed(out, err, &why);                                             \
         else                                                                             \
-            ps_op_##name(d, q, out);                                                     \
+            ps_op_##name(d, b->request, q, out);                                         \
     }
 PS_CALL_MAP(XX)
 #undef XX

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "server/engine_inside.h"
 
@@ -140,6 +141,15 @@ static int open_index(ps_engine *e, const char *catalog, ps_why *why)
     return ps_ann_open(&e->ann, e->g, why);
 }
 
+/* When the generation was made; its manifest says "2026-01-31T12:00:00Z". */
+static double time_of(const ps_generation *g)
+{
+    struct tm tm = {0};
+    const char *end =
+        strptime(ps_manifest_text(g->manifest, "created", ""), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return end && !*end ? (double)timegm(&tm) : 0;
+}
+
 static int open_live(ps_engine *e, const ps_writes *writes, const ps_progress *progress,
                      ps_why *why)
 {
@@ -197,6 +207,7 @@ int ps_engine_open(ps_engine **out, const char *catalog, const ps_writes *writes
         ps_engine_release(e);
         return err;
     }
+    e->created = time_of(e->g);
     list_methods(e);
     take_sample(e);
     *out = e;

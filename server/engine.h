@@ -79,6 +79,8 @@ void ps_reader_end(ps_reader *r);
 /* Rows to begin a look around with: pins on many boards, spread over the catalog. In the
  * reader until its next question. */
 uint32_t ps_reader_sample(ps_reader *r, const uint32_t **rows);
+/* The version that it sees (ps_engine_version). */
+uint64_t ps_reader_version(const ps_reader *r);
 /* The graph as the reader sees it. */
 const ps_graph *ps_reader_graph(const ps_reader *r);
 
@@ -91,6 +93,7 @@ typedef struct ps_related {
     ps_text board;          /* data NULL: any; else only pins of that board */
     const ps_text *exclude; /* (n_exclude) pins left out; unknown ones are no error */
     uint32_t n_exclude;     /* 0..PS_EXCLUDE_MAX */
+    bool explain;           /* somebody will ask why */
     bool quick; /* answer only if it takes no more than a search of the index */
 } ps_related;
 
@@ -155,6 +158,8 @@ void ps_reader_hurry(ps_reader *r, uint64_t deadline);
 /* PS_ENOENT in words. */
 int ps_reader_find_pin(ps_reader *r, ps_text id, uint32_t *row, ps_why *why);
 int ps_reader_find_board(ps_reader *r, ps_text name, uint32_t *board, ps_why *why);
+/* Number of the write that made the pin what it is; 0: it is as in the generation. */
+uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row);
 /* Records of rows that exist. */
 int ps_reader_pin(ps_reader *r, uint32_t row, ps_pin *pin);
 int ps_reader_board(ps_reader *r, uint32_t board, ps_text *name);

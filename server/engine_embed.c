@@ -210,9 +210,9 @@ int ps_reader_embed(ps_reader *r, const ps_embed_pin *q, ps_embedded *out, ps_wh
 
 static double vector_age(const ps_reader *r, uint32_t row)
 {
-    const ps_row_state *state = ps_view_state(r->e->live.view, &r->snap, row);
-    double now = (double)time(NULL);
-    double made = state ? state->time : r->e->created;
+    const ps_tail *tail = ps_view_embeddings(r->e->live.view);
+    double now = (double)time(NULL), made = tail ? ps_tail_made(tail, row) : 0;
+    made = made > 0 ? made : r->e->created;
     return made > 0 && now > made ? now - made : 0;
 }
 

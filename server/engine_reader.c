@@ -97,6 +97,17 @@ void ps_reader_end(ps_reader *r)
     r->begun = false;
 }
 
+uint64_t ps_reader_version(const ps_reader *r)
+{
+    return r->snap.version;
+}
+
+uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row)
+{
+    const ps_row_state *state = ps_view_state(r->e->live.view, &r->snap, row);
+    return state ? state->lsn : 0;
+}
+
 const ps_graph *ps_reader_graph(const ps_reader *r)
 {
     return &r->snap.graph;
@@ -277,7 +288,7 @@ int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why
     int err = make_filter(&f, r, q, &out->row, why);
     if (err)
         return err;
-    out->later = q->quick && is_long(r, m, &f);
+    out->later = q->quick && (q->explain || is_long(r, m, &f));
     if (out->later)
         return PS_OK;
     err = rank(r, m, out->row, &f, q->k, out, why);

@@ -131,8 +131,6 @@ int ps_http_start(ps_http **out, ps_state *state, unsigned loop, int listener,
         if (share)
             err = ps_cache_new(&h->cache, share, http_free_kept);
     }
-    if (!err && state->opts->gzip_bytes)
-        err = ps_gzip_new(&h->gzip);
     if (!err)
         h->daemon = start_daemon(h, listener);
     if (!err && h->daemon) {
@@ -140,10 +138,8 @@ int ps_http_start(ps_http **out, ps_state *state, unsigned loop, int listener,
         return PS_OK;
     }
     close(listener);
-    if (h) {
-        ps_gzip_free(h->gzip);
+    if (h)
         ps_cache_free(h->cache);
-    }
     free(h);
     return ps_fail(why, err ? err : PS_ELIBRARY, "http", 0, "cannot start");
 }
@@ -158,8 +154,6 @@ void ps_http_stop(ps_http *h)
     ps_cache_free(h->cache);
     ps_reader_free(h->door.reader);
     assert(!h->abandoned);
-    ps_gzip_free(h->gzip);
-    ps_buf_done(&h->packed);
     for (exchange *x = h->spare, *next; x; x = next) {
         next = x->next_free;
         ps_reply_done(&x->reply);
@@ -221,6 +215,7 @@ int ps_http_install(ps_http *h, ps_engine *e, uint32_t install)
     int err = ps_reader_new(&reader, e);
     if (err)
         return err;
+    ps_reader_end(reader);
     ps_reader_free(h->door.reader);
     h->door.reader = reader;
     h->door.install = install;

@@ -40,6 +40,13 @@ ps_wait *ps_wait_begin(const ps_request *r, ps_then then, void *cls)
     return w;
 }
 
+void ps_wait_end(const ps_request *r, void (*end)(void *cls), void *cls)
+{
+    assert(!r->wait->end);
+    r->wait->end = end;
+    r->wait->end_cls = cls;
+}
+
 void ps_wait_finish(ps_wait *w)
 {
     ps_loop_post(w->x->http->loop, on_finished, w->x);

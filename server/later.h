@@ -33,6 +33,10 @@ typedef void (*ps_then)(ps_door *d, const ps_request *r, ps_reply *out, void *cl
  * stands in the reply is dropped. */
 ps_wait *ps_wait_begin(const ps_request *r, ps_then then, void *cls);
 
+/* Have end(cls) called when the exchange is over, whatever became of it: for what a wait
+ * needs that the arena cannot hold. At most once in a request. */
+void ps_wait_end(const ps_request *r, void (*end)(void *cls), void *cls);
+
 /* Exactly once for each wait, also before the handler has returned. The request and its
  * arena stay until then, whatever becomes of the client. A request that has a deadline is
  * answered deadline_exceeded when it passes: then `then` is never called. */

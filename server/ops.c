@@ -87,7 +87,7 @@ int op_add_results(ps_door *d, ps_answer *a, ps_field f, const ps_scored *result
 }
 
 static void write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
-                          ps_reply *out)
+                          uint64_t since, ps_reply *out)
 {
     ps_answer a = ps_answer_begin(out);
     ps_add_text(&a, PS_FIELD(1, "pin"), q->pin);
@@ -98,14 +98,19 @@ static void write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
     ps_add_name(&a, PS_FIELD(5, "generation"),
                 ps_engine_generation(ps_reader_engine(d->reader))->name);
     int err = op_add_results(d, &a, PS_FIELD(6, "results"), r->result, r->n);
+    if (r->rung)
+        ps_add_name(&a, PS_FIELD(7, "rung"), ps_rung_name[r->rung]);
+    if (!err && q->explain)
+        err = op_add_explanation(d, &a, PS_FIELD(8, "explanation"), r->row, since);
     ps_answer_end(&a, out, err);
 }
 
-void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
+void ps_op_related(ps_door *d, const ps_request *r, const ps_related *q, ps_reply *out)
 {
     ps_why why = {0};
     ps_ranking answer;
     ps_related question = *q;
+    (void)r;
     uint64_t start = ps_now_ns();
     question.quick = !d->worker;
     int err = ps_reader_related(d->reader, &question, &answer, &why);
@@ -121,11 +126,9 @@ void ps_op_related(ps_door *d, const ps_related *q, ps_reply *out)
             ps_reply_failed(out, err, &why);
         return;
     }
-    ps_hist_add(&d->stats->ranking, ps_now_ns() - start);
-    out->method = (uint8_t)ps_stats_method(d->stats, answer.method);
-    out->source = (uint8_t)answer.source;
-    out->passing = answer.rung != PS_RUNG_FULL;
-    write_related(d, q, &answer, out);
+    op_note_ranking(d, &answer, start, out);
+    out->fresh = q->explain; /* it tells ages */
+    write_related(d, q, &answer, start, out);
 }
 
 /* ------------------------------ Pins and boards ---------------------------- */
@@ -159,10 +162,11 @@ static void add_metadata(ps_answer *a, const ps_pin *pin)
     ps_map_end(a);
 }
 
-static void write_pin(ps_door *d, const ps_get_pin *q, uint32_t row, const ps_pin *pin,
-                      ps_reply *out)
+static void write_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, uint32_t row,
+                      const ps_pin *pin, ps_reply *out)
 {
     ps_buf scratch = {0};
+    ps_text etag = op_etag(ps_reader_lsn(d->reader, row), r->arena);
     ps_answer a = ps_answer_begin(out);
     ps_add_text(&a, PS_FIELD(1, "pin"), pin->id);
     ps_add_text(&a, PS_FIELD(2, "title"), pin->title);
@@ -170,11 +174,13 @@ static void write_pin(ps_door *d, const ps_get_pin *q, uint32_t row, const ps_pi
     ps_add_text(&a, PS_FIELD(4, "image"), op_image(d, pin->image, &scratch));
     int err = add_boards(d, &a, row, q);
     add_metadata(&a, pin);
+    ps_add_text(&a, PS_FIELD(8, "etag"), etag);
     ps_answer_end(&a, out, err);
+    ps_reply_header(out, "ETag", etag.data);
     ps_buf_done(&scratch);
 }
 
-void ps_op_get_pin(ps_door *d, const ps_get_pin *q, ps_reply *out)
+void ps_op_get_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, ps_reply *out)
 {
     ps_why why = {0};
     uint32_t row;
@@ -187,7 +193,7 @@ void ps_op_get_pin(ps_door *d, const ps_get_pin *q, ps_reply *out)
     if (err)
         ps_reply_failed(out, err, NULL);
     else
-        write_pin(d, q, row, &pin, out);
+        write_pin(d, r, q, row, &pin, out);
 }
 
 static int add_pin(ps_door *d, ps_answer *a, ps_field f, uint32_t row, ps_buf *scratch)
@@ -220,10 +226,12 @@ static int add_pins(ps_door *d, ps_answer *a, uint32_t board, const ps_get_board
     return err;
 }
 
-void ps_op_get_board(ps_door *d, const ps_get_board *q, ps_reply *out)
+void ps_op_get_board(ps_door *d, const ps_request *r, const ps_get_board *q,
+                     ps_reply *out)
 {
     ps_why why = {0};
     uint32_t board;
+    (void)r;
     int err = ps_reader_find_board(d->reader, q->board, &board, &why);
     if (err) {
         ps_reply_failed(out, err, &why);
@@ -286,21 +294,3 @@ void ps_op_version(ps_door *d, ps_reply *out)
     if (err || b->failed)
         ps_reply_failed(out, err ? err : PS_ENOMEM, NULL);
 }
-
-/* ------------------------------ Not there yet ------------------------------ */
-
-#define NOT_YET(name, question)                                                          \
-    void ps_op_##name(ps_door *d, const question *q, ps_reply *out)                      \
-    {                                                                                    \
-        (void)d;                                                                         \
-        (void)q;                                                                         \
-        ps_reply_error(out, (ps_failure){.code = PS_CODE_UNIMPLEMENTED},                 \
-                       "this server cannot do that yet");                                \
-    }
-NOT_YET(recommend, ps_recommend)
-NOT_YET(embed, ps_embed_pin)
-NOT_YET(put_pin, ps_put_pin)
-NOT_YET(delete_pin, ps_delete_pin)
-NOT_YET(save, ps_save)
-NOT_YET(unsave, ps_save)
-NOT_YET(vote, ps_vote)

@@ -56,6 +56,20 @@ int ps_params_number(const ps_request *r, const char *name, uint32_t low, uint32
     return PS_OK;
 }
 
+int ps_params_flag(const ps_request *r, const char *name, bool *out, ps_why *why)
+{
+    static const char *const words[] = {"false", "0", "true", "1", ""};
+    const ps_text *text = ps_request_param(r, name);
+    if (!text)
+        return PS_OK;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (is_name(*text, words[i])) {
+            *out = i >= 2;
+            return PS_OK;
+        }
+    return ps_fail(why, PS_EINVAL, NULL, 0, "%s is neither true nor false", name);
+}
+
 ps_text ps_params_text(const ps_request *r, const char *name)
 {
     const ps_text *text = ps_request_param(r, name);

@@ -20,6 +20,8 @@ int ps_params_check(const ps_request *r, const char *const *names, ps_why *why);
 /* A whole number in low..high into *out, which stays as it is without that parameter. */
 int ps_params_number(const ps_request *r, const char *name, uint32_t low, uint32_t high,
                      uint32_t *out, ps_why *why);
+/* true or false (or 1, 0, or nothing after the name, which is true) into *out. */
+int ps_params_flag(const ps_request *r, const char *name, bool *out, ps_why *why);
 /* data NULL when it is not there. */
 ps_text ps_params_text(const ps_request *r, const char *name);
 

@@ -52,6 +52,11 @@ unsigned ps_code_status(ps_code code)
     return codes[code].status;
 }
 
+const char *ps_code_name(ps_code code)
+{
+    return codes[code].name;
+}
+
 ps_code ps_code_of(int err)
 {
     switch (err) {

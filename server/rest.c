@@ -64,11 +64,13 @@ void ps_rest_related(ps_door *d, const ps_request *r, ps_reply *out)
                     .board = ps_params_text(r, "board")};
     int err = ps_params_number(r, "k", 1, d->state->opts->k_max, &q.k, &why);
     if (!err)
+        err = ps_params_flag(r, "explain", &q.explain, &why);
+    if (!err)
         err = read_excluded(r, &q, &why);
     if (err)
         ps_reply_failed(out, err, &why);
     else
-        ps_op_related(d, &q, out);
+        ps_op_related(d, r, &q, out);
 }
 
 /* ------------------------------ Pins, boards, version ---------------------- */
@@ -91,7 +93,7 @@ void ps_rest_pin(ps_door *d, const ps_request *r, ps_reply *out)
     if (err)
         ps_reply_failed(out, err, &why);
     else
-        ps_op_get_pin(d, &q, out);
+        ps_op_get_pin(d, r, &q, out);
 }
 
 void ps_rest_board(ps_door *d, const ps_request *r, ps_reply *out)
@@ -102,7 +104,7 @@ void ps_rest_board(ps_door *d, const ps_request *r, ps_reply *out)
     if (err)
         ps_reply_failed(out, err, &why);
     else
-        ps_op_get_board(d, &q, out);
+        ps_op_get_board(d, r, &q, out);
 }
 
 void ps_rest_version(ps_door *d, const ps_request *r, ps_reply *out)

@@ -19,6 +19,7 @@ void ps_rest_version(ps_door *d, const ps_request *r, ps_reply *out);
 /* ---- rest_body.c: with a body, or with a change ---- */
 void ps_rest_recommend(ps_door *d, const ps_request *r, ps_reply *out);
 void ps_rest_embed(ps_door *d, const ps_request *r, ps_reply *out);
+void ps_rest_put_pins(ps_door *d, const ps_request *r, ps_reply *out);
 void ps_rest_put_pin(ps_door *d, const ps_request *r, ps_reply *out);
 void ps_rest_delete_pin(ps_door *d, const ps_request *r, ps_reply *out);
 void ps_rest_save(ps_door *d, const ps_request *r, ps_reply *out);

@@ -20,7 +20,8 @@ static bool refuse_body(const ps_request *r, ps_reply *out)
 
 static void take_body(ps_door *d, const ps_request *r, ps_reply *out, ps_call call)
 {
-    ps_body b = {.bytes = r->body,
+    ps_body b = {.request = r,
+                 .bytes = r->body,
                  .dialect = PS_STRICT_JSON,
                  .pin = r->arg[0], /* of PUT /pins/{pin} */
                  .if_match = r->header.if_match,
@@ -45,6 +46,16 @@ void ps_rest_put_pin(ps_door *d, const ps_request *r, ps_reply *out)
     take_body(d, r, out, ps_call_put_pin);
 }
 
+void ps_rest_put_pins(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    ps_text type = r->header.content_type;
+    if (type.data && ps_type_is(type, "application/x-ndjson"))
+        ps_op_put_pins(d, r, out);
+    else
+        ps_reply_error(out, (ps_failure){.code = PS_CODE_INVALID_ARGUMENT, .status = 415},
+                       "Content-Type: wanted application/x-ndjson");
+}
+
 void ps_rest_vote(ps_door *d, const ps_request *r, ps_reply *out)
 {
     take_body(d, r, out, ps_call_vote);
@@ -67,11 +78,12 @@ void ps_rest_delete_pin(ps_door *d, const ps_request *r, ps_reply *out)
     if (err)
         ps_reply_failed(out, err, &why);
     else
-        ps_op_delete_pin(d, &q, out);
+        ps_op_delete_pin(d, r, &q, out);
 }
 
 static void change_board(ps_door *d, const ps_request *r, ps_reply *out,
-                         void (*op)(ps_door *, const ps_save *, ps_reply *))
+                         void (*op)(ps_door *, const ps_request *, const ps_save *,
+                                    ps_reply *))
 {
     ps_why why = {0};
     ps_save q = {.board = r->arg[0], .pin = r->arg[1]};
@@ -81,7 +93,7 @@ static void change_board(ps_door *d, const ps_request *r, ps_reply *out,
     if (err)
         ps_reply_failed(out, err, &why);
     else
-        op(d, &q, out);
+        op(d, r, &q, out);
 }
 
 void ps_rest_save(ps_door *d, const ps_request *r, ps_reply *out)

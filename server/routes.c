@@ -4,14 +4,10 @@
  */
 #include "server/routes.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "pinsage/hash.h"
-#include "pinsage/manifest.h"
 #include "server/health.h"
 #include "server/params.h"
-#include "server/process.h"
 #include "server/rest.h"
 #include "server/rpc.h"
 #include "server/web.h"
@@ -22,6 +18,7 @@
 #define WORK  .engine = true, .work = true, .probe = false, .exists = NULL
 #define WRITE .engine = true, .write = true, .probe = false, .exists = NULL
 #define FREE  .engine = false, .keep = false, .probe = false, .exists = NULL
+#define BULK  .engine = true, .write = true, .work = true, .patient = true, .bulk = true
 #define PROBE .engine = false, .keep = false, .probe = true, .exists = NULL
 
 #define RPC "/pinsage.v1.RecommendService/"
@@ -42,7 +39,8 @@
 
 /* Parameters of the rows: see ps_params_check. */
 static const char *const none[] = {NULL};
-static const char *const related[] = {"k", "method", "board", "*exclude", NULL};
+static const char *const related[] = {"k",        "method",  "board",
+                                      "*exclude", "explain", NULL};
 static const char *const page[] = {"limit", "offset", NULL};
 static const char *const checks[] = {"verbose", "*exclude", "...", NULL};
 
@@ -53,6 +51,7 @@ static const ps_route routes[] = {
     {PS_POST, "/related", ps_rest_recommend, WORK, .params = none},
     {PS_POST, "/embed", ps_rest_embed, WORK, .params = none},
     {PS_PUT, "/pins/{pin}", ps_rest_put_pin, WRITE, .params = none},
+    {PS_POST, "/pins", ps_rest_put_pins, BULK, .params = none},
     {PS_DELETE, "/pins/{pin}", ps_rest_delete_pin, WRITE, .params = none},
     {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE, .params = none},
     {PS_DELETE, "/boards/{board}/pins/{pin}", ps_rest_unsave, WRITE, .params = none},
@@ -229,19 +228,9 @@ bool ps_route_is_bulk(ps_request *r)
     return i >= 0 && routes[i].bulk;
 }
 
-/* "OPTIONS *" asks about the server as such. */
-static bool is_about_all(const ps_request *r)
-{
-    return r->verb == PS_OPTIONS && r->raw.len == 1 && *r->raw.data == '*';
-}
-
 bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
 {
     ps_why why = {0};
-    if (is_about_all(r)) {
-        answer_unmatched(r, PS_GET | PS_POST | PS_PUT | PS_DELETE, out);
-        return false;
-    }
     r->route = ps_route_unmatched();
     int err = ps_target_parse(&r->target, r->raw, r->arena, &why);
     if (err) {
@@ -265,44 +254,23 @@ bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
     return !err;
 }
 
-/* The same for the same question as long as the answer is, on every server that has this
- * generation and these writes. */
-static const char *make_etag(const ps_door *d, const ps_request *r, uint64_t version)
-{
-    const ps_generation *g = ps_engine_generation(ps_reader_engine(d->reader));
-    char text[300];
-    int n = snprintf(text, sizeof text, "%s %s %s %llu %d", ps_version(), g->name,
-                     ps_manifest_text(g->manifest, "created", ""),
-                     (unsigned long long)version, d->state->images != NULL);
-    uint64_t hash = ps_hash(text, (size_t)n < sizeof text ? (size_t)n : sizeof text);
-    n = snprintf(text, sizeof text, "W/\"%016llx\"", (unsigned long long)hash);
-    return ps_arena_copy(r->arena, text, (size_t)n);
-}
-
-static void ask_engine(ps_door *d, const ps_request *r, ps_reply *out)
-{
-    const ps_route *route = &routes[r->route];
-    out->install = d->install;
-    out->version = ps_door_version(d);
-    ps_reader_begin(d->reader); /* at what has been written by now */
-    ps_reader_hurry(d->reader, r->deadline_ns);
-    route->handle(d, r, out);
-    ps_reader_end(d->reader);
-    out->keep = route->keep && out->status == 200 && !out->later && !out->passing;
-    if (out->keep && !out->etag)
-        out->etag = make_etag(d, r, out->version);
-}
-
 void ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)
 {
     const ps_route *route = &routes[r->route];
-    if (!route->engine) {
-        route->handle(d, r, out);
-    } else if (d->reader) {
-        ask_engine(d, r, out);
-    } else {
+    out->install = d->install;
+    if (route->engine && !d->reader) {
         ps_reply_error(out, (ps_failure){.code = PS_CODE_UNAVAILABLE},
                        "the catalog is being opened");
         ps_reply_header(out, "Retry-After", "1");
+        return;
     }
+    if (route->engine) {
+        ps_reader_begin(d->reader); /* at what has been written by now */
+        out->version = ps_reader_version(d->reader);
+        ps_reader_hurry(d->reader, r->deadline_ns);
+    }
+    route->handle(d, r, out);
+    if (route->engine)
+        ps_reader_end(d->reader);
+    out->keep = route->keep && out->status == 200 && !out->fresh;
 }

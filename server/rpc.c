@@ -113,7 +113,7 @@ static bool take_get(const ps_request *r, ps_body *b, ps_reply *out)
 static bool take_message(const ps_door *d, const ps_request *r, ps_body *b, ps_reply *out)
 {
     ps_text version = r->header.connect_version;
-    *b = (ps_body){.k_max = d->state->opts->k_max, .arena = r->arena};
+    *b = (ps_body){.request = r, .k_max = d->state->opts->k_max, .arena = r->arena};
     if (version.data && !is(version, "1"))
         return REFUSE(INVALID_ARGUMENT, "Connect-Protocol-Version: wanted 1");
     bool taken = r->verb == PS_POST ? take_post(r, b, out) : take_get(r, b, out);

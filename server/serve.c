@@ -263,10 +263,6 @@ static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
     st->n_stats = st->n_loops + st->n_workers;
     pthread_mutex_init(&st->lock, NULL);
     int err = ps_log_start(&st->log, STDERR_FILENO, o->log_format, o->log_level, why);
-    if (!err)
-        err = ps_cors_init(&st->cors, o->cors_origin, why);
-    snprintf(st->cache_control, sizeof st->cache_control,
-             o->max_age ? "max-age=%u" : "no-cache", o->max_age);
     if (!err && o->images)
         err = ps_images_open(&st->images, o->images, o->image_bytes, why);
     if (!err)
@@ -287,15 +283,15 @@ static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
 static void end_state(server *s)
 {
     ps_state *st = &s->state;
+    for (unsigned i = 0; st->worker_door && i < st->n_workers; i++)
+        ps_reader_free(st->worker_door[i].reader);
     ps_engine_release(st->engine);
+    serve_live_close(st);
     ps_auth_close(st->auth);
     ps_tls_close(st->tls);
-    ps_cors_done(&st->cors);
     ps_images_close(st->images);
     ps_log_stop(st->log);
     pthread_mutex_destroy(&st->lock);
-    for (unsigned i = 0; st->worker_door && i < st->n_workers; i++)
-        ps_reader_free(st->worker_door[i].reader);
     free(st->worker_door);
     free(st->stats);
     free(s->io);
@@ -359,6 +355,8 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
         err = start_loops(&s, s.why);
     }
     if (!err)
+        err = serve_live_start(&s.state, s.why);
+    if (!err)
         err = ps_sandbox_calls(&box, s.why);
     if (!err)
         ps_sandbox_say(&box, s.state.log);
@@ -371,6 +369,7 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
         uv_loop_close(&s.uv);
         err = s.err;
     }
+    serve_live_stop(&s.state); /* who waits for a write is answered, while loops turn */
     stop_loops(&s);
     end_state(&s);
     ps_notify_done(&s.notify);

@@ -34,7 +34,6 @@ typedef struct ps_serve_opts {
     ps_auth_opts auth;        /* who may write, and how often */
     const char *sandbox;      /* "auto"; see sandbox.h */
     ps_tls_opts tls;          /* certificate and key, for all addresses */
-    const char *cors_origin; /* NULL; whose pages may read: origins with commas, or "*" */
 
     uint32_t loops;          /* 0 = one a core, 0..256: I/O threads */
     uint32_t connections;    /* 8192, 16..1000000: at once, all loops together */
@@ -48,15 +47,19 @@ typedef struct ps_serve_opts {
     uint32_t queue;    /* 1024, 1..1000000: requests that may wait for them; 503 above */
     uint32_t deadline; /* 1000, 0..3600000: for an answer; 504 after; 0 = none */
 
+    uint32_t write_group;    /* 64, 1..4096: writes of one transaction */
+    uint32_t write_delay;    /* 0, 0..1000: waited for more writes to join */
+    uint32_t write_queue;    /* 4096, 1..1000000: writes that may wait; 429 above */
+    uint32_t stale_queue;    /* 100000, 1..100000000: pins waiting to be embedded anew */
+    uint64_t live_map_bytes; /* 64 GiB, 1 MiB..: address space of live/ to begin with */
+    bool lazy_meta;          /* commits sync the data but not the meta page */
+
     uint64_t url_bytes;    /* 8192, 256..65536: longest request target; 414 above */
     uint64_t header_bytes; /* 32768, 4096..1048576: memory of a connection; 431 above */
     uint64_t body_bytes;   /* 1048576, 0..1073741824: longest request body; 413 above */
     uint64_t bulk_bytes;   /* 67108864, 0..1073741824: the same of many writes at once */
     uint64_t image_bytes;  /* 67108864, 1..4294967296: largest image served */
     uint64_t cache_bytes;  /* 67108864, 0..1099511627776: ready answers; 0 = none */
-    uint64_t gzip_bytes;   /* 16384, 0..1073741824: answers from this on are packed for
-                              who reads gzip; 0 = none */
-    uint32_t max_age;      /* 0, 0..31536000 s: how long caches need not ask again */
     uint32_t k_max;        /* 1000, 1..1000: results of one answer */
 
     const char *log_format; /* "logfmt", or "json" */
@@ -77,6 +80,9 @@ typedef struct ps_serve_opts {
                      .send_timeout = 30000,                                              \
                      .drain_delay = 5000,                                                \
                      .drain_limit = 10000,                                               \
+                     .write_group = 64,                                                  \
+                     .write_queue = 4096,                                                \
+                     .stale_queue = 100000,                                              \
                      .queue = 1024,                                                      \
                      .deadline = 1000,                                                   \
                      .url_bytes = 8192,                                                  \
@@ -85,7 +91,6 @@ typedef struct ps_serve_opts {
                      .bulk_bytes = 67108864,                                             \
                      .image_bytes = 67108864,                                            \
                      .cache_bytes = 67108864,                                            \
-                     .gzip_bytes = 16384,                                                \
                      .k_max = 1000,                                                      \
                      .log_format = "logfmt",                                             \
                      .log_level = "info",                                                \

@@ -49,6 +49,16 @@ int serve_start_loop(serve_io *io, ps_why *why);
 /* Leave the main loop now. */
 void serve_stop(server *s);
 
+/* ---- serve_live.c ---- */
+/* Open the catalog's live state and start its writer, unless the server is read-only. */
+int serve_live_start(ps_state *st, ps_why *why);
+/* Finish what was submitted; what comes later is refused. While loops still turn. */
+void serve_live_stop(ps_state *st);
+/* When no engine is left. */
+void serve_live_close(ps_state *st);
+/* What engines write to; NULL when nothing is written. */
+const ps_writes *serve_live(const ps_state *st);
+
 /* ---- serve_open.c ---- */
 /* Open the catalog's current generation and answer from it, soon; a second call while
  * one is under way makes it be opened again. */

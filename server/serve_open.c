@@ -29,10 +29,13 @@ static void open_engine(uv_work_t *work)
 {
     server *s = work->data;
     s->opened = NULL;
-    s->err = ps_engine_open(&s->opened, s->state.opts->catalog, NULL, NULL, s->why);
+    s->err = ps_engine_open(&s->opened, s->state.opts->catalog, serve_live(&s->state),
+                            NULL, s->why);
     if (s->err)
         return;
     s->err = try_canary(s->opened, s->why);
+    if (!s->err)
+        s->err = ps_engine_attach(s->opened, s->why);
     if (s->err) {
         ps_engine_release(s->opened);
         s->opened = NULL;
@@ -104,6 +107,7 @@ void serve_refresh(void *state, unsigned worker)
         ps_log_say(st->log, PS_LOG_ERROR, "a worker has no memory for the generation",
                    NULL);
     if (reader) {
+        ps_reader_end(reader);
         ps_reader_free(d->reader);
         d->reader = reader;
         d->install = install;

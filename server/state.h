@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 #include "server/auth.h"
-#include "server/cors.h"
 #include "server/engine.h"
 #include "server/images.h"
+#include "server/live/writer.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/serve.h"
@@ -25,16 +25,15 @@ typedef struct ps_state {
     ps_log *log;
     ps_images *images; /* NULL when no folder is served */
     ps_auth *auth;
-    ps_tls *tls; /* NULL: plain HTTP */
-    ps_cors cors;
-    char cache_control[32]; /* of answers that have an ETag */
-    ps_stats *stats;        /* (n_stats) those of the loops, then those of the workers */
+    ps_tls *tls;     /* NULL: plain HTTP */
+    ps_stats *stats; /* (n_stats) those of the loops, then those of the workers */
     unsigned n_loops, n_workers, n_stats;
     struct ps_door *worker_door; /* (n_workers) each used by its worker alone */
     ps_crew *crew;
     double start_time;
     _Atomic bool draining;
     pthread_mutex_t lock;
+    ps_writes writes;  /* store NULL: nothing is written */
     ps_engine *engine; /* guarded by lock; NULL until loaded */
     uint32_t install;  /* guarded by lock: how many engines there were */
     bool canary;       /* guarded by lock: the engine answered its test question */

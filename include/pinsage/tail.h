@@ -39,6 +39,8 @@ void ps_tail_drop(ps_tail *t, uint64_t version, uint32_t row);
 
 /* The row's vector (dim), NULL when it has none here; extra may be NULL. */
 const float *ps_tail_find(const ps_tail *t, uint32_t row, const void **extra);
+/* When the row's vector came, seconds since 1970; 0 when it has none here. */
+double ps_tail_made(const ps_tail *t, uint32_t row);
 uint32_t ps_tail_size(const ps_tail *t);
 uint64_t ps_tail_bytes(const ps_tail *t);
 

@@ -174,9 +174,15 @@ static void answer_command(ps_writer *w)
     pthread_cond_broadcast(&w->answered);
 }
 
+/* After the stop nobody else is left to do it. */
 static int ask(ps_writer *w, command *c)
 {
     pthread_mutex_lock(&w->lock);
+    if (w->stopping) {
+        pthread_mutex_unlock(&w->lock);
+        obey(w, c);
+        return c->err;
+    }
     while (w->command && w->command != c)
         pthread_cond_wait(&w->answered, &w->lock);
     w->command = c;
@@ -275,8 +281,10 @@ static void *run(void *cls)
 
 /* ------------------------------ Lifetime ----------------------------------- */
 
-static void writer_free(ps_writer *w)
+void ps_writer_free(ps_writer *w)
 {
+    if (!w)
+        return;
     ps_pins_reader_free(w->base);
     ps_arena_done(&w->arena);
     pthread_cond_destroy(&w->work);
@@ -308,7 +316,7 @@ int ps_writer_start(ps_writer **out, ps_store *store, ps_writer_opts opts, ps_wh
         *out = w;
         return PS_OK;
     }
-    writer_free(w);
+    ps_writer_free(w);
     return ps_fail(why, PS_ENOMEM, NULL, 0, "the writer's thread cannot be started");
 }
 
@@ -321,7 +329,6 @@ void ps_writer_stop(ps_writer *w)
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
-    writer_free(w);
 }
 
 int ps_writer_submit(ps_writer *w, ps_write *write)

@@ -64,8 +64,11 @@ typedef struct ps_writer_opts {
 
 /* Borrows the store. */
 int ps_writer_start(ps_writer **w, ps_store *store, ps_writer_opts opts, ps_why *why);
-/* Finish what was submitted, stop the thread, free. NULL is fine. */
+/* Finish what was submitted and end the thread: what is submitted later is refused, views
+ * may still be detached. NULL is fine. */
 void ps_writer_stop(ps_writer *w);
+/* After the stop, and when no view is attached. NULL is fine. */
+void ps_writer_free(ps_writer *w);
 
 /* PS_EBUSY: the queue is full; the write stays the caller's. */
 int ps_writer_submit(ps_writer *w, ps_write *write);

@@ -49,8 +49,9 @@ static void start(void)
 static void stop(void)
 {
     ps_reader_free(reader);
-    ps_engine_release(engine);
     ps_writer_stop(writes.writer);
+    ps_engine_release(engine);
+    ps_writer_free(writes.writer);
     ps_store_close(writes.store);
 }
 
