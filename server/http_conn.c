@@ -186,6 +186,8 @@ static void log_request(ps_http *h, const exchange *x, unsigned status, uint64_t
     ps_line_text(l, "remote", name_peer(x->conn, peer, sizeof peer));
     if (x->request.who.len)
         ps_line_text(l, "who", x->request.who);
+    if (*x->request.trace_id)
+        ps_line_text(l, "trace_id", (ps_text){x->request.trace_id, PS_TRACE_ID - 1});
     ps_line_end(l);
     if (l->text.size > LOG_BATCH)
         ps_log_put(h->state->log, l, false);

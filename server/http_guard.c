@@ -72,6 +72,8 @@ static void take_header(look *l, const char *name, size_t len, ps_text value)
         h->connect_timeout = value;
     } else if (IS("origin")) {
         h->origin = value;
+    } else if (IS("traceparent")) {
+        h->traceparent = value;
     } else if (IS("forwarded") || IS("x-forwarded-for") || IS("via")) {
         h->proxied = true;
     }
@@ -139,6 +141,7 @@ bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *m
 {
     look l = {.h = &x->request.header};
     MHD_get_connection_values_n(c, MHD_HEADER_KIND, on_header, &l);
+    ps_trace_id(l.h->traceparent, x->request.trace_id);
     x->request.verb = ps_verb_of(method);
     if (!x->request.verb)
         return refuse(x, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");

@@ -96,3 +96,35 @@ bool ps_etag_matches(ps_text if_none_match, const char *etag)
         return true;
     return t.len && memmem(t.data, t.len, etag, strlen(etag)) != NULL;
 }
+
+/* Lower-case hexadecimal digits and not all zero, as the standard has them. */
+static bool is_hex(const char *text, size_t len)
+{
+    bool any = false;
+    for (size_t i = 0; i < len; i++) {
+        if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'a' && text[i] <= 'f'))
+            return false;
+        any |= text[i] != '0';
+    }
+    return any;
+}
+
+/* version 2, trace 32, parent 16, flags 2; later versions may go on after a dash. */
+void ps_trace_id(ps_text t, char out[PS_TRACE_ID])
+{
+    enum { TRACE = 3, PARENT = 36, FLAGS = 53, END = 55 };
+    const char *at = t.data;
+    *out = '\0';
+    if (t.len < END || at[TRACE - 1] != '-' || at[PARENT - 1] != '-' ||
+        at[FLAGS - 1] != '-')
+        return;
+    bool first = memcmp(at, "00", 2) == 0;
+    bool good = first ? t.len == END
+                      : is_hex(at, 2) && memcmp(at, "ff", 2) != 0 &&
+                            (t.len == END || at[END] == '-');
+    char flags[3] = {at[FLAGS], at[FLAGS + 1], '1'}; /* these may be zero */
+    if (!good || !is_hex(at + TRACE, 32) || !is_hex(at + PARENT, 16) || !is_hex(flags, 3))
+        return;
+    memcpy(out, at + TRACE, PS_TRACE_ID - 1);
+    out[PS_TRACE_ID - 1] = '\0';
+}

@@ -32,11 +32,12 @@ typedef enum ps_verb {
 typedef struct ps_headers {
     ps_text accept, accept_encoding, if_match, if_none_match, if_modified_since;
     ps_text connect_version, content_encoding;
-    ps_text authorization, content_type, host, origin, connect_timeout;
+    ps_text authorization, content_type, host, origin, connect_timeout, traceparent;
     bool proxied; /* there is a Forwarded, X-Forwarded-For or Via */
 } ps_headers;
 
 #define PS_ARGS_MAX 4
+#define PS_TRACE_ID 33
 
 typedef struct ps_request {
     ps_verb verb;
@@ -49,9 +50,14 @@ typedef struct ps_request {
     uint64_t deadline_ns;                /* ps_now_ns; 0: none */
     struct ps_wait *wait;                /* for later.h; borrowed */
     const struct sockaddr_storage *peer; /* borrowed; NULL: not known */
-    ps_text who;     /* name of the token that let it pass; empty for none */
-    ps_arena *arena; /* reset after the request; borrowed */
+    ps_text who;                /* name of the token that let it pass; empty for none */
+    ps_arena *arena;            /* reset after the request; borrowed */
+    char trace_id[PS_TRACE_ID]; /* for the log; empty for none */
 } ps_request;
+
+/* The trace id of a W3C traceparent ("00-0af7...319c-b7ad...3331-01"), 32 hexadecimal
+ * digits; empty when the header is none. */
+void ps_trace_id(ps_text traceparent, char out[PS_TRACE_ID]);
 
 /* Milliseconds that a Connect-Timeout-Ms header allows, 0 when there is none or it says
  * 0; PS_EINVAL in words. */

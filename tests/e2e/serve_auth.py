@@ -83,6 +83,8 @@ def with_tokens_each_door_asks_for_one():
     assert write(server, **bearer('a-token-of-twenty-two'))[0] == (401, 'unauthenticated')
     assert write(server, **bearer('a-token-of-twenty-one'))[0] is None
     assert server.json('/related/p1?k=1', headers=bearer('wrong')), 'reading is open'
+    traced = {'traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'}
+    assert server.json('/related/p2?k=1', headers=traced)
 
     with open(where + '/tokens', 'w') as f:
         f.write('bot a-token-of-twenty-two\n')
@@ -95,6 +97,8 @@ def with_tokens_each_door_asks_for_one():
     assert write(server, **bearer('a-token-of-twenty-two'))[0] is None
     assert server.stop() == 0
     assert [line for line in server.lines if 'msg=request' in line and ' who=bot' in line]
+    assert [line for line in server.lines if 'path="/related/p2?k=1"' in line and
+            ' trace_id=0af7651916cd43dd8448eb211c80319c' in line], server.lines
     assert not [line for line in server.lines if 'a-token-of' in line], 'a token was logged'
 
 
