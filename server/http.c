@@ -131,6 +131,8 @@ int ps_http_start(ps_http **out, ps_state *state, unsigned loop, int listener,
         if (share)
             err = ps_cache_new(&h->cache, share, http_free_kept);
     }
+    if (!err && state->opts->gzip_bytes)
+        err = ps_gzip_new(&h->gzip);
     if (!err)
         h->daemon = start_daemon(h, listener);
     if (!err && h->daemon) {
@@ -138,8 +140,10 @@ int ps_http_start(ps_http **out, ps_state *state, unsigned loop, int listener,
         return PS_OK;
     }
     close(listener);
-    if (h)
+    if (h) {
+        ps_gzip_free(h->gzip);
         ps_cache_free(h->cache);
+    }
     free(h);
     return ps_fail(why, err ? err : PS_ELIBRARY, "http", 0, "cannot start");
 }
@@ -154,6 +158,8 @@ void ps_http_stop(ps_http *h)
     ps_cache_free(h->cache);
     ps_reader_free(h->door.reader);
     assert(!h->abandoned);
+    ps_gzip_free(h->gzip);
+    ps_buf_done(&h->packed);
     for (exchange *x = h->spare, *next; x; x = next) {
         next = x->next_free;
         ps_reply_done(&x->reply);

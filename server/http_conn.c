@@ -112,7 +112,7 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     size_t len = uri ? strlen(uri) : 0;
-    bool fits = len < sizeof x->place;
+    bool fits = len + 1 < sizeof x->place;
     x->http = h;
     x->mhd = c;
     x->started = ps_now_ns();
@@ -125,14 +125,16 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
     x->wait = (ps_wait){.x = x};
     x->then = NULL;
     x->uploaded = x->sent = 0;
+    x->variant = 0;
     x->status = 0;
     ps_reply_reset(&x->reply);
     x->raw_end = uri ? uri + len : NULL;
-    char *raw = fits ? x->place : ps_arena_alloc(&x->arena, len);
-    if (!raw)
-        raw = x->place, len = 0;
-    memcpy(raw, uri ? uri : "", len);
-    x->request = (ps_request){.raw = {raw, len},
+    x->raw_key = fits ? x->place : ps_arena_alloc(&x->arena, len + 1);
+    if (!x->raw_key)
+        x->raw_key = x->place, len = 0;
+    memcpy(x->raw_key + 1, uri ? uri : "", len);
+    x->key = (ps_text){x->raw_key, len + 1};
+    x->request = (ps_request){.raw = {x->raw_key + 1, len},
                               .route = ps_route_unmatched(),
                               .wait = &x->wait,
                               .peer = x->conn ? &x->conn->peer : NULL,

@@ -3,8 +3,14 @@
  * What libmicrohttpd 0.9.75 lets pass and we do not: two Host headers or none; a length
  * given twice, or together with chunked coding; other transfer codings than chunked;
  * blanks or odd bytes in header names; a NUL or a space inside the target; methods in
- * other spellings. Its own strict mode would refuse two of these, but with a page in
- * HTML.
+ * other spellings; lines that end in a bare LF, are folded, or have a CR or NUL inside.
+ * Its own strict mode would refuse two of these, but with a page in HTML.
+ *
+ * It cuts the header up where it lies and tells nobody how the lines ended. But each
+ * must begin where the one before it ended, and the last where the header does:
+ *
+ *     GET /a HTTP/1.1..Host: x..Accept: y....
+ *            version + 8 + 2 ^    ^ value + 1 + 2, and so on to method + header size
  *
  * Threads: see http.h.
  */
@@ -13,11 +19,14 @@
 
 #include "server/http_inside.h"
 
+enum { CRLF = 2 };
+
 typedef struct look {
     ps_headers *h;
     unsigned hosts, lengths, codings;
-    bool odd_name, odd_coding;
+    bool odd_name, odd_value, odd_line, odd_coding;
     ps_text length;
+    const char *next; /* in the library's memory: where the next line must begin */
 } look;
 
 /* The bytes of a header name, RFC 9110 section 5.6.2. */
@@ -84,10 +93,14 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 {
     (void)kind;
     look *l = cls;
-    if (!name || !is_token(name, name_len))
+    if (!name || !value || !is_token(name, name_len)) {
         l->odd_name = true;
-    else
-        take_header(l, name, name_len, (ps_text){value ? value : "", value_len});
+        return MHD_YES;
+    }
+    l->odd_line |= name != l->next;
+    l->odd_value |= memchr(value, '\r', value_len) != NULL;
+    l->next = value + value_len + CRLF;
+    take_header(l, name, name_len, (ps_text){value, value_len});
     return MHD_YES;
 }
 
@@ -120,11 +133,17 @@ static bool guard_headers(ps_http *h, exchange *x, const look *l, bool newest)
 {
     if (l->odd_name)
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "a header name is malformed");
+    if (l->odd_line || l->odd_value)
+        return refuse(x, PS_CODE_INVALID_ARGUMENT, 400,
+                      "a header line is folded, or does not end where it should");
     if (l->hosts > 1 || (newest && !l->hosts))
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "not exactly one Host header");
     if (l->codings > 1 || l->odd_coding)
         return refuse(x, PS_CODE_UNIMPLEMENTED, 501,
                       "no transfer coding but \"chunked\" is known");
+    if (l->codings && !newest)
+        return refuse(x, PS_CODE_INVALID_ARGUMENT, 400,
+                      "HTTP/1.0 has no transfer codings");
     if (l->lengths > 1 || (l->lengths && l->codings))
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400,
                       "the length of the body is told twice");
@@ -139,14 +158,18 @@ static bool guard_headers(ps_http *h, exchange *x, const look *l, bool newest)
 bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *method,
                 const char *version)
 {
-    look l = {.h = &x->request.header};
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    look l = {.h = &x->request.header, .next = version + strlen(version) + CRLF};
     MHD_get_connection_values_n(c, MHD_HEADER_KIND, on_header, &l);
+    l.odd_line |= !size || method + size->header_size != l.next + CRLF;
     ps_trace_id(l.h->traceparent, x->request.trace_id);
     x->request.verb = ps_verb_of(method);
     if (!x->request.verb)
         return refuse(x, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");
     /* The library ends the target at a NUL; then the version does not follow it. */
     if ((x->raw_end && version != x->raw_end + 1) ||
+        method + strlen(method) + 1 + x->request.raw.len != x->raw_end ||
         memchr(x->request.raw.data, ' ', x->request.raw.len))
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "the request line is malformed");
     bool newest = strcmp(version, "HTTP/1.1") == 0;

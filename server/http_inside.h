@@ -13,6 +13,7 @@
 #include "pinsage/arena.h"
 #include "pinsage/buf.h"
 #include "server/cache.h"
+#include "server/gzip.h"
 #include "server/http.h"
 #include "server/later.h"
 #include "server/loop.h"
@@ -60,10 +61,13 @@ typedef struct exchange {
     uint64_t started, hash;
     uint64_t uploaded, limit; /* bytes of the body, also those that were thrown away */
     const char *raw_end;      /* in the library's memory: where the target ended */
+    char *raw_key;            /* the variant, then the target */
+    ps_text key;              /* of the cache */
+    uint8_t variant;
     bool begun, admitted, answered, working, abandoned;
     unsigned status;
     uint64_t sent;   /* bytes of the answer's body */
-    char place[512]; /* of the raw target, when it fits */
+    char place[512]; /* of the key, when it fits */
 } exchange;
 
 /* A finished answer in the cache. */
@@ -71,6 +75,7 @@ typedef struct kept {
     struct MHD_Response *response; /* a reference */
     uint64_t size, version;
     uint8_t route, method, source;
+    char etag[PS_ETAG_ROOM];
 } kept;
 
 struct ps_http {
@@ -79,6 +84,8 @@ struct ps_http {
     ps_stats *stats; /* borrowed, this loop's */
     ps_door door;    /* its reader is owned */
     ps_cache *cache; /* NULL: none */
+    ps_gzip *gzip;   /* NULL: nothing is packed */
+    ps_buf packed;   /* what it made last */
     struct MHD_Daemon *daemon;
     conn *conns;        /* ring, NULL when empty */
     exchange *spare;    /* ready for the next requests */
@@ -100,6 +107,12 @@ enum MHD_Result http_answer(ps_http *h, exchange *x);
 /* Send what stands in x->reply. */
 enum MHD_Result http_send(ps_http *h, exchange *x);
 void http_free_kept(void *value);
+
+/* ---- http_response.c ---- */
+/* What this client takes: answers for one variant may be sent to all of it. */
+uint8_t http_variant(const ps_http *h, const ps_request *r);
+/* From x->reply; a file becomes the response's. NULL when memory is exhausted. */
+struct MHD_Response *http_response(ps_http *h, exchange *x);
 
 /* ---- http_later.c ---- */
 /* Make the answer: 1 it stands in x->reply, 0 it comes later. */

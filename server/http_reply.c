@@ -1,10 +1,13 @@
 /* http_reply.c - answers become responses; those that may be kept are found again.
  *
- * The key of a kept answer is the target as it was sent: the same question in another
- * spelling is another entry, which costs room and never a wrong answer.
+ * The key of a kept answer is what the client takes (its variant) and the target as it
+ * was sent: the same question in another spelling is another entry, which costs room and
+ * never a wrong answer. What was written since makes it one of yesterday: then it is not
+ * found.
  *
  * Threads: see http.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,54 +17,6 @@
 
 #define MS        1000000u /* ns */
 #define SEND_RATE 16384u   /* bytes a second that a client must take */
-
-static void note_answer(ps_http *h, unsigned method, unsigned source)
-{
-    if (method != PS_NO_METHOD)
-        ps_count_add(&h->stats->method[method].answers[source], 1);
-}
-
-static enum MHD_Result queue(ps_http *h, exchange *x, unsigned status,
-                             struct MHD_Response *response, uint64_t size)
-{
-    x->status = status;
-    x->sent = x->request.verb == PS_HEAD ? 0 : size;
-    if (x->conn && x->conn->deadline != UINT64_MAX)
-        x->conn->deadline = ps_now_ns() +
-                            (uint64_t)h->state->opts->send_timeout * 1000000u +
-                            size / SEND_RATE * 1000000000u;
-    return MHD_queue_response(x->mhd, status, response);
-}
-
-/* ------------------------------ Responses ---------------------------------- */
-
-static struct MHD_Response *make_response(ps_reply *r)
-{
-    if (r->fd >= 0 && r->status == 200) {
-        int fd = r->fd;
-        struct MHD_Response *file = MHD_create_response_from_fd64(r->size, fd);
-        if (file)
-            r->fd = -1;
-        return file;
-    }
-    if (r->bytes)
-        return MHD_create_response_from_buffer(r->size, (void *)(uintptr_t)r->bytes,
-                                               MHD_RESPMEM_PERSISTENT);
-    r->size = r->status == 304 || r->status == 204 ? 0 : r->body.size;
-    return MHD_create_response_from_buffer(r->size, r->size ? r->body.data : "",
-                                           MHD_RESPMEM_MUST_COPY);
-}
-
-static void add_headers(struct MHD_Response *response, const ps_reply *r, bool close_it)
-{
-    if (r->status != 204 && r->status != 304)
-        MHD_add_response_header(response, "Content-Type", r->type);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    for (unsigned i = 0; i < r->n_headers; i++)
-        MHD_add_response_header(response, r->header[i].name, r->header[i].value);
-    if (close_it)
-        MHD_add_response_header(response, "Connection", "close");
-}
 
 /* ------------------------------ Keeping ------------------------------------ */
 
@@ -87,61 +42,103 @@ static void keep(ps_http *h, const exchange *x, struct MHD_Response *response)
                 .route = (uint8_t)x->request.route,
                 .method = r->method,
                 .source = r->source};
+    snprintf(k->etag, sizeof k->etag, "%s", r->etag ? r->etag : "");
     /* The library's own memory of a response is about half a kilobyte. */
     size_t weight = sizeof *k + (size_t)r->size + 512;
-    if (ps_cache_put(h->cache, x->request.raw, x->hash, k, weight))
+    if (ps_cache_put(h->cache, x->key, x->hash, k, weight))
         http_free_kept(k);
 }
 
 /* An answer that a worker made may be of the engine before. */
-static bool is_kept(const ps_http *h, const ps_reply *r)
+static bool is_worth_keeping(const ps_http *h, const ps_reply *r)
 {
     return r->keep && h->cache && r->install == h->door.install;
 }
 
-enum MHD_Result http_send(ps_http *h, exchange *x)
+static bool is_draining(const ps_http *h)
 {
-    ps_reply *r = &x->reply;
-    bool draining = atomic_load_explicit(&h->state->draining, memory_order_relaxed);
-    struct MHD_Response *response = make_response(r);
-    if (r->fd >= 0)
-        close(r->fd);
-    r->fd = -1;
-    if (!response)
-        return MHD_NO;
-    add_headers(response, r, r->close || draining);
-    note_answer(h, r->method, r->source);
-    enum MHD_Result sent = queue(h, x, r->status, response, r->size);
-    bool worth_it = is_kept(h, r);
-    ps_count_add(&h->stats->cache_misses, worth_it);
-    if (worth_it && !draining)
-        keep(h, x, response);
-    else
-        MHD_destroy_response(response);
-    return sent;
+    return atomic_load_explicit(&h->state->draining, memory_order_relaxed);
 }
-
-/* ------------------------------ Answering ---------------------------------- */
 
 static kept *find_kept(ps_http *h, exchange *x)
 {
-    if (!h->cache || !(x->request.verb & (PS_GET | PS_HEAD)) ||
-        atomic_load_explicit(&h->state->draining, memory_order_relaxed))
+    if (!h->cache || !(x->request.verb & (PS_GET | PS_HEAD)) || is_draining(h))
         return NULL;
-    x->hash = ps_hash(x->request.raw.data, x->request.raw.len);
-    kept *k = ps_cache_find(h->cache, x->request.raw, x->hash);
-    uint64_t now =
-        h->door.reader ? ps_engine_version(ps_reader_engine(h->door.reader)) : 0;
-    return k && k->version == now ? k : NULL; /* else something was written since */
+    x->hash = ps_hash(x->key.data, x->key.len);
+    kept *k = ps_cache_find(h->cache, x->key, x->hash);
+    return k && k->version == ps_door_version(&h->door) ? k : NULL;
+}
+
+/* ------------------------------ Sending ------------------------------------ */
+
+static enum MHD_Result queue(ps_http *h, exchange *x, struct MHD_Response *response,
+                             uint64_t size)
+{
+    const ps_reply *r = &x->reply;
+    x->status = r->status;
+    x->sent = x->request.verb == PS_HEAD ? 0 : size;
+    if (r->method != PS_NO_METHOD)
+        ps_count_add(&h->stats->method[r->method].answers[r->source], 1);
+    if (x->conn && x->conn->deadline != UINT64_MAX)
+        x->conn->deadline = ps_now_ns() + (uint64_t)h->state->opts->send_timeout * MS +
+                            size / SEND_RATE * 1000 * MS;
+    return MHD_queue_response(x->mhd, r->status, response);
+}
+
+/* The client has this answer already; etag is ours, weak. */
+static bool is_known(const exchange *x, const char *etag)
+{
+    ps_text known = x->request.header.if_none_match;
+    return known.data && etag && *etag && ps_etag_matches(known, etag + 2);
+}
+
+static enum MHD_Result send_unchanged(ps_http *h, exchange *x, const char *etag)
+{
+    x->reply.status = 304;
+    x->reply.etag = etag;
+    struct MHD_Response *response = http_response(h, x);
+    if (!response)
+        return MHD_NO;
+    if (is_draining(h))
+        MHD_add_response_header(response, "Connection", "close");
+    enum MHD_Result sent = queue(h, x, response, 0);
+    MHD_destroy_response(response);
+    return sent;
 }
 
 static enum MHD_Result send_kept(ps_http *h, exchange *x, const kept *k)
 {
     ps_count_add(&h->stats->cache_hits, 1);
-    note_answer(h, k->method, k->source);
     x->request.route = k->route;
-    return queue(h, x, 200, k->response, k->size);
+    x->reply.method = k->method;
+    x->reply.source = k->source;
+    return is_known(x, k->etag) ? send_unchanged(h, x, k->etag)
+                                : queue(h, x, k->response, k->size);
 }
+
+enum MHD_Result http_send(ps_http *h, exchange *x)
+{
+    ps_reply *r = &x->reply;
+    bool keeps = is_worth_keeping(h, r) && !is_draining(h);
+    struct MHD_Response *response = http_response(h, x);
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = -1;
+    if (!response)
+        return MHD_NO;
+    if (r->close || is_draining(h))
+        MHD_add_response_header(response, "Connection", "close");
+    bool known = r->status == 200 && is_known(x, r->etag);
+    enum MHD_Result sent = known ? MHD_YES : queue(h, x, response, r->size);
+    ps_count_add(&h->stats->cache_misses, keeps);
+    if (keeps)
+        keep(h, x, response);
+    else
+        MHD_destroy_response(response);
+    return known ? send_unchanged(h, x, r->etag) : sent;
+}
+
+/* ------------------------------ Answering ---------------------------------- */
 
 /* The sooner of what the client allows, from its first line on, and what we do, from its
  * last. */
@@ -177,6 +174,8 @@ enum MHD_Result http_answer(ps_http *h, exchange *x)
     if (x->answered) /* and resumed without an answer */
         return MHD_NO;
     x->answered = true;
+    x->variant = http_variant(h, &x->request);
+    x->raw_key[0] = (char)x->variant;
     if (x->uploaded > x->limit) {
         ps_failure f = {.code = PS_CODE_RESOURCE_EXHAUSTED, .status = 413};
         ps_reply_error(&x->reply, f, "the body is too long");

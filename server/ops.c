@@ -127,7 +127,7 @@ void ps_op_related(ps_door *d, const ps_request *r, const ps_related *q, ps_repl
         return;
     }
     op_note_ranking(d, &answer, start, out);
-    out->fresh = q->explain; /* it tells ages */
+    out->passing = answer.rung != PS_RUNG_FULL || q->explain; /* that tells ages */
     write_related(d, q, &answer, start, out);
 }
 

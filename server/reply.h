@@ -19,6 +19,7 @@
 #include "pinsage/text.h"
 
 #define PS_REPLY_HEADERS 8
+#define PS_ETAG_ROOM     32 /* W/"0123456789abcdef" */
 
 typedef struct ps_reply {
     unsigned status;
@@ -31,13 +32,15 @@ typedef struct ps_reply {
         const char *name, *value; /* constant, or in the request's arena */
     } header[PS_REPLY_HEADERS];
     unsigned n_headers;
-    bool binary;      /* wanted as protobuf, if it is no error */
-    bool keep;        /* the same target gets the same answer while the engine stays */
-    bool fresh;       /* of this very moment: not to be kept all the same */
-    bool close;       /* end the connection after it */
-    bool later;       /* there is no answer yet: a worker must make it (later.h) */
-    uint32_t install; /* which engine answered, as ps_door has it */
-    uint64_t version; /* what it had seen written by then (ps_engine_version) */
+    bool binary;  /* wanted as protobuf, if it is no error */
+    bool keep;    /* the same target gets the same answer while the engine stays at its
+                     version */
+    bool passing; /* a moment later it would be another: not to be kept */
+    bool close;   /* end the connection after it */
+    bool later;   /* there is no answer yet: a worker must make it (later.h) */
+    const char *etag; /* NULL: none, or a header of its own; weak, in the arena */
+    uint32_t install; /* which engine answered, as ps_door has it, */
+    uint64_t version; /* and what it had seen written */
     /* For the metrics. */
     uint8_t method, source; /* of a ranking; method PS_NO_METHOD: it was none */
 } ps_reply;

@@ -4,10 +4,14 @@
  */
 #include "server/routes.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "pinsage/hash.h"
+#include "pinsage/manifest.h"
 #include "server/health.h"
 #include "server/params.h"
+#include "server/process.h"
 #include "server/rest.h"
 #include "server/rpc.h"
 #include "server/web.h"
@@ -228,9 +232,19 @@ bool ps_route_is_bulk(ps_request *r)
     return i >= 0 && routes[i].bulk;
 }
 
+/* "OPTIONS *" asks about the server as such. */
+static bool is_about_all(const ps_request *r)
+{
+    return r->verb == PS_OPTIONS && r->raw.len == 1 && *r->raw.data == '*';
+}
+
 bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
 {
     ps_why why = {0};
+    if (is_about_all(r)) {
+        answer_unmatched(r, PS_GET | PS_POST | PS_PUT | PS_DELETE, out);
+        return false;
+    }
     r->route = ps_route_unmatched();
     int err = ps_target_parse(&r->target, r->raw, r->arena, &why);
     if (err) {
@@ -254,23 +268,44 @@ bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
     return !err;
 }
 
-void ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)
+/* The same for the same question as long as the answer is, on every server that has this
+ * generation and these writes. */
+static const char *make_etag(const ps_door *d, const ps_request *r, uint64_t version)
+{
+    const ps_generation *g = ps_engine_generation(ps_reader_engine(d->reader));
+    char text[300];
+    int n = snprintf(text, sizeof text, "%s %s %s %llu %d", ps_version(), g->name,
+                     ps_manifest_text(g->manifest, "created", ""),
+                     (unsigned long long)version, d->state->images != NULL);
+    uint64_t hash = ps_hash(text, (size_t)n < sizeof text ? (size_t)n : sizeof text);
+    n = snprintf(text, sizeof text, "W/\"%016llx\"", (unsigned long long)hash);
+    return ps_arena_copy(r->arena, text, (size_t)n);
+}
+
+static void ask_engine(ps_door *d, const ps_request *r, ps_reply *out)
 {
     const ps_route *route = &routes[r->route];
     out->install = d->install;
-    if (route->engine && !d->reader) {
+    out->version = ps_door_version(d);
+    ps_reader_begin(d->reader); /* at what has been written by now */
+    ps_reader_hurry(d->reader, r->deadline_ns);
+    route->handle(d, r, out);
+    ps_reader_end(d->reader);
+    out->keep = route->keep && out->status == 200 && !out->later && !out->passing;
+    if (out->keep && !out->etag)
+        out->etag = make_etag(d, r, out->version);
+}
+
+void ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)
+{
+    const ps_route *route = &routes[r->route];
+    if (!route->engine) {
+        route->handle(d, r, out);
+    } else if (d->reader) {
+        ask_engine(d, r, out);
+    } else {
         ps_reply_error(out, (ps_failure){.code = PS_CODE_UNAVAILABLE},
                        "the catalog is being opened");
         ps_reply_header(out, "Retry-After", "1");
-        return;
     }
-    if (route->engine) {
-        ps_reader_begin(d->reader); /* at what has been written by now */
-        out->version = ps_reader_version(d->reader);
-        ps_reader_hurry(d->reader, r->deadline_ns);
-    }
-    route->handle(d, r, out);
-    if (route->engine)
-        ps_reader_end(d->reader);
-    out->keep = route->keep && out->status == 200 && !out->fresh;
 }

@@ -24,6 +24,12 @@ typedef struct ps_door {
     bool worker;       /* a worker's: may take its time */
 } ps_door;
 
+/* What its engine has seen written; 0 without one. */
+static inline uint64_t ps_door_version(const ps_door *d)
+{
+    return d->reader ? ps_engine_version(ps_reader_engine(d->reader)) : 0;
+}
+
 typedef void (*ps_handler)(ps_door *d, const ps_request *r, ps_reply *out);
 
 typedef struct ps_route {
@@ -31,7 +37,7 @@ typedef struct ps_route {
     const char *path;
     ps_handler handle;
     bool engine;                 /* needs one: 503 until it is loaded */
-    bool keep;                   /* good answers may be kept while the engine stays */
+    bool keep;                   /* good answers may be kept, and have an ETag */
     bool probe;                  /* its failures are answers, and no errors for the log */
     bool write, admin;           /* what ps_auth_check asks for */
     bool work;                   /* always done by a worker */

@@ -263,6 +263,10 @@ static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
     st->n_stats = st->n_loops + st->n_workers;
     pthread_mutex_init(&st->lock, NULL);
     int err = ps_log_start(&st->log, STDERR_FILENO, o->log_format, o->log_level, why);
+    if (!err)
+        err = ps_cors_init(&st->cors, o->cors_origin, why);
+    snprintf(st->cache_control, sizeof st->cache_control,
+             o->max_age ? "max-age=%u" : "no-cache", o->max_age);
     if (!err && o->images)
         err = ps_images_open(&st->images, o->images, o->image_bytes, why);
     if (!err)
@@ -289,6 +293,7 @@ static void end_state(server *s)
     serve_live_close(st);
     ps_auth_close(st->auth);
     ps_tls_close(st->tls);
+    ps_cors_done(&st->cors);
     ps_images_close(st->images);
     ps_log_stop(st->log);
     pthread_mutex_destroy(&st->lock);

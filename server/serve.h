@@ -34,6 +34,7 @@ typedef struct ps_serve_opts {
     ps_auth_opts auth;        /* who may write, and how often */
     const char *sandbox;      /* "auto"; see sandbox.h */
     ps_tls_opts tls;          /* certificate and key, for all addresses */
+    const char *cors_origin; /* NULL; whose pages may read: origins with commas, or "*" */
 
     uint32_t loops;          /* 0 = one a core, 0..256: I/O threads */
     uint32_t connections;    /* 8192, 16..1000000: at once, all loops together */
@@ -60,6 +61,9 @@ typedef struct ps_serve_opts {
     uint64_t bulk_bytes;   /* 67108864, 0..1073741824: the same of many writes at once */
     uint64_t image_bytes;  /* 67108864, 1..4294967296: largest image served */
     uint64_t cache_bytes;  /* 67108864, 0..1099511627776: ready answers; 0 = none */
+    uint64_t gzip_bytes;   /* 16384, 0..1073741824: answers from this on are packed for
+                              who reads gzip; 0 = none */
+    uint32_t max_age;      /* 0, 0..31536000 s: how long caches need not ask again */
     uint32_t k_max;        /* 1000, 1..1000: results of one answer */
 
     const char *log_format; /* "logfmt", or "json" */
@@ -91,6 +95,7 @@ typedef struct ps_serve_opts {
                      .bulk_bytes = 67108864,                                             \
                      .image_bytes = 67108864,                                            \
                      .cache_bytes = 67108864,                                            \
+                     .gzip_bytes = 16384,                                                \
                      .k_max = 1000,                                                      \
                      .log_format = "logfmt",                                             \
                      .log_level = "info",                                                \

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "server/auth.h"
+#include "server/cors.h"
 #include "server/engine.h"
 #include "server/images.h"
 #include "server/live/writer.h"
@@ -25,8 +26,10 @@ typedef struct ps_state {
     ps_log *log;
     ps_images *images; /* NULL when no folder is served */
     ps_auth *auth;
-    ps_tls *tls;     /* NULL: plain HTTP */
-    ps_stats *stats; /* (n_stats) those of the loops, then those of the workers */
+    ps_tls *tls; /* NULL: plain HTTP */
+    ps_cors cors;
+    char cache_control[32]; /* of answers that have an ETag */
+    ps_stats *stats;        /* (n_stats) those of the loops, then those of the workers */
     unsigned n_loops, n_workers, n_stats;
     struct ps_door *worker_door; /* (n_workers) each used by its worker alone */
     ps_crew *crew;

@@ -84,6 +84,13 @@ static const ps_option options[] = {
      "Largest image that is served"},
     {"cache-bytes", 0, PS_OPT_U64, "SIZE", AT(cache_bytes), "64M", 0, 1099511627776, NULL,
      "Memory for ready answers, all loops together; 0 keeps none"},
+    {"gzip-bytes", 0, PS_OPT_U64, "SIZE", AT(gzip_bytes), "16K", 0, 1073741824, NULL,
+     "Answers from this size on are packed for clients that read gzip; 0: none"},
+    {"max-age", 0, PS_OPT_U32, "SECONDS", AT(max_age), "0", 0, 31536000, NULL,
+     "How long caches may give away an answer before they ask again whether it is new"},
+    {"cors-origin", 0, PS_OPT_TEXT, "ORIGINS", AT(cors_origin), NULL, 0, 0, NULL,
+     "Sites whose pages may read answers in a browser, as https://shop.example, commas "
+     "between them; or *"},
     {"k-max", 0, PS_OPT_U32, "N", AT(k_max), "1000", 1, 1000, NULL,
      "Most results of one answer"},
     {"log-format", 0, PS_OPT_CHOICE, "FORMAT", AT(log_format), "logfmt", 0, 0,

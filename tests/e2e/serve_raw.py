@@ -51,10 +51,30 @@ def a_missing_host_is_refused():
 @test
 def a_length_told_twice_is_refused():
     for lines in (b'Content-Length: 3\r\nContent-Length: 4\r\n',
-                  b'Content-Length: 3\r\ncontent-length: 3\r\n',
-                  b'Content-Length: 3\r\nTransfer-Encoding: chunked\r\n',
+                  b'Content-Length: 3\r\ncontent-length: 3\r\n'):
+        refused(head(lines=HOST + lines, method=b'POST') + b'abc', 400, b'length')
+
+
+@test
+def a_length_beside_chunks_is_refused():
+    for lines in (b'Content-Length: 3\r\nTransfer-Encoding: chunked\r\n',
                   b'Transfer-Encoding: chunked\r\nContent-Length: 3\r\n'):
         refused(head(lines=HOST + lines, method=b'POST') + b'abc', 400, b'length')
+
+
+def closed_with(data, *wanted):
+    """Refused by the library itself, with a page of its own: the first answer has one of
+    these statuses, and nothing that follows is served."""
+    out = server.raw(data + head())
+    assert statuses(out)[:1] and statuses(out)[0] in wanted, out
+    assert 200 not in statuses(out) and not out.endswith(b'...'), out
+
+
+@test
+def a_length_that_is_no_number_is_refused():
+    for length in (b'-1', b'+3', b'3, 3', b'0x3', b'', b'3 3', b'99999999999999999999999'):
+        line = b'Content-Length: ' + length + b'\r\n'
+        closed_with(head(lines=HOST + line, method=b'POST') + b'abc', 400, 413)
 
 
 @test
@@ -68,6 +88,55 @@ def odd_transfer_codings_are_refused():
 def blanks_in_header_names_are_refused():
     for line in (b'Content-Length : 3\r\n', b'X Y: 1\r\n', b'X\x01: 1\r\n', b'X(: 1\r\n'):
         refused(head(lines=HOST + line, method=b'POST') + b'abc', 400, b'header')
+
+
+@test
+def chunks_are_not_for_http_1_0():
+    refused(head(lines=HOST + b'Transfer-Encoding: chunked\r\n', method=b'POST',
+                 version=b'HTTP/1.0') + b'3\r\nabc\r\n0\r\n\r\n', 400, b'HTTP/1.0')
+
+
+@test
+def lines_that_end_in_a_bare_lf_are_refused():
+    for data in (b'GET /livez HTTP/1.1\nHost: x\r\n\r\n',
+                 b'GET /livez HTTP/1.1\r\nHost: x\n\r\n',
+                 b'GET /livez HTTP/1.1\r\nHost: x\nX: y\r\n\r\n',
+                 b'GET /livez HTTP/1.1\r\nHost: x\r\n\n',
+                 b'GET /livez HTTP/1.1\nHost: x\n\n'):
+        refused(data, 400, b'line')
+
+
+@test
+def folded_lines_are_refused():
+    for lines in (b'X: a\r\n b\r\n', b'X: a\r\n\tb\r\nY: c\r\n',
+                  b'Transfer-Encoding:\r\n chunked\r\n'):
+        refused(head(lines=HOST + lines), 400, b'folded')
+
+
+@test
+def a_nul_or_a_bare_cr_in_a_header_is_refused():
+    for lines in (b'X: a\0b\r\n', b'X: a\0\r\nY: c\r\n', b'\0X: a\r\n', b'X: a\rb\r\n',
+                  b'X: a\r\r\n', b'Transfer-Encoding: chunked\0x\r\n'):
+        refused(head(lines=HOST + lines), 400)
+    closed_with(head(lines=HOST + b'X\0Y: a\r\n'), 400)
+
+
+@test
+def a_line_without_a_colon_is_refused():
+    closed_with(head(lines=HOST + b'nonsense\r\n'), 400)
+
+
+@test
+def a_header_may_come_in_pieces_and_be_long():
+    lines = HOST + b''.join(b'X-%d: %s\r\n' % (i, b'v' * i) for i in range(100)) + b'Empty:\r\n'
+    data = b'\r\n' + head(lines=lines) + head(lines=HOST + b'Connection: close\r\n')
+    with server.connect() as s:
+        for i in range(0, len(data), 97):
+            s.sendall(data[i:i + 97])
+        out = b''
+        while more := s.recv(65536):
+            out += more
+    assert statuses(out) == [200, 200], out
 
 
 @test
@@ -88,8 +157,20 @@ def a_nul_in_the_request_line_is_refused():
 
 
 @test
+def an_encoded_nul_is_refused():
+    out = server.raw(head(b'/related/a%00b') + head())
+    assert statuses(out) == [400, 200] and b'"invalid_argument"' in out, out
+
+
+@test
+def http_2_is_not_spoken():
+    out = server.raw(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + head())
+    assert statuses(out)[:1] in ([505], [400]) and 200 not in statuses(out), out
+
+
+@test
 def bad_escapes_are_refused_and_the_connection_goes_on():
-    for target in (b'/related/a%00b', b'/related/%zz', b'/related/%', b'/related/%ff',
+    for target in (b'/related/%zz', b'/related/%', b'/related/%ff',
                    b'/related/p1?method=%2', b'/related/a#b', b'relative'):
         out = server.raw(head(target) + head())
         assert statuses(out) == [400, 200], (target, out)
@@ -117,7 +198,21 @@ def absolute_form_is_understood():
 def a_target_that_is_too_long_is_refused():
     refused(head(b'/related/' + b'a' * 2000), 414, b'target')
     assert statuses(server.raw(head(b'/related/' + b'a' * 90000)))[0] in (414, 431)
-    assert 431 in statuses(server.raw(head(lines=HOST + b'X: ' + b'a' * 90000 + b'\r\n')))
+
+
+@test
+def floods_of_headers_are_refused():
+    closed_with(head(lines=HOST + b'X: ' + b'a' * 90000 + b'\r\n'), 431)
+    closed_with(head(lines=HOST + b'X: a\r\n' * 9000), 431)
+    closed_with(head(lines=HOST + b'a:\r\n' * 9000), 431)
+
+
+@test
+def the_memory_for_headers_is_an_option():
+    small = Server(catalog, '--header-bytes', '4096')
+    out = small.raw(head(lines=HOST + b'X: ' + b'a' * 5000 + b'\r\n'))
+    assert statuses(out) == [431], out
+    assert small.stop() == 0
 
 
 @test
@@ -126,6 +221,10 @@ def bodies_have_a_limit():
     refused(head(lines=HOST + b'Content-Length: 4000000000\r\n', method=b'POST'), 413)
     expect = HOST + b'Expect: 100-continue\r\nContent-Length: 5000\r\n'
     assert statuses(server.raw(head(lines=expect, method=b'POST'))) == [413], 'no 100 before'
+
+
+@test
+def chunked_bodies_have_the_same_limit():
     chunk = b'258\r\n' + b'x' * 600 + b'\r\n'
     chunked = head(b'/related/p1', HOST + b'Transfer-Encoding: chunked\r\n')
     assert statuses(server.raw(chunked + chunk + b'0\r\n\r\n')) == [200]
@@ -137,6 +236,53 @@ def bodies_have_a_limit():
 def tls_on_this_port_does_no_harm():
     server.raw(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + bytes(range(200)), 3)
     assert server.ask('/livez')[0] == 200
+
+
+@test
+def broken_chunks_are_refused():
+    chunked = head(b'/related', HOST + b'Transfer-Encoding: chunked\r\n', b'POST')
+    for chunk in (b'zz\r\nabc\r\n', b'-3\r\nabc\r\n', b'3\r\nabcdef', b'\r\n', b'0x3\r\nabc',
+                  b'fffffffffffffffff\r\nabc'):
+        closed_with(chunked + chunk + b'\r\n', 400, 413)
+
+
+@test
+def a_body_that_stops_short_is_no_request():
+    out = server.raw(head(lines=HOST + b'Content-Length: 900\r\n', method=b'POST') + b'x', 2)
+    assert statuses(out) == [], out
+
+
+@test
+def quiet_connections_are_closed_after_their_time():
+    quiet = Server(catalog, '--idle-timeout', '1s', '--header-timeout', '60s')
+    with quiet.connect() as s:
+        s.sendall(head())
+        assert s.recv(65536).startswith(b'HTTP/1.1 200')
+        start = time.monotonic()
+        s.settimeout(20)
+        assert s.recv(65536) == b'' and time.monotonic() - start < 15
+    assert quiet.stop() == 0
+
+
+@test
+def answers_that_nobody_takes_are_given_up():
+    slow = Server(catalog, '--send-timeout', '500ms', '--cache-bytes', '0')
+    with slow.connect() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        start = time.monotonic()
+        s.settimeout(0.2)
+        try:
+            while time.monotonic() - start < 20:
+                s.sendall(head(b'/metrics') * 50)
+        except (socket.timeout, OSError):
+            pass
+        while time.monotonic() - start < 20:
+            text = slow.ask('/metrics')[2].decode()
+            if '\npinsage_connections_overtime_total 1\n' in text:
+                break
+            time.sleep(0.1)
+        assert '\npinsage_connections_overtime_total 1\n' in text
+    assert slow.stop() == 0
 
 
 def drip(s, data, pause=0.05, seconds=20):

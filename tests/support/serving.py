@@ -115,7 +115,14 @@ def make_catalog(where, titles='title of %s'):
 class Server:
     """A server on a free port of the loopback; its log lines are in .lines."""
 
+    writers = {}  # catalog -> the server that may write to it
+
     def __init__(self, catalog, *args, wait=True, before=()):
+        writer = Server.writers.get(catalog)
+        if writer and writer.process.poll() is None and '--read-only' not in args:
+            args = (*args, '--read-only')  # one may write; others may read beside it
+        else:
+            Server.writers[catalog] = self
         self.process = subprocess.Popen(
             [*before, PINSAGE, 'serve', catalog, '--listen', '127.0.0.1:0', *args],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
