@@ -104,8 +104,7 @@ uint64_t ps_reader_version(const ps_reader *r)
 
 uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row)
 {
-    const ps_row_state *state = ps_view_state(r->e->live.view, &r->snap, row);
-    return state ? state->lsn : 0;
+    return ps_view_lsn(r->e->live.view, &r->snap, row);
 }
 
 const ps_graph *ps_reader_graph(const ps_reader *r)

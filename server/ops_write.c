@@ -82,13 +82,16 @@ static void submit(ps_door *d, const ps_request *r, ps_write write, ps_then then
 
 /* ------------------------------ Answers ------------------------------------ */
 
-/* What an ETag says: "123", W/"123" or bare; false for anything else. */
+/* What an ETag says: "123" or bare, or the header's W/"123-89abcdef"; false for anything
+ * else. */
 static bool parse_etag(ps_text t, uint64_t *lsn)
 {
     if (t.len > 2 && memcmp(t.data, "W/", 2) == 0)
         t = (ps_text){t.data + 2, t.len - 2};
     if (t.len >= 2 && t.data[0] == '"' && t.data[t.len - 1] == '"')
         t = (ps_text){t.data + 1, t.len - 2};
+    const char *dash = memchr(t.data, '-', t.len);
+    t.len = dash ? (size_t)(dash - t.data) : t.len;
     *lsn = 0;
     for (size_t i = 0; i < t.len; i++) {
         if (t.data[i] < '0' || t.data[i] > '9' || t.len > 19)

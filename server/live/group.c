@@ -26,9 +26,7 @@ static standing look(const group *g, ps_text pin)
     standing now = {.v = g->views->view};
     ps_view_newest(now.v, &now.s);
     now.row = ps_view_pin_row(now.v, &now.s, g->base, pin);
-    const ps_row_state *state =
-        now.row == PS_NO_ROW ? NULL : ps_view_state(now.v, &now.s, now.row);
-    now.lsn = state ? state->lsn : 0;
+    now.lsn = now.row == PS_NO_ROW ? 0 : ps_view_lsn(now.v, &now.s, now.row);
     return now;
 }
 
@@ -56,10 +54,12 @@ static int gather_edge(group *g, member *m, ps_text pin, ps_text board, bool sav
     change *c = ps_arena_alloc(&g->arena, sizeof *c);
     if (!c)
         return PS_ENOMEM;
-    *c = (change){pin, board, saved, NULL};
+    *c = (change){{pin, board, saved, 0}, NULL};
     *m->last = c;
     m->last = &c->next;
-    return ps_store_put_edge(g->store, &edge, NULL, &m->w->why);
+    int err = ps_store_put_edge(g->store, &edge, &c->edge.lsn, &m->w->why);
+    m->w->lsn = c->edge.lsn;
+    return err;
 }
 
 static int by_text(const void *a, const void *b)
@@ -138,7 +138,8 @@ static int gather_put(group *g, member *m, const standing *now)
                         .features = feature};
     m->puts = true;
     w->changed = now->row == PS_NO_ROW;
-    int err = ps_store_put_pin(g->store, &pin, &w->lsn, &w->why);
+    int err = ps_store_put_pin(g->store, &pin, &m->lsn, &w->why);
+    w->lsn = m->lsn;
     return err ? err : gather_boards(g, m, now);
 }
 
@@ -170,7 +171,9 @@ static int gather(group *g, member *m)
         if (now.row == PS_NO_ROW)
             return refuse_missing(w);
         m->drops = w->changed = true;
-        return ps_store_drop_pin(g->store, w->pin, g->time, &w->lsn, &w->why);
+        err = ps_store_drop_pin(g->store, w->pin, g->time, &m->lsn, &w->why);
+        w->lsn = m->lsn;
+        return err;
     default:
         return gather_save(g, m, &now, w->kind == PS_WRITE_SAVE);
     }
@@ -207,7 +210,7 @@ static void show_graph(ps_live_view *l, const member *m, double time)
 {
     const ps_write *w = m->w;
     uint32_t row;
-    ps_row_state state = {.lsn = w->lsn,
+    ps_row_state state = {.lsn = m->lsn,
                           .time = time,
                           .title = w->content.title,
                           .text = w->content.text,
@@ -215,9 +218,9 @@ static void show_graph(ps_live_view *l, const member *m, double time)
     if (m->puts)
         must(ps_view_put_pin(l->view, w->pin, &state, false, &row));
     if (m->drops)
-        must(ps_view_delete_pin(l->view, w->pin, w->lsn, time, &row));
+        must(ps_view_delete_pin(l->view, w->pin, m->lsn, time, &row));
     for (const change *c = m->changes; c; c = c->next)
-        must(ps_view_put_edge(l->view, c->pin, c->board, c->saved, &row));
+        must(ps_view_put_edge(l->view, &c->edge, &row));
 }
 
 /* Content, once the edges are there; returns the row of a pin to be embedded. */

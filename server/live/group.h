@@ -10,15 +10,15 @@
 
 /* An edge that a write changes. */
 typedef struct change {
-    ps_text pin, board;
-    bool saved;
+    ps_view_edge edge;
     struct change *next;
 } change;
 
 /* A write of the group, and what it comes to. */
 typedef struct member {
     ps_write *w;
-    bool puts, drops;        /* the pin's record */
+    bool puts, drops;        /* the pin's record, */
+    uint64_t lsn;            /* by this operation */
     change *changes, **last; /* edges, in order */
 } member;
 

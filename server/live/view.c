@@ -18,6 +18,7 @@ struct ps_view {
     ps_names *pins, *boards;
     ps_overlay *overlay;
     ps_rowmap states;              /* row -> newest ps_row_state */
+    ps_rowmap edges;               /* row -> newest stamp */
     ps_rowmap stale;               /* row -> touched */
     ps_tail *embeddings;           /* NULL without embeddings */
     ps_tail *block[PS_BLOCKS_MAX]; /* of the generation's blocks, in order */
@@ -25,6 +26,13 @@ struct ps_view {
     uint64_t version, next;        /* the newest published; the one being made */
     _Atomic uint32_t dead;
 };
+
+/* When a row's boards changed last. */
+typedef struct stamp {
+    ps_retired retired;
+    uint64_t version, lsn;
+    struct stamp *older;
+} stamp;
 
 typedef struct touched {
     ps_retired retired;
@@ -68,6 +76,8 @@ int ps_view_new(ps_view **out, ps_generation *g, uint32_t message_bytes, ps_why 
     if (!err)
         err = ps_rowmap_init(&v->states, g->n_pins, v->epoch);
     if (!err)
+        err = ps_rowmap_init(&v->edges, g->n_pins, v->epoch);
+    if (!err)
         err = ps_rowmap_init(&v->stale, g->n_pins, v->epoch);
     if (!err)
         err = make_tails(v, message_bytes);
@@ -92,8 +102,8 @@ void ps_view_free(ps_view *v)
 {
     if (!v)
         return;
-    ps_rowmap *const maps[] = {&v->states, &v->stale};
-    for (int i = 0; i < 2; i++) {
+    ps_rowmap *const maps[] = {&v->states, &v->edges, &v->stale};
+    for (int i = 0; i < 3; i++) {
         if (maps[i]->bits)
             ps_rowmap_each(maps[i], free_value, NULL);
         ps_rowmap_done(maps[i]);
@@ -168,6 +178,16 @@ const ps_row_state *ps_view_state(const ps_view *v, const ps_snapshot *s, uint32
     while (state && state->version > s->version)
         state = state->older;
     return state;
+}
+
+uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row)
+{
+    const ps_row_state *state = ps_view_state(v, s, row);
+    const stamp *edge = ps_rowmap_get(&v->edges, row);
+    while (edge && edge->version > s->version)
+        edge = edge->older;
+    uint64_t lsn = state ? state->lsn : 0;
+    return edge && edge->lsn > lsn ? edge->lsn : lsn;
 }
 
 bool ps_view_alive(const ps_view *v, const ps_snapshot *s, uint32_t row)
@@ -410,17 +430,37 @@ int ps_view_delete_pin(ps_view *v, ps_text id, uint64_t lsn, double time, uint32
     return err ? err : push_state(v, *row, &s);
 }
 
-int ps_view_put_edge(ps_view *v, ps_text pin, ps_text board, bool saved, uint32_t *row)
+static int push_stamp(ps_view *v, uint32_t row, uint64_t lsn)
 {
-    uint32_t number = board_of(v, v->base, board);
-    *row = row_of(v, v->base, pin);
-    if (*row == PS_NO_ROW || (number == PS_NO_ROW && !saved))
+    stamp *older = ps_rowmap_get(&v->edges, row);
+    if (older && older->version == v->next) { /* nobody has seen it yet */
+        older->lsn = lsn > older->lsn ? lsn : older->lsn;
+        return PS_OK;
+    }
+    stamp *s = malloc(sizeof *s);
+    if (!s)
+        return PS_ENOMEM;
+    *s = (stamp){.version = v->next, .lsn = lsn, .older = older};
+    int err = ps_rowmap_put(&v->edges, v->next, row, s);
+    if (err)
+        free(s);
+    else if (older)
+        ps_epoch_retire(v->epoch, v->next, &older->retired, free_retired);
+    return err;
+}
+
+int ps_view_put_edge(ps_view *v, const ps_view_edge *e, uint32_t *row)
+{
+    uint32_t number = board_of(v, v->base, e->board);
+    *row = row_of(v, v->base, e->pin);
+    if (*row == PS_NO_ROW || (number == PS_NO_ROW && !e->saved))
         return PS_OK; /* an edge of a pin that is gone, or one that never was */
     int err =
-        number == PS_NO_ROW ? ps_names_add(v->boards, v->next, board, &number) : PS_OK;
-    if (!err && saved)
+        number == PS_NO_ROW ? ps_names_add(v->boards, v->next, e->board, &number) : PS_OK;
+    if (!err && e->saved)
         err = ps_overlay_save(v->overlay, *row, number);
     else if (!err)
         err = ps_overlay_unsave(v->overlay, *row, number);
-    return err == PS_EEXIST || err == PS_ENOENT ? PS_OK : err;
+    err = err == PS_EEXIST || err == PS_ENOENT ? PS_OK : err;
+    return err ? err : push_stamp(v, *row, e->lsn);
 }
