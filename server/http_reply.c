@@ -85,11 +85,12 @@ static enum MHD_Result queue(ps_http *h, exchange *x, struct MHD_Response *respo
     return MHD_queue_response(x->mhd, r->status, response);
 }
 
-/* The client has this answer already; etag is ours, weak. */
+/* The client has this answer already; W/ of either side says nothing here. */
 static bool is_known(const exchange *x, const char *etag)
 {
     ps_text known = x->request.header.if_none_match;
-    return known.data && etag && *etag && ps_etag_matches(known, etag + 2);
+    return known.data && etag && *etag &&
+           ps_etag_matches(known, *etag == 'W' ? etag + 2 : etag);
 }
 
 static enum MHD_Result send_unchanged(ps_http *h, exchange *x, const char *etag)

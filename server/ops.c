@@ -4,13 +4,10 @@
  */
 #include "server/ops.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pinsage/clock.h"
-#include "pinsage/hash.h"
 #include "server/later.h"
 #include "server/ops_inside.h"
 #include "server/process.h"
@@ -165,17 +162,6 @@ static void add_metadata(ps_answer *a, const ps_pin *pin)
     ps_map_end(a);
 }
 
-/* In the header the number goes with the generation: what was absorbed has number 0. */
-static const char *pin_etag(const ps_door *d, const ps_request *r, uint64_t lsn)
-{
-    const ps_generation *g = ps_engine_generation(ps_reader_engine(d->reader));
-    const char *created = ps_manifest_text(g->manifest, "created", "");
-    uint64_t hash = ps_hash(created, strlen(created)) + (d->state->images != NULL);
-    char text[64];
-    int n = snprintf(text, sizeof text, "W/\"%" PRIu64 "-%08x\"", lsn, (uint32_t)hash);
-    return ps_arena_copy(r->arena, text, (size_t)n);
-}
-
 static void write_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, uint32_t row,
                       const ps_pin *pin, ps_reply *out)
 {
@@ -189,8 +175,8 @@ static void write_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, uint
     int err = add_boards(d, &a, row, q);
     add_metadata(&a, pin);
     ps_add_text(&a, PS_FIELD(8, "etag"), etag);
-    out->etag = pin_etag(d, r, ps_reader_lsn(d->reader, row));
     ps_answer_end(&a, out, err);
+    out->etag = etag.data;
     ps_buf_done(&scratch);
 }
 

@@ -82,22 +82,24 @@ static void submit(ps_door *d, const ps_request *r, ps_write write, ps_then then
 
 /* ------------------------------ Answers ------------------------------------ */
 
-/* What an ETag says: "123" or bare, or the header's W/"123-89abcdef"; false for anything
- * else. */
+/* What an ETag says: "123" of a pin that was written, "g7" of one as generation 7 has it;
+ * also with W/ in front, or without quotes. False for anything else. */
 static bool parse_etag(ps_text t, uint64_t *lsn)
 {
     if (t.len > 2 && memcmp(t.data, "W/", 2) == 0)
         t = (ps_text){t.data + 2, t.len - 2};
     if (t.len >= 2 && t.data[0] == '"' && t.data[t.len - 1] == '"')
         t = (ps_text){t.data + 1, t.len - 2};
-    const char *dash = memchr(t.data, '-', t.len);
-    t.len = dash ? (size_t)(dash - t.data) : t.len;
+    bool stored = t.len > 0 && *t.data == 'g';
+    if (stored)
+        t = (ps_text){t.data + 1, t.len - 1};
     *lsn = 0;
     for (size_t i = 0; i < t.len; i++) {
-        if (t.data[i] < '0' || t.data[i] > '9' || t.len > 19)
+        if (t.data[i] < '0' || t.data[i] > '9' || t.len > 18)
             return false;
         *lsn = *lsn * 10 + (uint64_t)(t.data[i] - '0');
     }
+    *lsn |= stored ? PS_STORED_IN : 0;
     return t.len > 0;
 }
 
@@ -115,7 +117,8 @@ int op_write_match(ps_text if_match, ps_write *w, ps_why *why)
 ps_text op_etag(uint64_t lsn, ps_arena *arena)
 {
     char text[32];
-    int n = snprintf(text, sizeof text, "\"%" PRIu64 "\"", lsn);
+    int n = snprintf(text, sizeof text, "\"%s%" PRIu64 "\"",
+                     lsn & PS_STORED_IN ? "g" : "", lsn & ~PS_STORED_IN);
     const char *kept = ps_arena_copy(arena, text, (size_t)n);
     return kept ? (ps_text){kept, (size_t)n} : (ps_text){"\"\"", 2};
 }

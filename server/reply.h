@@ -38,7 +38,7 @@ typedef struct ps_reply {
     bool passing; /* a moment later it would be another: not to be kept */
     bool close;   /* end the connection after it */
     bool later;   /* there is no answer yet: a worker must make it (later.h) */
-    const char *etag; /* NULL: none, or a header of its own; weak, in the arena */
+    const char *etag; /* NULL: none, or a header of its own; in the arena */
     uint32_t install; /* which engine answered, as ps_door has it, */
     uint64_t version; /* and what it had seen written */
     /* For the metrics. */

@@ -143,8 +143,7 @@ static void train_opts(const ps_cli_train *s, ps_train_step_opts *out)
                          .log = s->log};
     model_of(s, &o->model);
     out->trials = !s->no_trials && is(s->preset, "default");
-    out->no_structure = is(s->preset, "paper");
-    if (out->no_structure)
+    if (is(s->preset, "paper"))
         ps_train_paper(o);
 }
 

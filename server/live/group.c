@@ -18,7 +18,7 @@ typedef struct standing {
     ps_snapshot s;
     const ps_view *v;
     uint32_t row; /* PS_NO_ROW: the pin is not there */
-    uint64_t lsn; /* its ETag */
+    uint64_t lsn; /* its version */
 } standing;
 
 static standing look(const group *g, ps_text pin)
@@ -54,11 +54,12 @@ static int gather_edge(group *g, member *m, ps_text pin, ps_text board, bool sav
     change *c = ps_arena_alloc(&g->arena, sizeof *c);
     if (!c)
         return PS_ENOMEM;
-    *c = (change){{pin, board, saved, 0}, NULL};
+    *c = (change){.pin = pin, .board = board, .saved = saved};
     *m->last = c;
     m->last = &c->next;
-    int err = ps_store_put_edge(g->store, &edge, &c->edge.lsn, &m->w->why);
-    m->w->lsn = c->edge.lsn;
+    int err = ps_store_put_edge(g->store, &edge, &c->lsn, &m->w->why);
+    if (!err)
+        m->w->lsn = c->lsn; /* the pin's version is that of the last change */
     return err;
 }
 
@@ -138,8 +139,7 @@ static int gather_put(group *g, member *m, const standing *now)
                         .features = feature};
     m->puts = true;
     w->changed = now->row == PS_NO_ROW;
-    int err = ps_store_put_pin(g->store, &pin, &m->lsn, &w->why);
-    w->lsn = m->lsn;
+    int err = ps_store_put_pin(g->store, &pin, &w->lsn, &w->why);
     return err ? err : gather_boards(g, m, now);
 }
 
@@ -171,9 +171,7 @@ static int gather(group *g, member *m)
         if (now.row == PS_NO_ROW)
             return refuse_missing(w);
         m->drops = w->changed = true;
-        err = ps_store_drop_pin(g->store, w->pin, g->time, &m->lsn, &w->why);
-        w->lsn = m->lsn;
-        return err;
+        return ps_store_drop_pin(g->store, w->pin, g->time, &w->lsn, &w->why);
     default:
         return gather_save(g, m, &now, w->kind == PS_WRITE_SAVE);
     }
@@ -210,7 +208,7 @@ static void show_graph(ps_live_view *l, const member *m, double time)
 {
     const ps_write *w = m->w;
     uint32_t row;
-    ps_row_state state = {.lsn = m->lsn,
+    ps_row_state state = {.lsn = w->lsn,
                           .time = time,
                           .title = w->content.title,
                           .text = w->content.text,
@@ -218,9 +216,9 @@ static void show_graph(ps_live_view *l, const member *m, double time)
     if (m->puts)
         must(ps_view_put_pin(l->view, w->pin, &state, false, &row));
     if (m->drops)
-        must(ps_view_delete_pin(l->view, w->pin, m->lsn, time, &row));
+        must(ps_view_delete_pin(l->view, w->pin, w->lsn, time, &row));
     for (const change *c = m->changes; c; c = c->next)
-        must(ps_view_put_edge(l->view, &c->edge, &row));
+        must(ps_view_put_edge(l->view, c->pin, c->board, c->saved, c->lsn, &row));
 }
 
 /* Content, once the edges are there; returns the row of a pin to be embedded. */

@@ -10,15 +10,16 @@
 
 /* An edge that a write changes. */
 typedef struct change {
-    ps_view_edge edge;
+    ps_text pin, board;
+    bool saved;
+    uint64_t lsn;
     struct change *next;
 } change;
 
 /* A write of the group, and what it comes to. */
 typedef struct member {
     ps_write *w;
-    bool puts, drops;        /* the pin's record, */
-    uint64_t lsn;            /* by this operation */
+    bool puts, drops;        /* the pin's record */
     change *changes, **last; /* edges, in order */
 } member;
 

@@ -102,8 +102,7 @@ static int on_edge(void *cls, const ps_store_edge *e)
 {
     catching *c = cls;
     uint32_t row;
-    ps_view_edge edge = {e->pin, e->board, e->saved, e->lsn};
-    int err = ps_view_put_edge(c->l->view, &edge, &row);
+    int err = ps_view_put_edge(c->l->view, e->pin, e->board, e->saved, e->lsn, &row);
     if (!err && row != PS_NO_ROW)
         err = ps_live_view_touch(c->l, row, e->time);
     return err ? err : step(c, "live edges");

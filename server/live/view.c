@@ -18,7 +18,7 @@ struct ps_view {
     ps_names *pins, *boards;
     ps_overlay *overlay;
     ps_rowmap states;              /* row -> newest ps_row_state */
-    ps_rowmap edges;               /* row -> newest stamp */
+    ps_rowmap edged;               /* row -> newest edged */
     ps_rowmap stale;               /* row -> touched */
     ps_tail *embeddings;           /* NULL without embeddings */
     ps_tail *block[PS_BLOCKS_MAX]; /* of the generation's blocks, in order */
@@ -27,12 +27,12 @@ struct ps_view {
     _Atomic uint32_t dead;
 };
 
-/* When a row's boards changed last. */
-typedef struct stamp {
+/* Which operation changed the boards of a row. */
+typedef struct edged {
     ps_retired retired;
     uint64_t version, lsn;
-    struct stamp *older;
-} stamp;
+    struct edged *older;
+} edged;
 
 typedef struct touched {
     ps_retired retired;
@@ -76,7 +76,7 @@ int ps_view_new(ps_view **out, ps_generation *g, uint32_t message_bytes, ps_why 
     if (!err)
         err = ps_rowmap_init(&v->states, g->n_pins, v->epoch);
     if (!err)
-        err = ps_rowmap_init(&v->edges, g->n_pins, v->epoch);
+        err = ps_rowmap_init(&v->edged, g->n_pins, v->epoch);
     if (!err)
         err = ps_rowmap_init(&v->stale, g->n_pins, v->epoch);
     if (!err)
@@ -102,8 +102,8 @@ void ps_view_free(ps_view *v)
 {
     if (!v)
         return;
-    ps_rowmap *const maps[] = {&v->states, &v->edges, &v->stale};
-    for (int i = 0; i < 3; i++) {
+    ps_rowmap *const maps[] = {&v->states, &v->edged, &v->stale};
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
         if (maps[i]->bits)
             ps_rowmap_each(maps[i], free_value, NULL);
         ps_rowmap_done(maps[i]);
@@ -180,20 +180,22 @@ const ps_row_state *ps_view_state(const ps_view *v, const ps_snapshot *s, uint32
     return state;
 }
 
-uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row)
-{
-    const ps_row_state *state = ps_view_state(v, s, row);
-    const stamp *edge = ps_rowmap_get(&v->edges, row);
-    while (edge && edge->version > s->version)
-        edge = edge->older;
-    uint64_t lsn = state ? state->lsn : 0;
-    return edge && edge->lsn > lsn ? edge->lsn : lsn;
-}
-
 bool ps_view_alive(const ps_view *v, const ps_snapshot *s, uint32_t row)
 {
     const ps_row_state *state = ps_view_state(v, s, row);
     return state ? !state->dead : row < v->g->n_pins;
+}
+
+uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row)
+{
+    const ps_row_state *state = ps_view_state(v, s, row);
+    const edged *e = ps_rowmap_get(&v->edged, row);
+    while (e && e->version > s->version)
+        e = e->older;
+    if (!state && !e)
+        return PS_STORED_IN | strtoull(v->g->name + strlen("gen-"), NULL, 10);
+    uint64_t content = state ? state->lsn : 0, boards = e ? e->lsn : 0;
+    return content > boards ? content : boards;
 }
 
 static uint32_t row_of(const ps_view *v, ps_pins_reader *base, ps_text id)
@@ -430,37 +432,38 @@ int ps_view_delete_pin(ps_view *v, ps_text id, uint64_t lsn, double time, uint32
     return err ? err : push_state(v, *row, &s);
 }
 
-static int push_stamp(ps_view *v, uint32_t row, uint64_t lsn)
+static int push_edged(ps_view *v, uint32_t row, uint64_t lsn)
 {
-    stamp *older = ps_rowmap_get(&v->edges, row);
-    if (older && older->version == v->next) { /* nobody has seen it yet */
-        older->lsn = lsn > older->lsn ? lsn : older->lsn;
-        return PS_OK;
-    }
-    stamp *s = malloc(sizeof *s);
-    if (!s)
+    edged *e = calloc(1, sizeof *e), *older = ps_rowmap_get(&v->edged, row);
+    if (!e)
         return PS_ENOMEM;
-    *s = (stamp){.version = v->next, .lsn = lsn, .older = older};
-    int err = ps_rowmap_put(&v->edges, v->next, row, s);
-    if (err)
-        free(s);
-    else if (older)
+    *e = (edged){.version = v->next, .lsn = lsn, .older = older};
+    if (older && older->lsn > lsn)
+        e->lsn = older->lsn; /* the store tells them in the order of names */
+    if (ps_rowmap_put(&v->edged, v->next, row, e)) {
+        free(e);
+        return PS_ENOMEM;
+    }
+    if (older)
         ps_epoch_retire(v->epoch, v->next, &older->retired, free_retired);
-    return err;
+    return PS_OK;
 }
 
-int ps_view_put_edge(ps_view *v, const ps_view_edge *e, uint32_t *row)
+int ps_view_put_edge(ps_view *v, ps_text pin, ps_text board, bool saved, uint64_t lsn,
+                     uint32_t *row)
 {
-    uint32_t number = board_of(v, v->base, e->board);
-    *row = row_of(v, v->base, e->pin);
-    if (*row == PS_NO_ROW || (number == PS_NO_ROW && !e->saved))
-        return PS_OK; /* an edge of a pin that is gone, or one that never was */
-    int err =
-        number == PS_NO_ROW ? ps_names_add(v->boards, v->next, e->board, &number) : PS_OK;
-    if (!err && e->saved)
+    uint32_t number = board_of(v, v->base, board);
+    *row = row_of(v, v->base, pin);
+    if (*row == PS_NO_ROW) /* an edge of a pin that is gone */
+        return PS_OK;
+    int err = push_edged(v, *row, lsn);
+    if (err || (number == PS_NO_ROW && !saved)) /* from a board that never was */
+        return err;
+    if (number == PS_NO_ROW)
+        err = ps_names_add(v->boards, v->next, board, &number);
+    if (!err && saved)
         err = ps_overlay_save(v->overlay, *row, number);
     else if (!err)
         err = ps_overlay_unsave(v->overlay, *row, number);
-    err = err == PS_EEXIST || err == PS_ENOENT ? PS_OK : err;
-    return err ? err : push_stamp(v, *row, e->lsn);
+    return err == PS_EEXIST || err == PS_ENOENT ? PS_OK : err;
 }

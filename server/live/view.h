@@ -63,12 +63,14 @@ uint32_t ps_view_board_number(const ps_view *v, const ps_snapshot *s,
                               ps_pins_reader *base, ps_text name);
 /* Grows whenever an answer may be another than before. Any thread. */
 uint64_t ps_view_version(const ps_view *v);
-/* Number of the write that made the pin what it is at the snapshot, by content or boards;
- * 0: it is as in the generation. */
-uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row);
 bool ps_view_alive(const ps_view *v, const ps_snapshot *s, uint32_t row);
 /* The row's state at the snapshot, NULL when it was not written since the generation. */
 const ps_row_state *ps_view_state(const ps_view *v, const ps_snapshot *s, uint32_t row);
+/* The version of a row that is there, for its ETag: the newest operation on the pin or on
+ * its boards, or for one that was not written since, PS_STORED_IN | the generation's
+ * number, since after a fold it is stored in another with all that was written. */
+#define PS_STORED_IN (UINT64_C(1) << 63)
+uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row);
 /* Record of a row that is there: the generation's, or what was written. Texts are valid
  * until the reader exits. */
 int ps_view_pin(const ps_view *v, const ps_snapshot *s, ps_pins_reader *base,
@@ -106,16 +108,12 @@ ps_view_counts ps_view_count(const ps_view *v);
 /* ---- The writer ----
  * Begin a version, all its changes, publish. Changes need memory: PS_ENOMEM leaves the
  * view in between, and the process has to start afresh from the store. */
-typedef struct ps_view_edge {
-    ps_text pin, board;
-    bool saved;
-    uint64_t lsn;
-} ps_view_edge;
 void ps_view_begin(ps_view *v);
 int ps_view_put_pin(ps_view *v, ps_text id, const ps_row_state *state, bool fresh,
                     uint32_t *row);
 int ps_view_delete_pin(ps_view *v, ps_text id, uint64_t lsn, double time, uint32_t *row);
-int ps_view_put_edge(ps_view *v, const ps_view_edge *e, uint32_t *row);
+int ps_view_put_edge(ps_view *v, ps_text pin, ps_text board, bool saved, uint64_t lsn,
+                     uint32_t *row);
 void ps_view_publish(ps_view *v);
 /* The row that an id has, whether the pin is there or not. */
 uint32_t ps_view_row_of(const ps_view *v, ps_text id);

@@ -47,7 +47,7 @@ typedef struct ps_write {
      * room on the disk, PS_EINVAL in words. */
     int err;
     ps_why why;
-    uint64_t lsn; /* the pin's ETag now */
+    uint64_t lsn; /* the pin's version now (ps_view_lsn) */
     bool changed; /* put: it was not there; delete, save, unsave: something was done */
     uint64_t votes;
     struct ps_write *next; /* the writer's */
