@@ -224,8 +224,7 @@ static int open_env(ps_store *s, size_t map_bytes, ps_why *why)
     int err = s->opts.read_only ? PS_OK : allocate_lock(s, why);
     if (err)
         return err;
-    while ((rc = try_env(s, map_bytes)) == ENOMEM && !s->opts.map_bytes &&
-           map_bytes > MAP_LEAST)
+    while ((rc = try_env(s, map_bytes)) == ENOMEM && map_bytes > MAP_LEAST)
         map_bytes /= 2;
     if (rc)
         return ps_store_fail(s, why, rc, "cannot be opened");

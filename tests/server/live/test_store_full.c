@@ -165,10 +165,33 @@ static void a_limit_on_files_stops_commits_until_it_is_raised(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 }
 
+static void a_store_opens_where_address_space_is_short(void **state)
+{
+    (void)state;
+    ps_why why = {0};
+    struct rlimit space, before;
+    const char *san = getenv("PS_SAN");
+    if (san && *san) {
+        print_message("# a sanitizer needs more address space than would be left\n");
+        skip();
+    }
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    space = before;
+    space.rlim_cur = (rlim_t)2 << 30;
+    assert_int_equal(setrlimit(RLIMIT_AS, &space), 0);
+    ps_store *s = store_opened(true, (ps_store_opts){0});
+    store_must(put_large(s, 0, &why), &why);
+    assert_in_range(store_count(s).map_bytes, 1 << 26, 1 << 30);
+    check_there(s, 1);
+    ps_store_close(s);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_disk_stops_commits_until_there_is_room),
+        cmocka_unit_test(a_store_opens_where_address_space_is_short),
         cmocka_unit_test(a_limit_on_files_stops_commits_until_it_is_raised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
