@@ -41,14 +41,14 @@ static void a_line_has_a_token_and_perhaps_a_name(void **state)
     assert_int_equal(find("first.token="), 0);
     assert_int_equal(find("second/token+"), 1);
     assert_int_equal(find("third-token~"), 2);
-    assert_true(bearers.has_short);
+    assert_true(tokens.has_short);
 }
 
 static void only_the_whole_token_is_found(void **state)
 {
     (void)state;
     assert_int_equal(parse("0123456789abcdef\n"), PS_OK);
-    assert_false(bearers.has_short);
+    assert_false(tokens.has_short);
     assert_int_equal(find("0123456789abcdef"), 0);
     assert_int_equal(find("0123456789abcde"), -1);
     assert_int_equal(find("0123456789abcdef0"), -1);
