@@ -166,6 +166,12 @@ int ps_reader_board(ps_reader *r, uint32_t board, ps_text *name);
 /* Ids near a misspelt one. */
 size_t ps_reader_suggest(ps_reader *r, ps_text id, ps_text *out, size_t max);
 
+/* Of the k pins nearest to a row's vector, how many does the index find? 0 of 0 for a row
+ * without a vector, or without an index. Reads every vector: for a monitor that is in no
+ * hurry. */
+int ps_reader_recall(ps_reader *r, uint32_t row, uint32_t k, uint32_t *hits,
+                     uint32_t *wanted, ps_why *why);
+
 /* Ask the default method about a pin of the sample: numbers must be finite and in order.
  * What readiness waits for. */
 int ps_reader_canary(ps_reader *r, ps_why *why);

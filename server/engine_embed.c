@@ -27,26 +27,20 @@ ps_stages_spent ps_reader_spent(const ps_reader *r)
     return r->spent;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-bool engine_fits(const ps_reader *r, ps_rung rung)
+bool engine_fits(const ps_reader *r, way w)
 {
     if (!r->deadline)
         return true;
-    uint64_t now = now_ns();
+    uint64_t now = ps_now_ns();
     uint64_t left = r->deadline > now ? r->deadline - now : 0;
-    return left > SPARE * atomic_load_explicit(&r->e->cost[rung], memory_order_relaxed);
+    return left > SPARE * atomic_load_explicit(&r->e->cost[w], memory_order_relaxed);
 }
 
 /* A moving mean; races between readers lose a sample and no more. */
-void engine_took(ps_reader *r, ps_rung rung, uint64_t ns)
+void engine_took(ps_reader *r, way w, uint64_t since)
 {
-    _Atomic uint64_t *cost = &r->e->cost[rung];
+    _Atomic uint64_t *cost = &r->e->cost[w];
+    uint64_t ns = ps_now_ns() - since;
     uint64_t mean = atomic_load_explicit(cost, memory_order_relaxed);
     mean = mean ? mean - mean / 16 + ns / 16 : ns;
     atomic_store_explicit(cost, mean, memory_order_relaxed);
@@ -90,11 +84,12 @@ static bool guest_x(ps_reader *r, const ps_content *c, const uint32_t *boards, u
     return any;
 }
 
+/* EMBED_FULL .. EMBED_BARE are the rungs from PS_RUNG_FULL on. */
 static ps_rung choose(const ps_reader *r)
 {
-    for (ps_rung rung = PS_RUNG_FULL; rung <= PS_RUNG_CONTENT; rung++)
-        if (engine_fits(r, rung))
-            return rung;
+    for (way w = EMBED_FULL; w <= EMBED_BARE; w++)
+        if (engine_fits(r, w))
+            return (ps_rung)w;
     return PS_RUNG_POPULAR;
 }
 
@@ -107,7 +102,7 @@ static int embed_guest(ps_reader *r, const ps_content *c, const uint32_t *boards
         return err;
     size_t dim = ps_embedder_features(r->embedder)->dim;
     float *x = r->guest + dim, *out = x + dim;
-    uint64_t began = now_ns(), id = ps_hash(c->title.data, c->title.len);
+    uint64_t began = ps_now_ns(), id = ps_hash(c->title.data, c->title.len);
     *rung = choose(r);
     if (*rung == PS_RUNG_POPULAR || !guest_x(r, c, boards, n, x))
         return PS_OK;
@@ -116,9 +111,8 @@ static int embed_guest(ps_reader *r, const ps_content *c, const uint32_t *boards
         walks = walks / 4 + 1;
     err = ps_embedder_guest(r->embedder, *rung == PS_RUNG_CONTENT ? NULL : boards,
                             *rung == PS_RUNG_CONTENT ? 0 : n, walks, id, x, out);
-    uint64_t took = now_ns() - began;
-    engine_took(r, *rung, took);
-    r->spent.embed = (double)took * 1e-9;
+    engine_took(r, (way)*rung, began);
+    r->spent.embed = (double)(ps_now_ns() - began) * 1e-9;
     *z = err ? NULL : out;
     r->guested = !err;
     return err;

@@ -33,18 +33,29 @@ typedef struct method {
 /* The most near pins a blend may take: answers and candidates fit one buffer. */
 #define ENGINE_BLEND 5000
 
-enum { WALK_PLAIN, WALK_CORRECTED, WALK_KINDS };
+enum { WALK_PLAIN, WALK_CORRECTED, WALK_SHORT, WALK_KINDS };
+
+/* Ways to an answer whose time is known, so that one is chosen that fits. */
+typedef enum way {
+    EMBED_FULL,
+    EMBED_FEW,  /* fewer walks */
+    EMBED_BARE, /* no walks */
+    WALK_FULL,
+    WALK_FEW,
+    SEARCH,
+    WAYS
+} way;
 
 struct ps_engine {
     _Atomic int refs;
     ps_generation *g;
     ps_ann *ann; /* NULL: the catalog has no vectors */
     ps_kit kit;
-    ps_live_view live;       /* what was written since the generation */
-    const ps_writes *writes; /* borrowed; NULL: nothing is written */
-    bool attached;           /* the writer keeps live up to date */
-    double created;          /* of the generation, seconds since 1970; 0: not known */
-    _Atomic uint64_t cost[PS_RUNGS]; /* ns that an embedding took lately, by rung */
+    ps_live_view live;           /* what was written since the generation */
+    const ps_writes *writes;     /* borrowed; NULL: nothing is written */
+    bool attached;               /* the writer keeps live up to date */
+    double created;              /* of the generation, seconds since 1970; 0: not known */
+    _Atomic uint64_t cost[WAYS]; /* ns that each took lately */
     method methods[ENGINE_METHODS];
     unsigned n_methods;
     ps_blend_model blend; /* of the method, when it is there */
@@ -58,6 +69,7 @@ struct ps_engine {
 
 #define BOARD_SCAN 4096   /* boards up to this are scored pin by pin */
 #define WALK_STEPS 20000u /* and so the most pins a walk can reach */
+#define WALK_FEWER 2000u  /* when there is little time */
 #define WALK_SEED  1
 #define HIDDEN_MAX (PS_EXCLUDE_MAX + PS_EXAMPLES_MAX + 1)
 
@@ -115,8 +127,9 @@ int engine_by_walk(ps_reader *r, unsigned kind, const ps_pixie_query *q, uint32_
                    filter *f, uint32_t k, uint32_t *found);
 int engine_by_popularity(ps_reader *r, filter *f, uint32_t k, uint32_t *n);
 /* True if the time left is enough for this way. */
-bool engine_fits(const ps_reader *r, ps_rung rung);
-void engine_took(ps_reader *r, ps_rung rung, uint64_t ns);
+bool engine_fits(const ps_reader *r, way w);
+/* It was begun at that time (ps_now_ns). */
+void engine_took(ps_reader *r, way w, uint64_t since);
 /* Seed of a row's walks. */
 int engine_seed(ps_reader *r, uint32_t row, uint64_t *seed);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinsage/clock.h"
 #include "server/engine_inside.h"
 
 /* ------------------------------ Lifetime ----------------------------------- */
@@ -220,12 +221,39 @@ int engine_skip(void *cls, uint32_t row)
 
 /* ------------------------------ Ranking ------------------------------------ */
 
+/* All walks, or fewer when time is short; *n is 0 when there is not even time for those.
+ */
 static int rank_by_walk(ps_reader *r, unsigned kind, uint32_t row, filter *f, uint32_t k,
-                        uint32_t *n)
+                        ps_ranking *out)
 {
     ps_pixie_query q = {.row = row, .weight = 1};
+    uint64_t since = ps_now_ns();
+    bool full = engine_fits(r, WALK_FULL);
     int err = engine_seed(r, row, &q.seed);
-    return err ? err : engine_by_walk(r, kind, &q, 1, f, k, n);
+    if (err || (!full && !engine_fits(r, WALK_FEW)))
+        return err;
+    out->source = PS_COMPUTED;
+    out->rung = full ? PS_RUNG_FULL : PS_RUNG_WALKS;
+    err = engine_by_walk(r, full ? kind : WALK_SHORT, &q, 1, f, k, &out->n);
+    engine_took(r, full ? WALK_FULL : WALK_FEW, since);
+    r->spent.walk = (double)(ps_now_ns() - since) * 1e-9;
+    return err;
+}
+
+/* Nothing when there is no such content, or no time for a search. */
+static int rank_by_vector(ps_reader *r, const method *m, uint32_t row, filter *f,
+                          uint32_t k, ps_ranking *out, ps_why *why)
+{
+    uint64_t since = ps_now_ns();
+    bool indexed = m->indexed && !f->n_boards;
+    if (!engine_load_query(r, m, row, &out->source) ||
+        (indexed && !engine_fits(r, SEARCH)))
+        return PS_OK;
+    int err = engine_by_vector(r, m, f, k, &out->n, why);
+    if (indexed)
+        engine_took(r, SEARCH, since);
+    r->spent.search = (double)(ps_now_ns() - since) * 1e-9;
+    return err;
 }
 
 static int rank(ps_reader *r, const method *m, uint32_t row, filter *f, uint32_t k,
@@ -235,14 +263,11 @@ static int rank(ps_reader *r, const method *m, uint32_t row, filter *f, uint32_t
     out->n = 0;
     switch (m->kind) {
     case BY_VECTOR:
-        return engine_load_query(r, m, row, &out->source)
-                   ? engine_by_vector(r, m, f, k, &out->n, why)
-                   : PS_OK; /* no such content: the caller falls back */
+        return rank_by_vector(r, m, row, f, k, out, why);
     case BY_BLEND:
         return engine_by_blend(r, m, row, f, k, out, why);
     case BY_WALK:
-        out->source = PS_COMPUTED;
-        return rank_by_walk(r, m->walk, row, f, k, &out->n);
+        return rank_by_walk(r, m->walk, row, f, k, out);
     default:
         out->source = PS_STORED;
         return engine_by_popularity(r, f, k, &out->n);
@@ -254,11 +279,14 @@ static int fall_back(ps_reader *r, const method *asked, uint32_t row, filter *f,
                      uint32_t k, ps_ranking *out, ps_why *why)
 {
     static const char *const ladder[] = {"pixie", "popular"};
+    bool hurried = r->deadline && (asked->kind == BY_WALK || !engine_fits(r, SEARCH));
     for (unsigned i = asked->kind == BY_WALK; i < 2; i++) {
         const method *m =
             engine_find_method(r->e, (ps_text){ladder[i], strlen(ladder[i])});
         int err = rank(r, m, row, f, k, out, why);
         out->source = PS_FALLBACK;
+        if (hurried)
+            out->rung = i ? PS_RUNG_POPULAR : PS_RUNG_PIXIE;
         if (err || out->n)
             return err;
     }
@@ -290,6 +318,7 @@ int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why
     out->later = q->quick && (q->explain || is_long(r, m, &f));
     if (out->later)
         return PS_OK;
+    r->spent = (ps_stages_spent){0};
     err = rank(r, m, out->row, &f, q->k, out, why);
     if (err || out->n || m->kind == BY_POPULARITY)
         return err;

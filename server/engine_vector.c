@@ -154,6 +154,33 @@ int engine_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k, uint3
     return err;
 }
 
+/* ------------------------------ Recall ------------------------------------- */
+
+int ps_reader_recall(ps_reader *r, uint32_t row, uint32_t k, uint32_t *hits,
+                     uint32_t *wanted, ps_why *why)
+{
+    const method *m = &r->e->methods[0];
+    filter f;
+    ps_source source;
+    uint32_t n = 0;
+    *hits = *wanted = 0;
+    engine_filter_begin(&f, r);
+    engine_hide(&f, row);
+    if (k > PS_K_MAX || m->kind != BY_VECTOR || !m->indexed ||
+        !ps_view_alive(r->e->live.view, &r->snap, row) ||
+        !engine_load_query(r, m, row, &source))
+        return PS_OK;
+    f.tail = ps_view_tail_of(r->e->live.view, m->array);
+    int err = ps_ann_search(r->e->ann, r->query, k, skip_stored, &f, r->found, &n, why);
+    if (!err)
+        err = ps_exact_search(m->array, m->cosine, r->query, k, skip_stored, &f, r->near,
+                              wanted);
+    for (uint32_t i = 0; i < *wanted && !err; i++)
+        for (uint32_t j = 0; j < n; j++)
+            *hits += r->near[i].row == r->found[j].row;
+    return err;
+}
+
 /* ------------------------------ By the blend ------------------------------- */
 
 static int blend_of(ps_reader *r, ps_blend **blend, ps_why *why)

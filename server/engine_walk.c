@@ -19,7 +19,7 @@ static int walker_of(ps_reader *r, unsigned kind, ps_pixie **walk)
 {
     int err = PS_OK;
     ps_pixie_opts opts = PS_PIXIE_DEFAULTS;
-    opts.steps = WALK_STEPS;
+    opts.steps = kind == WALK_SHORT ? WALK_FEWER : WALK_STEPS;
     opts.correction = kind == WALK_CORRECTED ? 0.5f : 0;
     if (!r->walk[kind])
         err = ps_pixie_new(&r->walk[kind], &r->e->g->graph, opts);

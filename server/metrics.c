@@ -167,6 +167,19 @@ static bool seen_before(const ps_facts *f, unsigned loop, const char *method)
     return false;
 }
 
+static void write_rungs(const page *p, const char *name)
+{
+    const ps_facts *f = p->facts;
+    for (unsigned i = 0; i < f->n_rungs && i < PS_RUNGS_MAX; i++) {
+        uint64_t sum = 0;
+        for (unsigned l = 0; l < f->n_stats; l++)
+            sum += ps_count_get(&f->stats[l].rung[i]);
+        if (*f->rung[i])
+            ps_buf_printf(p->out, "%s{rung=\"%s\"} %llu\n", name, f->rung[i],
+                          (unsigned long long)sum);
+    }
+}
+
 static void write_answers(const page *p, const char *name)
 {
     const ps_facts *f = p->facts;
@@ -231,6 +244,35 @@ VALUE(generation, f->engine.number)
 VALUE(pins, f->engine.pins)
 VALUE(boards, f->engine.boards)
 VALUE(edges, f->engine.edges)
+VALUE(live_version, f->live.version)
+VALUE(live_pins, f->live.pins)
+VALUE(live_boards, f->live.boards)
+VALUE(live_dead, f->live.dead)
+VALUE(live_vectors, f->live.vectors)
+VALUE(live_vector_bytes, f->live.vector_bytes)
+VALUE(live_added, f->live.edges_added)
+VALUE(live_removed, f->live.edges_removed)
+VALUE(live_overlay_bytes, f->live.overlay_bytes)
+VALUE(live_lsn, f->live.lsn)
+VALUE(writes, f->live.writes)
+VALUE(writes_refused, f->live.refused)
+VALUE(writes_failed, f->live.failed)
+VALUE(writes_waiting, f->live.waiting)
+VALUE(commits, f->live.groups)
+VALUE(commit_seconds, f->live.commit_seconds)
+VALUE(again, f->live.again)
+VALUE(stale, f->live.stale)
+VALUE(stale_age, f->live.stale_age)
+VALUE(store_records, f->live.records)
+VALUE(store_bytes, f->live.store_bytes)
+VALUE(store_map, f->live.map_bytes)
+VALUE(store_full, f->live.full)
+VALUE(recall_sampled, f->recall.sampled)
+VALUE(recall_hits, f->recall.hits)
+VALUE(recall_wanted, f->recall.wanted)
+VALUE(recall, f->recall.recall)
+VALUE(reloads, f->reloads)
+VALUE(reloads_failed, f->reloads_failed)
 VALUE(cpu, p->cpu_seconds)
 VALUE(started, f->start_time)
 VALUE(resident, p->resident)
@@ -266,6 +308,8 @@ static const row rows[] = {
      .write = write_answers},
     {"pinsage_ranking_duration_seconds", "histogram",
      "Time of one ranking inside the engine.", .write = write_ranking},
+    {"pinsage_answers_cheaper_total", "counter",
+     "Answers made cheaper because time was short, by how.", .write = write_rungs},
     {"pinsage_cache_hits_total", "counter", "Answers taken ready from the cache.",
      SUMMED(cache_hits)},
     {"pinsage_cache_misses_total", "counter", "Answers that were not in the cache.",
@@ -300,6 +344,59 @@ static const row rows[] = {
     {"pinsage_pins", "gauge", "Pins of the generation.", .value = pins},
     {"pinsage_boards", "gauge", "Boards of the generation.", .value = boards},
     {"pinsage_edges", "gauge", "Saves of a pin to a board.", .value = edges},
+    {"pinsage_reloads_total", "counter", "Generations put into use.", .value = reloads},
+    {"pinsage_reloads_failed_total", "counter",
+     "Generations that did not open, or did not answer their test question.",
+     .value = reloads_failed},
+    {"pinsage_recall_samples_total", "counter",
+     "Live questions that were answered exactly as well.", .value = recall_sampled},
+    {"pinsage_recall_wanted_total", "counter", "Pins in their exact answers.",
+     .value = recall_wanted},
+    {"pinsage_recall_hits_total", "counter", "Those that the index found.",
+     .value = recall_hits},
+    {"pinsage_recall_at_10", "gauge", "Recall of the last samples; NaN before the first.",
+     .value = recall},
+    {"pinsage_live_version", "gauge", "Grows whenever an answer may change.",
+     .value = live_version},
+    {"pinsage_live_pins", "gauge", "Pins that only live writes know.",
+     .value = live_pins},
+    {"pinsage_live_boards", "gauge", "Boards that only live writes know.",
+     .value = live_boards},
+    {"pinsage_live_tombstones", "gauge", "Pins deleted since the generation.",
+     .value = live_dead},
+    {"pinsage_live_vectors", "gauge", "Embeddings beside the index.",
+     .value = live_vectors},
+    {"pinsage_live_vector_bytes", "gauge", "Memory of vectors beside the generation.",
+     .value = live_vector_bytes},
+    {"pinsage_live_edges_added", "gauge", "Saves since the generation.",
+     .value = live_added},
+    {"pinsage_live_edges_removed", "gauge", "Unsaves since the generation.",
+     .value = live_removed},
+    {"pinsage_live_overlay_bytes", "gauge", "Memory of live edges.",
+     .value = live_overlay_bytes},
+    {"pinsage_live_lsn", "gauge", "Number of the last write.", .value = live_lsn},
+    {"pinsage_writes_total", "counter", "Writes made durable.", .value = writes},
+    {"pinsage_writes_failed_total", "counter", "Writes that came to nothing.",
+     .value = writes_failed},
+    {"pinsage_writes_refused_total", "counter", "Writes that found the queue full.",
+     .value = writes_refused},
+    {"pinsage_writes_waiting", "gauge", "Writes in the queue.", .value = writes_waiting},
+    {"pinsage_commits_total", "counter", "Groups of writes.", .value = commits},
+    {"pinsage_commit_seconds_total", "counter",
+     "Time of groups, from judging to embedding.", .value = commit_seconds},
+    {"pinsage_reembedded_total", "counter",
+     "Pins embedded anew after their boards changed.", .value = again},
+    {"pinsage_reembed_queue_length", "gauge", "Pins that wait to be embedded anew.",
+     .value = stale},
+    {"pinsage_reembed_oldest_seconds", "gauge", "How long the first of them has waited.",
+     .value = stale_age},
+    {"pinsage_store_records", "gauge", "Records of live writes on disk.",
+     .value = store_records},
+    {"pinsage_store_bytes", "gauge", "Size of the live store.", .value = store_bytes},
+    {"pinsage_store_map_bytes", "gauge", "Address space of the live store.",
+     .value = store_map},
+    {"pinsage_store_full", "gauge", "1 when the last commit found no room.",
+     .value = store_full},
     {"pinsage_build_info", "gauge", "The program.", .write = write_build},
     {"pinsage_resident_anon_bytes", "gauge", "Resident memory that is no file's.",
      .value = resident_anon},

@@ -20,6 +20,7 @@
 #define PS_STATUSES    24
 #define PS_BUCKETS     17
 #define PS_METHODS_MAX 32
+#define PS_RUNGS_MAX   8
 
 typedef _Atomic uint64_t ps_count;
 
@@ -56,8 +57,9 @@ typedef struct ps_stats {
     ps_count ticks, tick_ns;
     ps_count requests[PS_ROUTES_MAX][PS_STATUSES];
     ps_hist latency[PS_ROUTES_MAX];
-    ps_hist ranking; /* time of one ranking inside the engine */
-    ps_hist queued;  /* time until a worker took a job */
+    ps_hist ranking;             /* time of one ranking inside the engine */
+    ps_count rung[PS_RUNGS_MAX]; /* answers made cheaper, by how */
+    ps_hist queued;              /* time until a worker took a job */
     ps_count jobs_begun, jobs_done, jobs_late, jobs_refused;
     struct {
         char name[48];
@@ -84,8 +86,24 @@ typedef struct ps_facts {
         const char *index;      /* "IVF1024,SQ8", "" for none */
         uint64_t number, pins, boards, edges;
     } engine;
+    struct ps_live_facts {
+        bool there; /* something can be written */
+        uint64_t version, pins, boards, dead, vectors, vector_bytes;
+        uint64_t edges_added, edges_removed, overlay_bytes;
+        uint64_t writes, refused, failed, groups, again, waiting, stale;
+        double stale_age, commit_seconds;
+        uint64_t records, store_bytes, map_bytes, lsn;
+        bool full;
+    } live;
+    struct ps_recall_facts {
+        uint64_t sampled, hits, wanted;
+        double recall; /* of the last samples; NaN before the first */
+    } recall;
+    uint64_t reloads, reloads_failed;
     const char *const *source; /* names of the sources (n_sources) */
     unsigned n_sources;
+    const char *const *rung; /* names of the rungs (n_rungs), "" for none */
+    unsigned n_rungs;
 } ps_facts;
 
 typedef enum ps_format { PS_PROMETHEUS, PS_OPENMETRICS } ps_format;

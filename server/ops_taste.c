@@ -6,6 +6,7 @@
 
 #include "pinsage/clock.h"
 #include "server/ops_inside.h"
+#include "server/recall.h"
 
 #define SHARED_MAX 10
 
@@ -21,6 +22,9 @@ void op_note_ranking(ps_door *d, const ps_ranking *r, uint64_t since, ps_reply *
     ps_hist_add(&d->stats->ranking, ps_now_ns() - since);
     out->method = (uint8_t)ps_stats_method(d->stats, r->method);
     out->source = (uint8_t)r->source;
+    ps_count_add(&d->stats->rung[r->rung], r->rung != PS_RUNG_FULL);
+    if (r->row != PS_NO_ROW)
+        ps_recall_offer(d->state->recall, r->row);
 }
 
 /* ------------------------------ Why ---------------------------------------- */

@@ -160,37 +160,3 @@ void ps_rest_image(ps_door *d, const ps_request *r, ps_reply *out)
     if (is_unchanged(r, image.etag, date))
         out->status = 304;
 }
-
-/* ------------------------------ Metrics ------------------------------------ */
-
-void ps_rest_metrics(ps_door *d, const ps_request *r, ps_reply *out)
-{
-    ps_state *s = d->state;
-    ps_engine *e = ps_state_engine(s);
-    ps_facts facts = {.stats = s->stats,
-                      .n_stats = s->n_stats,
-                      .workers = s->n_workers,
-                      .queue = s->opts->queue,
-                      .waiting = ps_crew_waiting(s->crew),
-                      .ready = ps_health_is_ready(s),
-                      .draining = atomic_load(&s->draining),
-                      .log_dropped = ps_log_dropped(s->log),
-                      .start_time = s->start_time,
-                      .source = ps_source_name,
-                      .n_sources = PS_SOURCES};
-    if (e) {
-        const ps_generation *g = ps_engine_generation(e);
-        facts.engine = (struct ps_engine_facts){
-            .generation = g->name,
-            .index = ps_engine_index(e),
-            .number = ps_manifest_u64(g->manifest, "generation", 0),
-            .pins = g->n_pins,
-            .boards = g->n_boards,
-            .edges = g->graph.pin_boards.edges};
-    }
-    bool open = ps_header_names(r->header.accept, "application/openmetrics-text");
-    ps_format format = open ? PS_OPENMETRICS : PS_PROMETHEUS;
-    ps_metrics_write(&out->body, &facts, format);
-    out->type = ps_format_type[format];
-    ps_engine_release(e);
-}

@@ -22,6 +22,7 @@
 
 #include "pinsage/workers.h"
 #include "server/health.h"
+#include "server/recall.h"
 #include "server/routes.h"
 #include "server/sandbox.h"
 #include "server/serve_inside.h"
@@ -362,6 +363,8 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
     if (!err)
         err = serve_live_start(&s.state, s.why);
     if (!err)
+        err = ps_recall_start(&s.state.recall, &s.state, opts->recall_every, s.why);
+    if (!err)
         err = ps_sandbox_calls(&box, s.why);
     if (!err)
         ps_sandbox_say(&box, s.state.log);
@@ -374,6 +377,7 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
         uv_loop_close(&s.uv);
         err = s.err;
     }
+    ps_recall_stop(s.state.recall);
     serve_live_stop(&s.state); /* who waits for a write is answered, while loops turn */
     stop_loops(&s);
     end_state(&s);

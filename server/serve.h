@@ -53,6 +53,8 @@ typedef struct ps_serve_opts {
     uint32_t write_queue;    /* 4096, 1..1000000: writes that may wait; 429 above */
     uint32_t stale_queue;    /* 100000, 1..100000000: pins waiting to be embedded anew */
     uint64_t live_map_bytes; /* 64 GiB, 1 MiB..: address space of live/ to begin with */
+    uint32_t recall_every;   /* 10000, 0..86400000: between looks at the index's recall;
+                                0 = none */
     bool lazy_meta;          /* commits sync the data but not the meta page */
 
     uint64_t url_bytes;    /* 8192, 256..65536: longest request target; 414 above */
@@ -84,6 +86,7 @@ typedef struct ps_serve_opts {
                      .send_timeout = 30000,                                              \
                      .drain_delay = 5000,                                                \
                      .drain_limit = 10000,                                               \
+                     .recall_every = 10000,                                              \
                      .write_group = 64,                                                  \
                      .write_queue = 4096,                                                \
                      .stale_queue = 100000,                                              \

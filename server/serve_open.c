@@ -145,12 +145,14 @@ static void on_opened(uv_work_t *work, int status)
         s->opened = NULL;
     }
     if (s->opened) {
+        atomic_fetch_add(&s->state.reloads, !first);
         install_everywhere(s);
         say_listening(s, first);
     } else if (first) {
         serve_stop(s);
     } else {
         char text[600];
+        atomic_fetch_add(&s->state.reloads_failed, 1);
         ps_why_format(s->why, s->err, text, sizeof text);
         ps_log_say(s->state.log, PS_LOG_ERROR, "reload failed", "error", text, NULL);
         ps_notify_tell(&s->notify, "READY=1\nSTATUS=serving on, the reload failed: %s",

@@ -34,12 +34,14 @@ typedef struct ps_state {
     struct ps_door *worker_door; /* (n_workers) each used by its worker alone */
     ps_crew *crew;
     double start_time;
+    _Atomic uint64_t reloads, reloads_failed;
     _Atomic bool draining;
     pthread_mutex_t lock;
-    ps_writes writes;  /* store NULL: nothing is written */
-    ps_engine *engine; /* guarded by lock; NULL until loaded */
-    uint32_t install;  /* guarded by lock: how many engines there were */
-    bool canary;       /* guarded by lock: the engine answered its test question */
+    struct ps_recall *recall; /* NULL: it is not watched */
+    ps_writes writes;         /* store NULL: nothing is written */
+    ps_engine *engine;        /* guarded by lock; NULL until loaded */
+    uint32_t install;         /* guarded by lock: how many engines there were */
+    bool canary;              /* guarded by lock: the engine answered its test question */
 } ps_state;
 
 /* The engine in use, with a reference for the caller; NULL until one is loaded. */

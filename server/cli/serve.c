@@ -58,6 +58,9 @@ static const ps_option options[] = {
     {"deadline", 0, PS_OPT_MS, "TIME", AT(deadline), "1s", 0, 3600000, NULL,
      "A request that is not answered within this is given up; 0: never. Clients may ask "
      "for less by Connect-Timeout-Ms"},
+    {"recall-every", 0, PS_OPT_MS, "TIME", AT(recall_every), "10s", 0, 86400000, NULL,
+     "How often a live question is answered exactly too, to watch the index's recall; 0: "
+     "never"},
     {"write-group", 0, PS_OPT_U32, "N", AT(write_group), "64", 1, 4096, NULL,
      "Writes that are made durable together, at most"},
     {"write-delay", 0, PS_OPT_MS, "TIME", AT(write_delay), "0", 0, 1000, NULL,

@@ -299,7 +299,8 @@ ps_view_counts ps_view_count(const ps_view *v)
     ps_view_counts c = {.version = ps_view_version(v),
                         .pins = ps_view_rows(v) - v->g->n_pins,
                         .boards = ps_view_boards(v) - v->g->n_boards,
-                        .dead = atomic_load(&v->dead)};
+                        .dead = atomic_load(&v->dead),
+                        .edges = ps_overlay_count(v->overlay)};
     if (v->embeddings) {
         c.tail = ps_tail_size(v->embeddings);
         c.bytes = ps_tail_bytes(v->embeddings);

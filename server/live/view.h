@@ -102,6 +102,7 @@ typedef struct ps_view_counts {
     uint32_t dead;         /* rows deleted: tombstones */
     uint32_t tail;         /* embeddings of live rows */
     uint64_t bytes;        /* of vectors */
+    ps_overlay_counts edges;
 } ps_view_counts;
 ps_view_counts ps_view_count(const ps_view *v);
 
