@@ -14,8 +14,8 @@ FROM ${BASE} AS build
 ARG FAISS=auto
 WORKDIR /src
 COPY deploy/setup deploy/setup
-# FAISS comes along when `make image` found it built; the script is there for that case
-# that it did not, as a COPY of nothing is an error.
+# FAISS, when `make image` found it built; the script goes along so that there always is
+# something to copy.
 ENV XDG_CACHE_HOME=/cache
 COPY deploy/image/rootfs.sh deploy/image/cache* /cache/pinsage/
 RUN bash deploy/setup/deps.sh build faiss && bash deploy/setup/faiss.sh ${FAISS}

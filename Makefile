@@ -94,7 +94,7 @@ formatted := $(shell find core index server include tests deploy -name '*.[ch]' 
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all lib tests check check-built style fmt fuzz fuzz-built bench demo demo-built image man install clean deps help FORCE
+.PHONY: all lib tests check check-built style fmt fuzz fuzz-built bench demo demo-built image check-image man install clean deps help FORCE
 .SECONDARY:
 
 all: $(lib) $(main)
@@ -143,6 +143,9 @@ deps:
 	$(Q)deploy/setup/deps.sh $(if $(filter system,$(FAISS)),build faiss-system test demo)
 	$(Q)deploy/setup/faiss.sh $(FAISS)
 
+check-image: all
+	$(Q)$(call run_tests,tests/image/image.py)
+
 image:
 	$(Q)BUILD=$(B) FAISS=$(FAISS) VERSION=$(VERSION) BASE=$(BASE) deploy/image/image.sh
 
@@ -176,6 +179,7 @@ help:
 	@echo 'make bench      the measurements of tests/bench; T=walk as above'
 	@echo 'make demo       pictures, training, evaluation, server; ONCE=1 stops after'
 	@echo 'make image      container image, by docker or buildah; BASE=auto|local|NAME'
+	@echo 'make check-image  builds the image and runs it with podman: minutes'
 	@echo 'make man        manual pages from the help texts, into build/man'
 	@echo 'make install    into $$DESTDIR$$PREFIX; PREFIX=/usr/local'
 	@echo 'make clean      remove build/'

@@ -35,7 +35,7 @@ enum {
     GRAIN = 128, /* and that a thread takes at a time */
     TELL = 4096, /* pins read between two reports */
 };
-#define TOKENS_READ 6e6 /* words read in all epochs together, more or less */
+#define TOKENS_READ 2e7 /* words read in all epochs together, more or less */
 #define RATE        0.1f
 
 typedef struct annotation {

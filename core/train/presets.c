@@ -21,7 +21,8 @@ void ps_train_paper(ps_train_opts *o)
     o->hard = true;
     o->walk_pairs = 0;
     o->temperature = 1;
-    o->epochs = 7; /* six hard negatives a pair in the last one */
+    if (!o->epochs)
+        o->epochs = 7; /* six hard negatives a pair in the last one */
 }
 
 static void to_combined(ps_train_opts *o)

@@ -69,7 +69,7 @@ static int load_pairs(step *s, ps_why *why)
 /* ------------------------------ Trials ------------------------------------ */
 
 /* Short enough to be a fraction of the training, long enough to tell tenths apart. */
-enum { TRIAL_PAIRS = 12000, TRIAL_VALID = 2000, TRIAL_EPOCHS = 3 };
+enum { TRIAL_PAIRS = 12000, TRIAL_VALID = 4000, TRIAL_EPOCHS = 3 };
 
 /* An even sample of the pairs, borrowed rows copied: own memory. */
 static int thin(const ps_pairs *from, size_t most, ps_pairs *out)
@@ -84,8 +84,9 @@ static int thin(const ps_pairs *from, size_t most, ps_pairs *out)
 static void describe(const ps_train_opts *o, char *out, size_t n)
 {
     const char *blocks = o->model.blocks;
-    snprintf(out, n, "%s, walk pairs %.1f, %s",
+    snprintf(out, n, "%s, walk pairs %.1f, walks of %u, %s",
              o->model.cosine ? "cosine" : "inner product", (double)o->walk_pairs,
+             o->model.length,
              blocks[0] && !strstr(blocks, "structure") ? "no structure" : "all blocks");
 }
 
@@ -173,6 +174,11 @@ static int run_trials(step *s, ps_why *why)
     for (size_t i = 0; i < sizeof shares / sizeof shares[0] && !err; i++) {
         o = s->train;
         o.walk_pairs = shares[i];
+        err = consider(s, &o, &best, &pairs, &valid, why);
+    }
+    o = s->train;
+    if (!err && o.model.layers && o.model.length > 1) {
+        o.model.length = 1; /* the pins that share a board, and no others */
         err = consider(s, &o, &best, &pairs, &valid, why);
     }
     o = s->train;
@@ -348,7 +354,7 @@ static int begin(step *s, const char *catalog, ps_why *why)
     if (!err)
         err = load_pairs(s, why);
     /* The block was made from the whole graph: it knows the boards held out. */
-    if (!err && s->held_out && !s->train.model.blocks[0])
+    if (!err && (s->held_out || s->opts->no_structure) && !s->train.model.blocks[0])
         leave_structure_out(s->g, &s->train.model);
     return err ? err
                : ps_corpus_new(&s->corpus, s->g, s->held_out ? &s->rest : &s->g->graph,

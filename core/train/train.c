@@ -179,7 +179,7 @@ static int tell_plan(const trainer *t)
     char note[128];
     t->result->bytes = plan_bytes(t);
     snprintf(note, sizeof note, "%zu parameters, up to %.2f GB beside the mapped files",
-             t->model->n_params, (double)t->result->bytes / 1e9);
+             ps_model_count(&t->o.model), (double)t->result->bytes / 1e9);
     return ps_progress_note(t->progress, "memory", 1, 1, "plan", note);
 }
 
@@ -194,7 +194,9 @@ static int start(trainer *t, ps_why *why)
     t->o.model.d_in = t->features.dim;
     t->o.model.temperature = t->o.temperature;
     t->o.model.seed = t->corpus->seed;
-    err = start_tensors(t, why);
+    err = tell_plan(t);
+    if (!err)
+        err = start_tensors(t, why);
     if (!err)
         err = start_sampler(t, why);
     if (!err)
@@ -203,7 +205,7 @@ static int start(trainer *t, ps_why *why)
         return err;
     t->batches = ps_sampler_batches(&t->sampler);
     t->best_score = -1;
-    return tell_plan(t);
+    return PS_OK;
 }
 
 static void stop(trainer *t)

@@ -100,6 +100,7 @@ typedef struct ps_train_step_opts {
     double label_boards;       /* share of boards held out as labels; default 0.2 */
     double valid_share;        /* of the queries, when there is no valid file; 0.1 */
     bool trials;          /* choose similarity, walk pairs, structure by short runs */
+    bool no_structure;    /* leave that block out unless train.model.blocks names it */
     const char *variants; /* baselines to train too: comma-separated names of
                              ps_variants; NULL: none */
     bool skip_unknown;
@@ -141,7 +142,8 @@ typedef struct ps_model_import_opts {
 int ps_model_import(const char *catalog, const char *path, ps_model_import_opts opts,
                     const ps_progress *progress, ps_why *why);
 
-/* The paper to the letter: sizes, margin, curriculum; no skip, walk pairs, structure. */
+/* The paper to the letter: sizes, margin, curriculum; no skip, no walk pairs. Epochs are
+ * left as they are when they are given. */
 void ps_train_paper(ps_train_opts *o);
 
 /* A baseline as a change of the trained configuration. */

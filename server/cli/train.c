@@ -143,7 +143,8 @@ static void train_opts(const ps_cli_train *s, ps_train_step_opts *out)
                          .log = s->log};
     model_of(s, &o->model);
     out->trials = !s->no_trials && is(s->preset, "default");
-    if (is(s->preset, "paper"))
+    out->no_structure = is(s->preset, "paper");
+    if (out->no_structure)
         ps_train_paper(o);
 }
 

@@ -12,6 +12,12 @@ server = Server(make_catalog(scratch()), '--drain-delay', '0')
 url = 'http://127.0.0.1:%d' % server.port
 
 
+LIFE = {'created': True, 'title': 'B', 'again': False, 'stale': 'FailedPrecondition',
+        'saved': True, 'count': 1, 'found': True, 'unsaved': True, 'voted': True,
+        'gone': 'NotFound', 'taste': ['p12', 'p13'], 'vector': [1, 0, 0.25, 0],
+        'guest': ['p0', 'p1']}
+
+
 @test
 @needs_npm
 def every_client_understands_every_answer():
@@ -20,8 +26,9 @@ def every_client_understands_every_answer():
             'board': server.json('/boards/b3?limit=4')}
     lines = [json.loads(line) for line in npm.script('connect_client.mjs', url).splitlines()]
     assert len(lines) == 8, lines
-    for name, said in lines:
+    for name, said, life in lines:
         print('# %s: %s' % (name, json.dumps(said)[:160]))
+        assert life == LIFE, (name, life)
         for what, answer in want.items():
             assert same(leaves_of(said[what]), leaves_of(answer)), (name, said[what], answer)
         assert said['health'] == 'SERVING', name

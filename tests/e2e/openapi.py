@@ -163,14 +163,15 @@ def write():
     for path, verb, operation in operations():
         requests = example_of(operation, operation.get('requestBody', {}))
         content = operation['responses']['200'].get('content', {}).get('application/json')
-        if content is None or path == '/openapi.json' or ('requestBody' in operation) > bool(requests):
+        if content is None or path == '/openapi.json':
             continue
         for name, body in (requests or {'answer': None}).items():
             status, _, text = ask(target_of(path, operation), verb, body)
-            if status == 501:
-                continue
             assert status == 200, (verb, path, status, text)
-            content.setdefault('examples', {})[name] = {'value': json.loads(text)}
+            answer = json.loads(text)
+            if path == '/version':
+                answer['version'] = answer['version'].split('+')[0]
+            content.setdefault('examples', {})[name] = {'value': answer}
     with open(FILE, 'w', encoding='utf-8') as out:
         out.write(compact(told) + '\n')
 
@@ -209,7 +210,7 @@ def examples_are_real_answers():
             status, _, text = ask(target_of(path, operation), verb, requests.get(name))
             assert status == 200 and alike(json.loads(text), want), (verb, path, text, want)
             asked += 1
-    assert asked >= 4, asked
+    assert asked >= 11, asked
 
 
 @test

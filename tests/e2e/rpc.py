@@ -96,6 +96,83 @@ def the_addresses_are_those_of_the_proto():
         assert m.verb in server.ask(address, 'OPTIONS')[1]['Allow'].split(', '), m.address
 
 
+TASTE = {'positives': [{'pin': 'p10', 'weight': 2}, {'pin': 'p13'}, {'pin': 'nobody'}],
+         'negatives': [{'pin': 'p40'}], 'exclude': ['p11'], 'missing': 'skip', 'k': 5}
+GUEST = {'title': 'a guest', 'features': {'visual': [1, 0, 0.25, 0]}, 'boards': ['b3'], 'k': 4}
+
+
+@test
+def questions_with_a_body_are_answered_alike():
+    for method, path, message, text in (
+            ('Recommend', '/related', TASTE,
+             'positives{pin:"p10" weight:2} positives{pin:"p13"} positives{pin:"nobody"} '
+             'negatives{pin:"p40"} exclude:"p11" missing:MISSING_SKIP k:5'),
+            ('Embed', '/embed', GUEST,
+             'title:"a guest" features{key:"visual" value{values:[1,0,.25,0]}} boards:"b3" k:4')):
+        want = call(path, message)
+        assert want['results'] and call(method, message) == want
+        assert json.loads(get(method, message)[2]) == want
+        data = encode(method + 'Request', text)
+        status, headers, answer = post(method, data, PROTO)
+        assert (status, headers['Content-Type']) == (200, PROTO), answer
+        assert same(decode(method + 'Response', answer), leaves_of(want)), (answer, want)
+    assert call('Recommend', TASTE)['missing'] == ['nobody']
+    refused(post('Recommend', {**TASTE, 'missing': 'MISSING_ERROR'}), 404, 'not_found', 'nobody')
+
+
+def binary(method, text):
+    status, headers, data = post(method, encode(method + 'Request', text), PROTO)
+    assert (status, headers['Content-Type']) == (200, PROTO), (method, status, data)
+    return dict(decode(method + 'Response', data))
+
+
+@test
+def a_pin_lives_and_dies_by_protobuf():
+    said = binary('PutPin', 'pin:"new" title:"N" features{key:"visual" '
+                            'value{values:[1,0,.25,0]}} boards:"b0" boards:"fresh"')
+    assert said['created'] and said['pin'] == 'new', said
+    now = server.json('/pins/new')
+    assert (now['title'], sorted(now['boards'])) == ('N', ['b0', 'fresh']) and (
+        now['etag'] == said['etag']), now
+    assert server.json('/boards/fresh')['count'] == 1
+    assert 'new' in [r['pin'] for r in call('Related', {'pin': 'p0', 'k': 5})['results']]
+    assert 'created' not in binary('PutPin', 'pin:"new" title:"M" if_match:%s' %
+                                   json.dumps(now['etag']))
+    stale = encode('PutPinRequest', 'pin:"new" if_match:%s' % json.dumps(now['etag']))
+    refused(post('PutPin', stale, PROTO), 412, 'failed_precondition')
+    assert binary('SavePin', 'board:"b1" pin:"new"') == {'board': 'b1', 'pin': 'new', 'changed': True}
+    assert 'changed' not in binary('SavePin', 'board:"b1" pin:"new"')
+    assert binary('UnsavePin', 'board:"b1" pin:"new"')['changed']
+    refused(post('SavePin', encode('SavePinRequest', 'board:"b1" pin:"p100"'), PROTO), 404,
+            'not_found')
+    vote = 'query:"p1" left{method:"visual"} right{method:"pixie" pin:"p2"} winner:WINNER_LEFT'
+    assert binary('Vote', vote) == {'votes': 1.0}
+    assert call('Vote', {'query': 'p1', 'left': {'method': 'visual'}, 'right': {
+        'method': 'pixie'}, 'winner': 'draw'}) == {'votes': 2}
+    assert binary('DeletePin', 'pin:"new"') == {'pin': 'new'}
+    refused(post('GetPin', {'pin': 'new'}), 404, 'not_found')
+
+
+@test
+def the_same_in_json_as_on_the_rest_door():
+    assert call('PutPin', {'pin': 'j', 'boards': ['b0']})['created'] is True
+    assert call('SavePin', {'board': 'b9', 'pin': 'j'}) == {'board': 'b9', 'pin': 'j', 'changed': True}
+    assert call('UnsavePin', {'board': 'b9', 'pin': 'j'}) == {'board': 'b9', 'pin': 'j', 'changed': True}
+    assert call('DeletePin', {'pin': 'j'}) == {'pin': 'j'}
+    refused(post('DeletePin', {'pin': 'j'}), 404, 'not_found')
+
+
+@test
+def why_is_told_in_protobuf_too():
+    data = encode('RelatedRequest', 'pin:"p10" k:2 explain:true')
+    told = decode('RelatedResponse', post('Related', data, PROTO)[2])
+    names = {name for name, _ in told}
+    want = leaves_of(call('Related', {'pin': 'p10', 'k': 2, 'explain': True}))
+    times = 'explanation.milliseconds.'
+    assert names - {times + 'key', times + 'value'} == {
+        n for n, _ in want if not n.startswith(times)}, (names, want)
+
+
 @test
 def names_may_be_camel_or_snake_and_numbers_strings():
     want = call('Related', {'pin': 'p1', 'k': 3})

@@ -18,6 +18,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The target's own. */
@@ -27,8 +28,10 @@ extern const unsigned fuzz_rounds;
 
 #define fuzz_must(condition)                                                             \
     do {                                                                                 \
-        if (!(condition))                                                                \
+        if (!(condition)) {                                                              \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);              \
             abort();                                                                     \
+        }                                                                                \
     } while (0)
 
 /* Path of a file in memory that holds these bytes, until the next call. */

@@ -17,7 +17,10 @@ static ps_body json(const char *text, ps_dialect dialect)
 {
     memset(&why, 0, sizeof why);
     ps_arena_reset(&arena);
-    return (ps_body){{text, strlen(text)}, dialect, {NULL, 0}, 1000, &arena};
+    return (ps_body){.bytes = {text, strlen(text)},
+                     .dialect = dialect,
+                     .k_max = 1000,
+                     .arena = &arena};
 }
 
 static ps_body binary(const void *bytes, size_t size)

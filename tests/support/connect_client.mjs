@@ -48,6 +48,31 @@ async function ask(transport) {
   };
 }
 
+// A pin's life: stored, found, saved, judged, forgotten.
+async function live(transport) {
+  const client = createClient(pins.RecommendService, transport);
+  const visual = { values: [1, 0, 0.25, 0] }, pin = 'born', board = 'nursery';
+  const created = (await client.putPin({ pin, title: 'B', features: { visual } })).created;
+  const { etag, title } = await client.getPin({ pin });
+  const again = await client.putPin({ pin, title: 'C', features: { visual }, ifMatch: etag });
+  const stale = await errorOf(client.putPin({ pin, ifMatch: etag }));
+  const saved = (await client.savePin({ board, pin })).changed;
+  const { count } = await client.getBoard({ board });
+  const { results } = await client.related({ pin: 'p0', k: 3 });
+  const unsaved = (await client.unsavePin({ board, pin })).changed;
+  const { votes } = await client.vote({ query: 'p0', winner: pins.Winner.RIGHT,
+    left: { method: 'pixie' }, right: { method: 'visual', pin } });
+  await client.deletePin({ pin });
+  const gone = await errorOf(client.getPin({ pin }));
+  const taste = await client.recommend({ positives: [{ pin: 'p10' }, { vector: [0, 1, 0.25, 0] }],
+    missing: pins.Missing.SKIP, k: 2 });
+  const guest = await client.embed({ features: { visual }, k: 2 });
+  return { created, title, again: again.created, stale: stale.code, saved, count,
+    found: results.some((r) => r.pin === pin), unsaved, voted: votes > 0n, gone: gone.code,
+    taste: taste.results.map((r) => r.pin).sort(), vector: guest.vector,
+    guest: guest.results.map((r) => r.pin) };
+}
+
 for (const [name, transport] of Object.entries(clients))
-  console.log(JSON.stringify([name, await ask(transport)]));
+  console.log(JSON.stringify([name, await ask(transport), await live(transport)]));
 process.exit(0);

@@ -93,6 +93,8 @@ def leaves_of(answer, path=()):
 
 
 def same(a, b):
+    def close(x, y):
+        numbers = isinstance(x, (int, float)) and isinstance(y, (int, float))
+        return abs(x - y) <= 1e-5 * max(1, abs(y)) if numbers else x == y
     return len(a) == len(b) and all(
-        x[0] == y[0] and (abs(x[1] - y[1]) <= 1e-5 * abs(y[1]) if isinstance(y[1], float)
-                          else x[1] == y[1]) for x, y in zip(a, b))
+        x[0] == y[0] and close(x[1], y[1]) for x, y in zip(a, b))

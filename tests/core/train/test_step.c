@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "pinsage/embed.h"
+#include "pinsage/structure.h"
 #include "pinsage/train.h"
 #include "tests/support/changes.h"
 #include "tests/support/planted.h"
@@ -288,6 +289,58 @@ static void trials_are_told_and_written_to_the_manifest(void **state)
     ps_generation_release(g);
 }
 
+static void walks_of_one_hop_are_tried_where_longer_ones_are_asked_for(void **state)
+{
+    (void)state;
+    for (uint32_t length = 1; length <= 2; length++) {
+        bool one = false, two = false;
+        begin("hops");
+        ps_train_step_opts o = small();
+        o.trials = true;
+        o.train.model.length = length;
+        must(step(&o, NULL), &why);
+        for (uint32_t i = 0; i < report.n_trials; i++) {
+            one |= strstr(report.trial[i].what, "walks of 1") != NULL;
+            two |= strstr(report.trial[i].what, "walks of 2") != NULL;
+        }
+        assert_true(one && two == (length == 2));
+        assert_true(report.used.model.length <= length);
+    }
+}
+
+/* ------------------------------ The paper's ------------------------------- */
+
+static void the_papers_preset_keeps_epochs_that_are_given(void **state)
+{
+    (void)state;
+    ps_train_opts o = PS_TRAIN_DEFAULTS;
+    ps_train_paper(&o);
+    assert_true(o.epochs == 7 && o.model.m == 2048 && o.model.e == 1024 && o.hard);
+    o.epochs = 1;
+    ps_train_paper(&o);
+    assert_int_equal(o.epochs, 1);
+}
+
+static void the_structure_block_is_left_out_when_asked_unless_named(void **state)
+{
+    (void)state;
+    ps_structure_opts structure = PS_STRUCTURE_DEFAULTS;
+    ps_structure_report made;
+    begin("bare");
+    structure.dim = 4;
+    structure.threads = 1;
+    must(ps_structure(catalog, &structure, &made, NULL, &why), &why);
+    ps_train_step_opts o = small();
+    must(step(&o, NULL), &why);
+    assert_string_equal(report.used.model.blocks, "annotation,structure,visual");
+    o.no_structure = true;
+    must(step(&o, NULL), &why);
+    assert_string_equal(report.used.model.blocks, "annotation,visual");
+    snprintf(o.train.model.blocks, sizeof o.train.model.blocks, "structure");
+    must(step(&o, NULL), &why);
+    assert_string_equal(report.used.model.blocks, "structure");
+}
+
 /* ------------------------------ No change --------------------------------- */
 
 static void nothing_changes(const ps_train_step_opts *o, int err, const char *word)
@@ -406,6 +459,9 @@ int main(void)
         cmocka_unit_test(without_pairs_boards_are_held_out_and_come_back),
         cmocka_unit_test(without_valid_a_slice_of_the_queries_is_set_aside),
         cmocka_unit_test(trials_are_told_and_written_to_the_manifest),
+        cmocka_unit_test(walks_of_one_hop_are_tried_where_longer_ones_are_asked_for),
+        cmocka_unit_test(the_papers_preset_keeps_epochs_that_are_given),
+        cmocka_unit_test(the_structure_block_is_left_out_when_asked_unless_named),
         cmocka_unit_test(bad_input_leaves_the_old_generation),
         cmocka_unit_test(unknown_pins_are_skipped_when_asked),
         cmocka_unit_test(a_second_writer_is_refused_at_once),

@@ -277,6 +277,8 @@ static int on_progress_note(void *cls, const char *stage, uint64_t done_so_far,
     (void)done_so_far, (void)total, (void)unit;
     if (strcmp(stage, "memory") == 0 && strstr(note, " parameters, up to "))
         (*(int *)cls) |= 1;
+    if (strcmp(stage, "walks") == 0 && *(int *)cls == 0)
+        (*(int *)cls) |= 4; /* tables come after */
     if (strcmp(stage, "train") == 0 && strstr(note, "valid hit@10"))
         (*(int *)cls) |= 2;
     return PS_OK;
