@@ -239,6 +239,20 @@ def media_types_are_those_told():
 
 
 @test
+def what_is_told_to_answer_304_does():
+    told_so = []
+    for path, verb, operation in operations():
+        headers = ask(target_of(path, operation), verb)[1] if verb == 'get' else {}
+        tag = headers.get('ETag')
+        if tag:
+            again = {'If-None-Match': tag}
+            assert server.ask(target_of(path, operation), headers=again)[0] == 304, path
+        assert bool(tag) == ('304' in operation['responses']), (path, tag)
+        told_so += [path] if tag else []
+    assert len(told_so) == 7, told_so
+
+
+@test
 def ranges_are_those_that_hold():
     tried = 0
     for path, verb, operation in operations():

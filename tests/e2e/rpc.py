@@ -154,6 +154,27 @@ def a_pin_lives_and_dies_by_protobuf():
 
 
 @test
+def the_etag_of_a_pin_is_one_and_good_for_both_uses():
+    body = {'Content-Type': JSON}
+    server.ask('/pins/tagged', 'PUT', body, b'{"title":"1"}')
+    headers = server.ask('/pins/tagged')[1]
+    assert len(headers.get_all('ETag')) == 1, headers.get_all('ETag')
+    again = server.ask('/pins/tagged', headers={'If-None-Match': headers['ETag']})
+    assert (again[0], again[1].get_all('ETag')) == (304, [headers['ETag']])
+    put = server.ask('/pins/tagged', 'PUT', {**body, 'If-Match': headers['ETag']}, b'{"title":"2"}')
+    assert put[0] == 200 and len(put[1].get_all('ETag')) == 1, put
+    assert server.ask('/pins/tagged', headers={'If-None-Match': headers['ETag']})[0] == 200
+    for method in ('PUT', 'DELETE'):
+        status = server.ask('/pins/tagged', method, {**body, 'If-Match': headers['ETag']},
+                            b'{}' if method == 'PUT' else None)[0]
+        assert status == 412, (method, status)
+    now = server.ask('/pins/tagged')[1]['ETag']
+    assert server.ask('/boards/b0/pins/tagged', 'PUT')[0] == 200
+    assert server.ask('/pins/tagged', headers={'If-None-Match': now})[0] == 200, 'its boards changed'
+    assert server.ask('/pins/tagged', 'DELETE', {'If-Match': '*'})[0] == 200
+
+
+@test
 def the_same_in_json_as_on_the_rest_door():
     assert call('PutPin', {'pin': 'j', 'boards': ['b0']})['created'] is True
     assert call('SavePin', {'board': 'b9', 'pin': 'j'}) == {'board': 'b9', 'pin': 'j', 'changed': True}
