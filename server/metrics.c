@@ -240,6 +240,7 @@ VALUE(waiting, f->waiting)
 VALUE(is_ready, f->ready)
 VALUE(is_draining, f->draining)
 VALUE(log_dropped, f->log_dropped)
+VALUE(certificate_end, f->certificate_until)
 VALUE(generation, f->engine.number)
 VALUE(pins, f->engine.pins)
 VALUE(boards, f->engine.boards)
@@ -336,6 +337,9 @@ static const row rows[] = {
      .value = is_draining},
     {"pinsage_log_dropped_total", "counter", "Log lines that nobody was quick to read.",
      .value = log_dropped},
+    {"pinsage_certificate_end_seconds", "gauge",
+     "End of the TLS certificate in use, in Unix time; 0 without TLS.",
+     .value = certificate_end},
     {"pinsage_loop_ticks_total", "counter", "Turns of the loops' timers.", SUMMED(ticks)},
     {"pinsage_generation_number", "gauge", "Number of the generation served.",
      .value = generation},

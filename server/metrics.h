@@ -80,7 +80,8 @@ typedef struct ps_facts {
     unsigned workers, queue, waiting; /* threads; jobs that may wait, and do */
     bool ready, draining;
     uint64_t log_dropped;
-    double start_time; /* Unix seconds */
+    double start_time;         /* Unix seconds */
+    int64_t certificate_until; /* the same; 0: no TLS */
     struct ps_engine_facts {
         const char *generation; /* NULL: nothing is loaded */
         const char *index;      /* "IVF1024,SQ8", "" for none */

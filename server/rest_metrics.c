@@ -70,6 +70,7 @@ void ps_rest_metrics(ps_door *d, const ps_request *r, ps_reply *out)
                       .draining = atomic_load(&s->draining),
                       .log_dropped = ps_log_dropped(s->log),
                       .start_time = s->start_time,
+                      .certificate_until = s->tls ? ps_tls_until(s->tls) : 0,
                       .recall = ps_recall_count(s->recall),
                       .reloads = atomic_load(&s->reloads),
                       .reloads_failed = atomic_load(&s->reloads_failed),

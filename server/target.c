@@ -130,8 +130,10 @@ static int check_bytes(ps_text raw, ps_why *why)
 /* "http://host/path" becomes "/path"; "http://host" becomes "/". */
 static ps_text strip_authority(ps_text raw)
 {
+    if (!raw.len || raw.data[0] == '/')
+        return raw;
     const char *slashes = memmem(raw.data, raw.len, "://", 3);
-    if (!raw.len || raw.data[0] == '/' || !slashes)
+    if (!slashes)
         return raw;
     const char *end = raw.data + raw.len, *at = slashes + 3;
     while (at < end && *at != '/' && *at != '?')

@@ -129,9 +129,19 @@ def many_connections_at_once_are_served():
     assert not failed, failed
 
 
-def cpu_seconds():
+def metric(name):
     page = get(client(), '/metrics')[1].decode()
-    return float(re.search(r'^process_cpu_seconds_total (\S+)', page, re.M).group(1))
+    return float(re.search('^' + name + r' (\S+)', page, re.M).group(1))
+
+
+def cpu_seconds():
+    return metric('process_cpu_seconds_total')
+
+
+@test
+def the_end_of_the_certificate_is_a_metric():
+    days = (metric('pinsage_certificate_end_seconds') - time.time()) / 86400
+    assert 29 < days < 31, days
 
 
 @test
