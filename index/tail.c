@@ -1,12 +1,13 @@
-/* tail.c - a list of vectors, each in memory of its own, that is read from end to end.
+/* tail.c - vectors side by side, scored a piece at a time like those of a generation.
  *
- * A row keeps its place in the list for good, and the place leads to its newest vector:
- * replacing one is a single store, and no reader ever meets a row twice. Places are in
- * chunks that do not move. Search asks for the next vectors while it scores one.
+ * A vector lies in a slot and is never changed there: a row's newer vector goes to
+ * another slot, the row is led to that one, and the old slot is free again when no reader
+ * can be at it any more. A scan may therefore meet a row twice; it asks which slot is the
+ * row's own, but only for rows good enough to be kept.
  *
- *     rowmap: row -> place -> vector | extra
- *                       ^
- *     chunk[i] ---- place 0, 1, 2 ...
+ *     rowmap: row -> slot          chunk: vector vector vector ...   (CHUNK, dim)
+ *                      |                  row    row    row    ...
+ *                      +----------------> slot   slot   slot   ...
  *
  * Threads: see tail.h.
  */
@@ -22,28 +23,33 @@
 #include "pinsage/rowmap.h"
 #include "top.h"
 
-#define CHUNK  4096u
-#define CHUNKS 8192u /* 33 million live rows */
-#define AHEAD  4u    /* vectors asked for before they are scored */
+#define CHUNK  512u
+#define CHUNKS 65536u /* 33 million live rows */
+#define NOBODY UINT32_MAX
 
-typedef struct entry {
+typedef struct slot {
     ps_retired retired;
+    ps_tail *of;
+    struct chunk *in;
+    struct slot *next_free;
     double made; /* seconds since 1970 */
-    uint32_t row;
-    float inverse;  /* 0 for a zero vector; 1, or for cosine 1 / length */
-    float vector[]; /* (dim), then extra */
-} entry;
+} slot;
 
-typedef struct place {
-    _Atomic(entry *) at; /* NULL: the row has no vector now */
-} place;
+typedef struct chunk {
+    float *vector;               /* owned, (CHUNK, dim) */
+    char *extra;                 /* owned, (CHUNK, extra) */
+    _Atomic uint32_t row[CHUNK]; /* NOBODY: free, or on its way */
+    float inverse[CHUNK];        /* 0 for a zero vector; 1, or for cosine 1 / length */
+    slot slot[CHUNK];
+} chunk;
 
 struct ps_tail {
     ps_tail_opts opts;
-    ps_epoch *epoch;          /* borrowed */
-    ps_rowmap rows;           /* row -> place */
-    _Atomic uint32_t n, size; /* places; those that hold a vector */
-    place *chunk[CHUNKS];
+    ps_epoch *epoch; /* borrowed */
+    ps_rowmap rows;  /* row -> slot */
+    slot *spare;     /* the writer's: slots that may be taken */
+    _Atomic uint32_t n_chunks, size;
+    chunk *chunk[CHUNKS];
 };
 
 int ps_tail_new(ps_tail **out, ps_tail_opts opts, ps_epoch *epoch)
@@ -61,84 +67,126 @@ int ps_tail_new(ps_tail **out, ps_tail_opts opts, ps_epoch *epoch)
     return err;
 }
 
+static void chunk_free(chunk *c)
+{
+    if (!c)
+        return;
+    free(c->vector);
+    free(c->extra);
+    free(c);
+}
+
 void ps_tail_free(ps_tail *t)
 {
     if (!t)
         return;
-    for (uint32_t i = 0; i < t->n; i++)
-        free(t->chunk[i / CHUNK][i % CHUNK].at);
-    for (uint32_t i = 0; i < CHUNKS && t->chunk[i]; i++)
-        free(t->chunk[i]);
+    for (uint32_t i = 0; i < t->n_chunks; i++)
+        chunk_free(t->chunk[i]);
     ps_rowmap_done(&t->rows);
     free(t);
 }
 
+/* ------------------------------ Slots -------------------------------------- */
+
+static size_t place_of(const slot *s)
+{
+    return (size_t)(s - s->in->slot);
+}
+
+static float *vector_of(const slot *s)
+{
+    return s->in->vector + place_of(s) * s->of->opts.dim;
+}
+
+static void *extra_of(const slot *s)
+{
+    return s->in->extra + place_of(s) * s->of->opts.extra;
+}
+
+static void spare_slot(slot *s)
+{
+    s->next_free = s->of->spare;
+    s->of->spare = s;
+}
+
+static void on_retired(ps_retired *r)
+{
+    spare_slot((slot *)(void *)r);
+}
+
+static chunk *chunk_new(ps_tail *t)
+{
+    size_t bytes = (size_t)CHUNK * t->opts.dim * sizeof(float);
+    chunk *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->vector = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    c->extra = calloc(CHUNK, t->opts.extra + 1u);
+    if (!c->vector || !c->extra) {
+        chunk_free(c);
+        return NULL;
+    }
+    memset(c->vector, 0, bytes);
+    for (uint32_t i = CHUNK; i-- > 0;) { /* the first is to be taken first */
+        atomic_init(&c->row[i], NOBODY);
+        c->slot[i].of = t;
+        c->slot[i].in = c;
+        spare_slot(&c->slot[i]);
+    }
+    return c;
+}
+
+static slot *take_slot(ps_tail *t)
+{
+    uint32_t n = atomic_load_explicit(&t->n_chunks, memory_order_relaxed);
+    if (!t->spare) {
+        chunk *c = n < CHUNKS ? chunk_new(t) : NULL;
+        if (!c)
+            return NULL;
+        t->chunk[n] = c;
+        atomic_store_explicit(&t->n_chunks, n + 1, memory_order_release);
+    }
+    slot *s = t->spare;
+    t->spare = s->next_free;
+    return s;
+}
+
 /* ------------------------------ Writing ------------------------------------ */
 
-static size_t entry_size(const ps_tail *t)
+static void fill(ps_tail *t, slot *s, const float *vector, const void *extra)
 {
-    return sizeof(entry) + t->opts.dim * sizeof(float) + t->opts.extra;
-}
-
-static void *extra_of(const ps_tail *t, entry *e)
-{
-    return e->vector + t->opts.dim;
-}
-
-static entry *entry_new(const ps_tail *t, uint32_t row, const float *vector,
-                        const void *extra)
-{
-    entry *e = malloc(entry_size(t));
-    if (!e)
-        return NULL;
     float squares;
+    size_t at = place_of(s);
+    memcpy(vector_of(s), vector, t->opts.dim * sizeof *vector);
     ps_dot_squares((ps_rows){vector, t->opts.dim, 0}, 0, 1, &squares);
-    e->made = (double)time(NULL);
-    e->row = row;
-    e->inverse = squares > 0 ? t->opts.cosine ? 1 / sqrtf(squares) : 1 : 0;
-    memcpy(e->vector, vector, t->opts.dim * sizeof *vector);
+    s->in->inverse[at] = squares > 0 ? t->opts.cosine ? 1 / sqrtf(squares) : 1 : 0;
+    s->made = (double)time(NULL);
     if (extra)
-        memcpy(extra_of(t, e), extra, t->opts.extra);
+        memcpy(extra_of(s), extra, t->opts.extra);
     else
-        memset(extra_of(t, e), 0, t->opts.extra);
-    return e;
+        memset(extra_of(s), 0, t->opts.extra);
 }
 
-static void free_entry(ps_retired *r)
+static void retire(ps_tail *t, uint64_t version, slot *s)
 {
-    free(r);
-}
-
-/* A new place at the end of the list, empty; NULL when memory is exhausted. */
-static place *place_new(ps_tail *t, uint64_t version, uint32_t row)
-{
-    uint32_t n = atomic_load_explicit(&t->n, memory_order_relaxed);
-    if (n / CHUNK == CHUNKS)
-        return NULL;
-    place **chunk = &t->chunk[n / CHUNK];
-    if (!*chunk)
-        *chunk = calloc(CHUNK, sizeof **chunk);
-    place *p = *chunk ? &(*chunk)[n % CHUNK] : NULL;
-    if (!p || ps_rowmap_put(&t->rows, version, row, p))
-        return NULL;
-    atomic_store_explicit(&t->n, n + 1, memory_order_release);
-    return p;
+    atomic_store_explicit(&s->in->row[place_of(s)], NOBODY, memory_order_relaxed);
+    ps_epoch_retire(t->epoch, version, &s->retired, on_retired);
 }
 
 int ps_tail_put(ps_tail *t, uint64_t version, uint32_t row, const float *vector,
                 const void *extra)
 {
-    entry *e = entry_new(t, row, vector, extra);
-    place *p = ps_rowmap_get(&t->rows, row);
-    if (e && !p)
-        p = place_new(t, version, row);
-    if (!e || !p) {
-        free(e);
+    slot *old = ps_rowmap_get(&t->rows, row), *s = take_slot(t);
+    if (!s)
+        return PS_ENOMEM;
+    fill(t, s, vector, extra);
+    if (ps_rowmap_put(&t->rows, version, row, s)) {
+        spare_slot(s);
         return PS_ENOMEM;
     }
-    entry *old = atomic_exchange_explicit(&p->at, e, memory_order_acq_rel);
+    atomic_store_explicit(&s->in->row[place_of(s)], row, memory_order_release);
     if (old)
-        ps_epoch_retire(t->epoch, version, &old->retired, free_entry);
+        retire(t, version, old);
     else
         atomic_fetch_add_explicit(&t->size, 1, memory_order_relaxed);
     return PS_OK;
@@ -146,36 +194,30 @@ int ps_tail_put(ps_tail *t, uint64_t version, uint32_t row, const float *vector,
 
 void ps_tail_drop(ps_tail *t, uint64_t version, uint32_t row)
 {
-    place *p = ps_rowmap_get(&t->rows, row);
-    entry *old = p ? atomic_exchange_explicit(&p->at, NULL, memory_order_acq_rel) : NULL;
+    slot *old = ps_rowmap_get(&t->rows, row);
     if (!old)
         return;
-    ps_epoch_retire(t->epoch, version, &old->retired, free_entry);
+    ps_rowmap_put(&t->rows, version, row, NULL);
+    retire(t, version, old);
     atomic_fetch_sub_explicit(&t->size, 1, memory_order_relaxed);
 }
 
 /* ------------------------------ Reading ------------------------------------ */
 
-static entry *entry_of(const ps_tail *t, uint32_t row)
-{
-    const place *p = ps_rowmap_get(&t->rows, row);
-    return p ? atomic_load_explicit(&p->at, memory_order_acquire) : NULL;
-}
-
 double ps_tail_made(const ps_tail *t, uint32_t row)
 {
-    const entry *e = entry_of(t, row);
-    return e ? e->made : 0;
+    const slot *s = ps_rowmap_get(&t->rows, row);
+    return s ? s->made : 0;
 }
 
 const float *ps_tail_find(const ps_tail *t, uint32_t row, const void **extra)
 {
-    entry *e = entry_of(t, row);
-    if (!e)
+    const slot *s = ps_rowmap_get(&t->rows, row);
+    if (!s)
         return NULL;
     if (extra)
-        *extra = extra_of(t, e);
-    return e->vector;
+        *extra = extra_of(s);
+    return vector_of(s);
 }
 
 uint32_t ps_tail_size(const ps_tail *t)
@@ -185,38 +227,48 @@ uint32_t ps_tail_size(const ps_tail *t)
 
 uint64_t ps_tail_bytes(const ps_tail *t)
 {
-    return ps_tail_size(t) * (uint64_t)entry_size(t);
+    uint64_t each = t->opts.dim * sizeof(float) + t->opts.extra + sizeof(slot);
+    return atomic_load_explicit(&t->n_chunks, memory_order_relaxed) * CHUNK * each;
 }
 
-static entry *entry_at(const ps_tail *t, uint32_t i)
+typedef struct scan {
+    const ps_tail *t;
+    ps_ann_skip skip;
+    void *cls;
+    top list;
+} scan;
+
+static void offer(scan *s, const chunk *c, const float *score)
 {
-    return atomic_load_explicit(&t->chunk[i / CHUNK][i % CHUNK].at, memory_order_acquire);
+    for (uint32_t i = 0; i < CHUNK; i++) {
+        uint32_t row = atomic_load_explicit(&c->row[i], memory_order_acquire);
+        if (row == NOBODY || c->inverse[i] == 0)
+            continue;
+        float x = score[i] * c->inverse[i];
+        if (top_wants(&s->list, row, x) &&
+            ps_rowmap_get(&s->t->rows, row) == &c->slot[i] &&
+            !(s->skip && s->skip(s->cls, row)))
+            top_keep(&s->list, row, x);
+    }
 }
 
 void ps_tail_search(const ps_tail *t, const float *query, uint32_t k, ps_ann_skip skip,
                     void *cls, ps_scored *out, uint32_t *found)
 {
-    uint32_t n = atomic_load_explicit(&t->n, memory_order_acquire);
-    top list = {.at = out, .k = k};
-    float scale = 1;
+    uint32_t n = atomic_load_explicit(&t->n_chunks, memory_order_acquire);
+    scan s = {.t = t, .skip = skip, .cls = cls, .list = {.at = out, .k = k}};
+    float score[CHUNK], scale = 1;
     if (t->opts.cosine) {
         ps_dot_squares((ps_rows){query, t->opts.dim, 0}, 0, 1, &scale);
         scale = scale > 0 ? 1 / sqrtf(scale) : 0;
     }
     for (uint32_t i = 0; i < n && k; i++) {
-        if (i + AHEAD < n)
-            __builtin_prefetch(entry_at(t, i + AHEAD));
-        const entry *e = entry_at(t, i);
-        float score;
-        if (!e || e->inverse == 0)
-            continue;
-        ps_dot_block(query, 1, (ps_rows){e->vector, t->opts.dim, 0}, 0, 1, &score, 1);
-        score *= e->inverse;
-        if (top_wants(&list, e->row, score) && !(skip && skip(cls, e->row)))
-            top_keep(&list, e->row, score);
+        ps_rows rows = {t->chunk[i]->vector, t->opts.dim, 0};
+        ps_dot_block(query, 1, rows, 0, CHUNK, score, CHUNK);
+        offer(&s, t->chunk[i], score);
     }
-    top_sort(&list);
-    for (uint32_t i = 0; i < list.n; i++)
+    top_sort(&s.list);
+    for (uint32_t i = 0; i < s.list.n; i++)
         out[i].score *= scale;
-    *found = list.n;
+    *found = s.list.n;
 }

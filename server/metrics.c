@@ -8,6 +8,7 @@
  */
 #include "server/metrics.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -433,6 +434,14 @@ static void write_head(const page *p, const row *r)
                   (int)len, r->name, type);
 }
 
+static void write_number(ps_buf *out, const char *name, double value)
+{
+    if (isnan(value))
+        ps_buf_printf(out, "%s NaN\n", name); /* as both formats spell it */
+    else
+        ps_buf_printf(out, "%s %.17g\n", name, value);
+}
+
 void ps_metrics_write(ps_buf *out, const ps_facts *f, ps_format format)
 {
     ps_process process;
@@ -444,7 +453,7 @@ void ps_metrics_write(ps_buf *out, const ps_facts *f, ps_format format)
         if (r->write)
             r->write(&p, r->name);
         else if (r->value)
-            ps_buf_printf(out, "%s %.17g\n", r->name, r->value(f, &process));
+            write_number(out, r->name, r->value(f, &process));
         else
             ps_buf_printf(out, "%s %llu\n", r->name,
                           (unsigned long long)sum_at(f, r->sum - 1));

@@ -28,7 +28,9 @@ typedef struct ps_tail_opts {
 } ps_tail_opts;
 
 int ps_tail_new(ps_tail **t, ps_tail_opts opts, ps_epoch *epoch);
-void ps_tail_free(ps_tail *t); /* no reader may be left; NULL is fine */
+/* No reader may be left, and the epoch must have nothing retired any more. NULL is fine.
+ */
+void ps_tail_free(ps_tail *t);
 
 /* Writer: vector (dim) and extra (NULL: zeros) of a row, in place of what it had.
  * PS_ENOMEM changes nothing. version: the next one, at which what it had is retired. */

@@ -102,6 +102,10 @@ void ps_view_free(ps_view *v)
 {
     if (!v)
         return;
+    if (v->epoch) { /* nobody is left to see what was retired */
+        ps_epoch_publish(v->epoch, v->next);
+        ps_epoch_reclaim(v->epoch);
+    }
     ps_rowmap *const maps[] = {&v->states, &v->edged, &v->stale};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
         if (maps[i]->bits)
