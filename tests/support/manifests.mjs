@@ -8,7 +8,7 @@ import * as k8s from '@kubernetes/client-node';
 const SERVICE_MONITOR = {
   apiVersion: 'string', kind: 'string', metadata: 'V1ObjectMeta',
   spec: {
-    selector: 'V1LabelSelector',
+    jobLabel: 'string', selector: 'V1LabelSelector',
     endpoints: [{ port: 'string', path: 'string', interval: 'string', scrapeTimeout: 'string' }],
   },
 };
