@@ -160,6 +160,33 @@ static int inherit(ps_draft *d, ps_why *why)
     return err;
 }
 
+/* A fresh draft starts without its parent's files, but not without what was written
+ * through a server. A parent that cannot be read is no hindrance: importing again is how
+ * one gets rid of it. */
+static int keep_live(ps_draft *d, ps_why *why)
+{
+    char from[PS_PATH_MAX], path[PS_PATH_MAX];
+    ps_manifest *old;
+    uint64_t size, hash;
+    int err = PS_OK;
+    if (ps_path_join(from, sizeof from, d->catalog, d->parent) ||
+        ps_path_join(path, sizeof path, from, "manifest.json") ||
+        ps_manifest_load(&old, path, NULL))
+        return PS_OK;
+    if (ps_manifest_has(old, PS_ABSORBED))
+        ps_manifest_set_u64(d->manifest, PS_ABSORBED,
+                            ps_manifest_u64(old, PS_ABSORBED, 0));
+    if (ps_manifest_file(old, PS_VOTES, &size, &hash)) {
+        err = inherit_file(d, from, PS_VOTES, why);
+        if (!err)
+            ps_draft_file(d, PS_VOTES, size, hash);
+        ps_manifest_set_u64(d->manifest, "counts.votes",
+                            ps_manifest_u64(old, "counts.votes", 0));
+    }
+    ps_manifest_free(old);
+    return err;
+}
+
 /* ------------------------------ Beginning --------------------------------- */
 
 static int make_dir(ps_draft *d, ps_why *why)
@@ -192,7 +219,7 @@ static int fill_draft(ps_draft *d, ps_draft_opts opts, ps_why *why)
         return inherit(d, why);
     if (!err)
         d->manifest = ps_manifest_new();
-    return err;
+    return err || !d->parent[0] ? err : keep_live(d, why);
 }
 
 int ps_draft_begin(ps_draft **out, const char *catalog, ps_draft_opts opts, ps_why *why)
@@ -436,4 +463,17 @@ int ps_draft_commit(ps_draft *d, unsigned keep, char *name, ps_why *why)
     ps_folder_prune(d->catalog, own, d->parent, keep ? keep : 1);
     draft_free(d);
     return PS_OK;
+}
+
+int ps_catalog_prune(const char *catalog, unsigned keep, ps_why *why)
+{
+    char current[PS_GEN_NAME];
+    int lock, err = ps_lock_take(&lock, catalog, "prune", why);
+    if (err)
+        return err;
+    err = ps_folder_current(catalog, current, why);
+    if (!err)
+        ps_folder_prune(catalog, current, "", keep);
+    close(lock);
+    return err;
 }

@@ -145,21 +145,10 @@ static int import_arrays(ps_import_job *job)
 
 static void describe(const ps_import_job *job)
 {
-    char key[64];
     const ps_import_report *r = job->report;
     ps_manifest *m = ps_draft_manifest(job->draft);
-    ps_manifest_set_u64(m, "counts.pins", r->pins);
-    ps_manifest_set_u64(m, "counts.boards", r->boards);
-    ps_manifest_set_u64(m, "counts.edges", r->edges);
     ps_manifest_set_u64(m, "counts.duplicates", r->duplicates);
-    ps_manifest_set_u64(m, "counts.isolated", r->isolated);
     ps_manifest_set_u64(m, "counts.unknown", r->unknown);
-    for (int i = 0; i < 5; i++) {
-        snprintf(key, sizeof key, "degrees.boards_of_pin.p%u", ps_import_percent[i]);
-        ps_manifest_set_u64(m, key, r->pin_degree[i]);
-        snprintf(key, sizeof key, "degrees.pins_of_board.p%u", ps_import_percent[i]);
-        ps_manifest_set_u64(m, key, r->board_degree[i]);
-    }
     ps_manifest_set_text(m, "options.import.pins", job->opts->pins);
     ps_manifest_set_text(m, "options.import.edges", job->opts->edges);
     ps_manifest_set_text(m, "options.import.unknown_pins",

@@ -3,7 +3,8 @@
  * Names are written only now. Their tables have done their work by then, and what they
  * held is free for sorting: first the names, then, when those are gone too, the edges.
  *
- * Threads: see import_parts.h. Not here: the sorting itself (pins_write.c, core/graph).
+ * Threads: see import_parts.h. Not here: the sorting itself (pins_write.c, core/graph),
+ * counting (counts.c).
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -45,57 +46,6 @@ int ps_import_names(ps_import_job *job)
     return err;
 }
 
-/* ------------------------------ Degrees ----------------------------------- */
-
-/* The k-th smallest degree (from 0), by counting twice: upper halves, then the lower
- * halves of those in the right upper half. count: (65536). */
-static uint32_t degree_at(const ps_csr *m, uint64_t k, uint64_t *count)
-{
-    uint32_t high = 0, low = 0;
-    memset(count, 0, 65536 * sizeof *count);
-    for (uint32_t i = 0; i < m->rows; i++)
-        count[ps_csr_degree(m, i) >> 16]++;
-    for (; k >= count[high]; high++)
-        k -= count[high];
-    memset(count, 0, 65536 * sizeof *count);
-    for (uint32_t i = 0; i < m->rows; i++)
-        if (ps_csr_degree(m, i) >> 16 == high)
-            count[ps_csr_degree(m, i) & 0xffff]++;
-    for (; k >= count[low]; low++)
-        k -= count[low];
-    return high << 16 | low;
-}
-
-const unsigned ps_import_percent[5] = {0, 50, 90, 99, 100};
-
-static int count_degrees(ps_import_job *job)
-{
-    char dir[PS_PATH_MAX];
-    ps_graph g;
-    ps_import_report *r = job->report;
-    uint64_t *count = malloc(65536 * sizeof *count);
-    if (!count)
-        return ps_fail(job->why, PS_ENOMEM, NULL, 0, "no memory to count degrees");
-    int err = ps_path_join(dir, sizeof dir, ps_draft_dir(job->draft), "graph");
-    if (!err)
-        err = ps_graph_open(&g, dir, job->why);
-    if (err) {
-        free(count);
-        return err;
-    }
-    for (uint32_t i = 0; i < r->pins; i++)
-        r->isolated += ps_csr_degree(&g.pin_boards, i) == 0;
-    for (int i = 0; i < 5; i++) {
-        uint64_t pin = (uint64_t)(r->pins - 1) * ps_import_percent[i] / 100;
-        uint64_t board = (uint64_t)(r->boards - 1) * ps_import_percent[i] / 100;
-        r->pin_degree[i] = degree_at(&g.pin_boards, pin, count);
-        r->board_degree[i] = degree_at(&g.board_pins, board, count);
-    }
-    ps_graph_close(&g);
-    free(count);
-    return PS_OK;
-}
-
 /* ------------------------------ Arrays ------------------------------------ */
 
 static int sort_edges(ps_import_job *job)
@@ -115,6 +65,19 @@ static int sort_edges(ps_import_job *job)
     return err;
 }
 
+static int count(ps_import_job *job)
+{
+    ps_counts c;
+    ps_import_report *r = job->report;
+    int err = ps_draft_count(job->draft, &c, job->why);
+    if (err)
+        return err;
+    r->isolated = c.isolated;
+    memcpy(r->pin_degree, c.pin_degree, sizeof r->pin_degree);
+    memcpy(r->board_degree, c.board_degree, sizeof r->board_degree);
+    return PS_OK;
+}
+
 int ps_import_graph(ps_import_job *job)
 {
     static const char *const files[] = {
@@ -123,5 +86,5 @@ int ps_import_graph(ps_import_job *job)
     int err = sort_edges(job);
     for (int i = 0; i < 4 && !err; i++)
         err = ps_draft_file_read(job->draft, files[i], job->why);
-    return err ? err : count_degrees(job);
+    return err ? err : count(job);
 }

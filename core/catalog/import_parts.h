@@ -37,9 +37,6 @@ int ps_import_names(ps_import_job *job);
 /* The four arrays of the graph; its counts and degrees into the report. */
 int ps_import_graph(ps_import_job *job);
 
-/* Percentiles of degrees in a report: 0 50 90 99 100. */
-extern const unsigned ps_import_percent[5];
-
 /* What can be said about a matrix before the pins are counted: type and dimensions. */
 int ps_import_array_check(const char *path, ps_why *why);
 typedef struct ps_import_array_found {

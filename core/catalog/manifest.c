@@ -150,6 +150,18 @@ bool ps_manifest_fingerprint(const ps_manifest *m, const char *file, const char 
     return hash_value(json_object_get(origin, input), xxh3);
 }
 
+void ps_manifest_carry(ps_manifest *m, const ps_manifest *before)
+{
+    const json_t *all = json_object_get(before->root, "fingerprints");
+    for (size_t i = 0; i < m->n_names; i++) {
+        const char *file = m->names[i];
+        json_t *origin = json_object_get(all, file);
+        for (void *at = json_object_iter(origin); at;
+             at = json_object_iter_next(origin, at))
+            ps_manifest_made_from(m, file, json_object_iter_key(at));
+    }
+}
+
 /* First input in sorted order that is not what `file` was made from, or NULL. */
 static const char *wrong_input(const ps_manifest *m, const char *file, bool *gone)
 {

@@ -15,6 +15,7 @@
 #define PINSAGE_CATALOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "pinsage/err.h"
 #include "pinsage/manifest.h"
@@ -24,7 +25,8 @@ typedef struct ps_draft ps_draft;
 /* Start a draft. create: make the catalog if it is missing, and let it have no
  * generation yet (import); else PS_ENOENT in words. PS_EBUSY when another process
  * writes. step ("import", "index") goes to the manifest. fresh: link nothing from the
- * current generation and start from an empty manifest (import again). */
+ * current generation and start from an empty manifest (import again); but what earlier
+ * folds took from the live store is still absorbed, and their votes are kept. */
 typedef struct ps_draft_opts {
     const char *step;
     bool create, fresh;
@@ -48,8 +50,28 @@ ps_manifest *ps_draft_manifest(ps_draft *d);
 /* Make the draft the current generation. Older ones beyond `keep` (at least 1 beside
  * the new one) are removed. Frees d in any case. name (PS_PATH_MAX) may be NULL. */
 int ps_draft_commit(ps_draft *d, unsigned keep, char *name, ps_why *why);
+/* Remove generations other than the current one but the newest `keep` (0: all of them),
+ * for who cannot wait for the next step. PS_EBUSY when another process writes. */
+int ps_catalog_prune(const char *catalog, unsigned keep, ps_why *why);
 /* Throw the draft away; a catalog directory that this draft made is removed too. */
 void ps_draft_abort(ps_draft *d);
+
+/* What a graph comes to: "counts.*" and "degrees.*" of a manifest. */
+typedef struct ps_counts {
+    uint32_t pins, boards, isolated;
+    uint64_t edges;
+    uint32_t pin_degree[5];   /* percentiles 0 50 90 99 100 of boards per pin */
+    uint32_t board_degree[5]; /* the same of pins per board */
+} ps_counts;
+/* Count the graph in the draft's folder and note it in the manifest. */
+int ps_draft_count(ps_draft *d, ps_counts *c, ps_why *why);
+
+/* In a manifest: the last operation of the live store that the generation has absorbed;
+ * the file of votes that came with it, a JSON object a line; and how many folds there
+ * were since all pins were embedded together, 0 when it is missing. */
+#define PS_ABSORBED "live.absorbed"
+#define PS_VOTES    "votes.jsonl"
+#define PS_FOLDS    "embeddings.folds"
 
 /* Path of the current generation into out (PS_PATH_MAX); PS_ENOENT in words. */
 int ps_catalog_current(const char *catalog, char *out, ps_why *why);

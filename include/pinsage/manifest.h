@@ -70,6 +70,10 @@ int ps_manifest_made_from(ps_manifest *m, const char *file, const char *input);
 /* Checksum of the input that `file` was made from; false when none is recorded. */
 bool ps_manifest_fingerprint(const ps_manifest *m, const char *file, const char *input,
                              uint64_t *xxh3);
+/* After a change of files together, so that they still fit each other: whatever `before`
+ * says was made from what, is made from that as it is listed now. Files that are not
+ * listed any more are left out. */
+void ps_manifest_carry(ps_manifest *m, const ps_manifest *before);
 /* Compare all of them with the file list: PS_EMISMATCH names the first file, in sorted
  * order, whose input is another one now or is gone. */
 int ps_manifest_check(const ps_manifest *m, ps_why *why);

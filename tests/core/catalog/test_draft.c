@@ -170,6 +170,49 @@ static void a_fresh_draft_inherits_nothing(void **state)
     assert_true(ps_file_exists(path));
 }
 
+static void a_fresh_draft_keeps_what_of_live_writes_is_in_the_catalog(void **state)
+{
+    (void)state;
+    ps_why why = {0};
+    ps_draft *d;
+    char path[PS_PATH_MAX];
+    use("absorbed");
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"fold", true, false}, &why), &why);
+    must(put(d, PS_VOTES, "{}\n", &why), &why);
+    ps_manifest_set_u64(ps_draft_manifest(d), PS_ABSORBED, 17);
+    ps_manifest_set_u64(ps_draft_manifest(d), "counts.votes", 1);
+    ps_manifest_set_u64(ps_draft_manifest(d), "counts.pins", 1);
+    must(ps_draft_commit(d, 1, NULL, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"import", true, true}, &why), &why);
+    assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), PS_ABSORBED, 0), 17);
+    assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), "counts.votes", 0), 1);
+    assert_false(ps_manifest_has(ps_draft_manifest(d), "counts.pins"));
+    must(ps_draft_commit(d, 1, NULL, &why), &why);
+    snprintf(path, sizeof path, "%.4000s/current/" PS_VOTES, catalog);
+    char *votes = slurp(path, NULL);
+    assert_string_equal(votes, "{}\n");
+    free(votes);
+}
+
+static void older_generations_can_be_removed_at_once(void **state)
+{
+    (void)state;
+    ps_why why = {0};
+    ps_draft *d;
+    use("pruned");
+    must(change("one", true, 9, &why), &why);
+    for (int i = 0; i < 3; i++)
+        must(change("more", false, 9, &why), &why);
+    must(ps_catalog_prune(catalog, 2, &why), &why);
+    assert_string_equal(listing(), "current gen-000002 gen-000003 gen-000004 lock");
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "train"}, &why), &why);
+    assert_int_equal(ps_catalog_prune(catalog, 0, &why), PS_EBUSY);
+    ps_draft_abort(d);
+    must(ps_catalog_prune(catalog, 0, &why), &why);
+    assert_string_equal(listing(), "current gen-000004 lock");
+    assert_string_equal(whole("more"), "gen-000004");
+}
+
 static void an_aborted_draft_leaves_no_trace(void **state)
 {
     (void)state;
@@ -312,6 +355,8 @@ int main(void)
         cmocka_unit_test(older_generations_are_kept_as_asked),
         cmocka_unit_test(after_a_roll_back_numbers_go_on),
         cmocka_unit_test(a_fresh_draft_inherits_nothing),
+        cmocka_unit_test(a_fresh_draft_keeps_what_of_live_writes_is_in_the_catalog),
+        cmocka_unit_test(older_generations_can_be_removed_at_once),
         cmocka_unit_test(an_aborted_draft_leaves_no_trace),
         cmocka_unit_test(a_missing_or_empty_catalog_is_refused_in_words),
         cmocka_unit_test(a_current_that_leads_nowhere_is_refused),

@@ -162,6 +162,34 @@ static void a_changed_input_makes_what_was_made_from_it_stale(void **state)
 
 /* ------------------------------ On disk ----------------------------------- */
 
+static void what_changed_together_fits_together_again(void **state)
+{
+    (void)state;
+    uint64_t hash;
+    ps_why why = {0};
+    ps_manifest *before = ps_manifest_new(), *m = ps_manifest_new();
+    for (int i = 0; i < 2; i++) {
+        ps_manifest *each = i ? m : before;
+        ps_manifest_set_file(each, "a", 1, 10 + (uint64_t)i);
+        ps_manifest_set_file(each, "b", 1, 20 + (uint64_t)i);
+        ps_manifest_set_file(each, "c", 1, 30); /* as it was */
+    }
+    ps_manifest_set_file(before, "gone", 1, 40);
+    assert_int_equal(ps_manifest_made_from(before, "b", "a"), PS_OK);
+    assert_int_equal(ps_manifest_made_from(before, "c", "a"), PS_OK);
+    assert_int_equal(ps_manifest_made_from(before, "c", "gone"), PS_OK);
+    assert_int_equal(ps_manifest_made_from(before, "gone", "a"), PS_OK);
+    ps_manifest_carry(m, before);
+    assert_int_equal(ps_manifest_check(m, &why), PS_OK);
+    assert_true(ps_manifest_fingerprint(m, "b", "a", &hash) && hash == 11);
+    assert_true(ps_manifest_fingerprint(m, "c", "a", &hash) && hash == 11);
+    assert_false(ps_manifest_fingerprint(m, "c", "gone", &hash));
+    ps_manifest_set_file(m, "a", 1, 12);
+    assert_string_equal(ps_manifest_stale(m), "b");
+    ps_manifest_free(before);
+    ps_manifest_free(m);
+}
+
 static void the_same_values_give_the_same_bytes_in_any_order(void **state)
 {
     (void)state;
@@ -283,6 +311,7 @@ int main(void)
         cmocka_unit_test(json_values_go_in_and_out),
         cmocka_unit_test(files_are_listed_in_sorted_order),
         cmocka_unit_test(a_changed_input_makes_what_was_made_from_it_stale),
+        cmocka_unit_test(what_changed_together_fits_together_again),
         cmocka_unit_test(the_same_values_give_the_same_bytes_in_any_order),
         cmocka_unit_test(what_a_newer_program_added_survives),
         cmocka_unit_test(broken_manifests_are_refused_in_words),
