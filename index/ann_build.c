@@ -301,15 +301,36 @@ static int save(ps_draft *d, const ps_ann *a, const ps_ann_build_opts *opts,
     return PS_OK;
 }
 
+ps_ann_build_opts ps_ann_asked(const ps_generation *g)
+{
+    ps_ann_build_opts o = PS_ANN_BUILD_DEFAULTS;
+    o.factory = ps_manifest_text(g->manifest, "index.asked", o.factory);
+    o.vectors = ps_manifest_text(g->manifest, "index.vectors", o.vectors);
+    o.recall = ps_manifest_real(g->manifest, "index.recall_wished", o.recall);
+    return o;
+}
+
+int ps_ann_build_in(ps_draft *draft, const ps_npy *vectors, const char *name,
+                    const ps_ann_build_opts *opts, ps_ann_report *report,
+                    const ps_progress *progress, ps_why *why)
+{
+    ps_ann *a = NULL;
+    *report = (ps_ann_report){0};
+    int err = ann_make(&a, vectors, name, opts, report, progress, why);
+    if (!err)
+        err = save(draft, a, opts, report, why);
+    ps_ann_close(a);
+    return err;
+}
+
 int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
                  ps_ann_report *report, const ps_progress *progress, ps_why *why)
 {
-    *report = (ps_ann_report){0};
     ps_draft *draft = NULL;
     ps_generation *g = NULL;
-    ps_ann *a = NULL;
     const char *name;
     char generation[PS_PATH_MAX];
+    *report = (ps_ann_report){0};
     /* The draft first: its lock keeps the generation the current one. */
     int err = ps_ann_cpu_check(why);
     if (!err)
@@ -319,9 +340,8 @@ int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
     if (!err)
         err = choose_vectors(g, opts, &name, why);
     if (!err)
-        err = ann_make(&a, vectors_find(g, name), name, opts, report, progress, why);
-    if (!err)
-        err = save(draft, a, opts, report, why);
+        err = ps_ann_build_in(draft, vectors_find(g, name), name, opts, report, progress,
+                              why);
     if (err) {
         ps_draft_abort(draft);
         goto out;
@@ -330,7 +350,6 @@ int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
     if (!err)
         snprintf(report->generation, sizeof report->generation, "%.31s", generation);
 out:
-    ps_ann_close(a);
     ps_generation_release(g);
     return err;
 }

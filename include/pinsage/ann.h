@@ -51,7 +51,16 @@ typedef struct ps_ann_report {
 int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
                  ps_ann_report *report, const ps_progress *progress, ps_why *why);
 
+/* The same as a part of another step: into its draft, of vectors that were written there
+ * under this name. The report's generation stays empty. */
+struct ps_draft;
+int ps_ann_build_in(struct ps_draft *draft, const ps_npy *vectors, const char *name,
+                    const ps_ann_build_opts *opts, ps_ann_report *report,
+                    const ps_progress *progress, ps_why *why);
+/* What a generation's index was asked to be, when it has one. Borrows. */
 struct ps_generation;
+ps_ann_build_opts ps_ann_asked(const struct ps_generation *g);
+
 /* Open the generation's index; checks that it belongs to the vectors it names. */
 int ps_ann_open(ps_ann **a, struct ps_generation *g, ps_why *why);
 void ps_ann_close(ps_ann *a);
