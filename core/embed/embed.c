@@ -6,7 +6,8 @@
  * makes it durable and renames it: the file's presence says that the stage is done, so
  * after a kill the next run begins where the last one was. At the end messages are linked
  * into the draft; the partial files stay until the draft is in use. A generation whose
- * embeddings have the same inputs is left as it is.
+ * embeddings have the same inputs is left as it is, unless a fold has put rows among them
+ * that were embedded one by one: then the neighbours are walked to anew, too.
  *
  * Threads: see embed.h. Not here: the arithmetic (stages.c, core/model).
  */
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/embed/stages.h"
+#include "core/train/install.h"
 #include "pinsage/catalog.h"
 #include "pinsage/gemm.h"
 #include "pinsage/hash.h"
@@ -32,6 +34,7 @@ typedef struct embedding {
     ps_model model;
     ps_features features;
     ps_stages stages;
+    ps_npy nbr[2];                            /* rows and weights, from the draft */
     char root[PS_PATH_MAX], dir[PS_PATH_MAX]; /* embed.partial, and KEY below it */
 } embedding;
 
@@ -63,7 +66,7 @@ static uint64_t key_of(const embedding *e)
     ps_hasher_add(h, &e->opts->half, sizeof e->opts->half);
     for (size_t i = 0; (file = input(e, i, name, sizeof name)); i++) {
         uint64_t size = 0, hash = 0;
-        ps_manifest_file(e->g->manifest, file, &size, &hash);
+        ps_manifest_file(ps_draft_manifest(e->draft), file, &size, &hash);
         ps_hasher_add(h, &hash, sizeof hash);
     }
     uint64_t key = ps_hasher_value(h);
@@ -248,6 +251,7 @@ static int note_manifest(embedding *e)
     ps_manifest *m = ps_draft_manifest(e->draft);
     char print[24];
     snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(&e->model));
+    ps_manifest_remove(m, PS_FOLDS);
     ps_manifest_set_text(m, "embeddings.source", "model");
     ps_manifest_set_text(m, "embeddings.model", print);
     ps_manifest_set_u64(m, "embeddings.dim", e->model.config.e);
@@ -266,21 +270,45 @@ static int write_draft(embedding *e, ps_why *why)
 
 /* ------------------------------ The step ---------------------------------- */
 
-static int open_neighbours(embedding *e, ps_why *why)
+static bool is_folded(const embedding *e)
+{
+    return ps_manifest_has(e->g->manifest, PS_FOLDS);
+}
+
+static int walk_anew(embedding *e, const ps_progress *progress, ps_why *why)
+{
+    ps_corpus *c;
+    int err = ps_corpus_new(&c, e->g, &e->g->graph, e->model.config.seed,
+                            e->opts->threads, progress, why);
+    if (err)
+        return err;
+    err = ps_install_neighbours(e->draft, c, &e->model.config, progress, why);
+    ps_corpus_free(c);
+    return err;
+}
+
+static int open_neighbours(embedding *e, const ps_progress *progress, ps_why *why)
 {
     const ps_model_config *c = &e->model.config;
-    const ps_npy *nbr = &e->g->nbr_rows;
     if (!c->layers)
         return PS_OK;
-    if (!nbr->rows || nbr->cols != c->neighbours)
+    if (!e->g->nbr_rows.rows || e->g->nbr_rows.cols != c->neighbours)
         return ps_fail(
             why, PS_EMISMATCH, e->g->name, 0,
             "has no lists of %u neighbours for this model: run `pinsage train`, or "
             "`pinsage embed --model FILE`",
             c->neighbours);
-    e->stages.nbr = nbr->data;
-    e->stages.weight = e->g->nbr_weights.data;
-    return PS_OK;
+    int err = is_folded(e) ? walk_anew(e, progress, why) : PS_OK;
+    for (int i = 0; i < 2 && !err; i++) {
+        char path[PS_PATH_MAX];
+        err = ps_path_join(path, sizeof path, ps_draft_dir(e->draft), graph_files[2 + i]);
+        if (!err)
+            err = ps_npy_open_as(&e->nbr[i], path, i ? PS_F32 : PS_U32, e->g->n_pins,
+                                 c->neighbours, PS_RANDOM, why);
+    }
+    e->stages.nbr = e->nbr[0].data;
+    e->stages.weight = e->nbr[1].data;
+    return err;
 }
 
 static int open_model(embedding *e, ps_why *why)
@@ -318,7 +346,7 @@ static int begin(embedding *e, const char *catalog, const ps_progress *progress,
                             .n = e->g->n_pins,
                             .T = e->model.config.neighbours,
                             .progress = progress};
-    err = open_neighbours(e, why);
+    err = open_neighbours(e, progress, why);
     if (!err)
         err = ps_workers_new(&e->stages.team, e->opts->threads);
     snprintf(key, sizeof key, "%016" PRIx64, key_of(e));
@@ -341,7 +369,8 @@ static bool up_to_date(const embedding *e)
     char print[24], name[96];
     const char *in;
     snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(&e->model));
-    bool same = strcmp(ps_manifest_text(m, "embeddings.model", ""), print) == 0 &&
+    bool same = !is_folded(e) &&
+                strcmp(ps_manifest_text(m, "embeddings.model", ""), print) == 0 &&
                 (e->g->embeddings.dtype == PS_F16) == e->opts->half;
     for (size_t i = 0; same && (in = input(e, i, name, sizeof name)); i++) {
         uint64_t size, now_hash, then;
@@ -389,6 +418,8 @@ int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *re
              slash ? slash + 1 : name);
     ps_workers_free(e.stages.team);
     ps_model_free(&e.model);
+    ps_npy_close(&e.nbr[0]);
+    ps_npy_close(&e.nbr[1]);
     ps_generation_release(e.g);
     ps_draft_abort(e.draft);
     report->seconds = ps_now() - began;

@@ -61,8 +61,8 @@ int ps_install_sign(ps_draft *d, const ps_generation *g, const char *file,
 
 /* ------------------------------ The model --------------------------------- */
 
-static int write_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
-                            const ps_progress *progress, ps_why *why)
+int ps_install_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
+                          const ps_progress *progress, ps_why *why)
 {
     static const char *const rows = "neighbours.indices.npy",
                              *const weights = "neighbours.weights.npy";
@@ -101,7 +101,7 @@ int ps_install_model(ps_draft *d, ps_corpus *c, const ps_model *model,
     ps_draft_file(d, "model.safetensors", size, hash);
     err = ps_install_sign(d, c->generation, "model.safetensors", model->config.blocks);
     if (!err && model->config.layers)
-        err = write_neighbours(d, c, &model->config, progress, why);
+        err = ps_install_neighbours(d, c, &model->config, progress, why);
     if (!err)
         note_model(ps_draft_manifest(d), model);
     return err;

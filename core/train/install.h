@@ -15,6 +15,10 @@
 int ps_install_model(ps_draft *d, ps_corpus *c, const ps_model *model,
                      const ps_progress *progress, ps_why *why);
 
+/* The lists alone. */
+int ps_install_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
+                          const ps_progress *progress, ps_why *why);
+
 /* A file of n_pins rows. */
 int ps_install_array(ps_draft *d, const ps_generation *g, const char *name, ps_dtype type,
                      uint64_t cols, const void *data, ps_why *why);
