@@ -20,7 +20,7 @@ static int absorbed_by(const char *catalog, uint64_t *lsn, ps_why *why)
     if (!err)
         err = ps_manifest_load(&m, path, why);
     if (!err)
-        *lsn = ps_manifest_u64(m, "live.absorbed", 0);
+        *lsn = ps_manifest_u64(m, PS_ABSORBED, 0);
     ps_manifest_free(m);
     return err;
 }

@@ -181,6 +181,18 @@ static void recall(ps_embedding *e, uint32_t row)
     }
 }
 
+/* A row of the generation has a vector there, which must not come back. */
+static int put_nothing(ps_embedding *e, uint32_t row)
+{
+    const ps_model_config *c = &e->kit->model.config;
+    ps_tail *tail = ps_view_embeddings(e->v);
+    memset(e->z, 0, c->e * sizeof *e->z);
+    if (row < e->kit->g->n_pins)
+        return ps_tail_put(tail, ps_view_next(e->v), row, e->z, NULL);
+    ps_tail_drop(tail, ps_view_next(e->v), row);
+    return PS_OK;
+}
+
 /* Message of layer `step`, or the vector itself after the last. */
 static int embed_row(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint32_t step)
 {
@@ -193,10 +205,8 @@ static int embed_row(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint32
         err = refresh_structure(e, s, row);
     if (err)
         return err;
-    if (!make_x(e, s, row)) {
-        ps_tail_drop(ps_view_embeddings(e->v), ps_view_next(e->v), row);
-        return PS_OK;
-    }
+    if (!make_x(e, s, row))
+        return put_nothing(e, row);
     recall(e, row);
     if (step <= c->layers)
         err = ps_embedder_message(e->embedder, row, hash, e->x, step,

@@ -300,7 +300,7 @@ static int lock_for_writing(ps_store *s, ps_why *why)
     char path[PS_PATH_MAX];
     int err = ps_dir_make(s->dir, why);
     if (!err)
-        err = ps_lock_take(&s->lock, s->dir, "serve", why);
+        err = ps_lock_take(&s->lock, s->dir, s->opts.step ? s->opts.step : "serve", why);
     if (!err && ps_path_join(path, sizeof path, s->dir, PS_STORE_COPY) == PS_OK)
         unlink(path); /* of a crash */
     return err;

@@ -60,6 +60,7 @@ typedef struct ps_store_opts {
     /* What the current generation has absorbed: numbers go on above it even if live/ was
      * lost. */
     uint64_t absorbed;
+    const char *step; /* what is told to who is refused meanwhile; NULL for "serve" */
 } ps_store_opts;
 
 /* dir is made when missing (read_only: PS_ENOENT). PS_EBUSY says which process writes. */

@@ -15,7 +15,9 @@
 #include "server/live/group.h"
 
 #define REFRESH 8   /* stale rows between two looks at the queue */
+#define HURRY   64  /* the same, twice, while somebody waits for a snapshot */
 #define ABSORB  512 /* records looked at in one transaction */
+#define MOMENT  50  /* ms that a snapshot is waited for */
 
 /* What another thread waits for the writer to do. */
 typedef struct command {
@@ -27,6 +29,16 @@ typedef struct command {
     bool done;
 } command;
 
+/* Somebody wants to see a view when nothing in it is stale. */
+typedef struct wish {
+    const ps_live_view *l;
+    ps_epoch_slot *slot;
+    ps_snapshot *s;
+    uint64_t *lsn;
+    int err;
+    bool done;
+} wish;
+
 struct ps_writer {
     ps_store *store;
     ps_writer_opts opts;
@@ -35,6 +47,7 @@ struct ps_writer {
     pthread_cond_t work, answered;
     ps_write *first, **last; /* the queue */
     command *command;        /* one at a time */
+    wish *wish;              /* the same; it may have to wait */
     bool stopping;
     ps_writer_counts counts;
     ps_live_view *views;  /* newest first */
@@ -152,6 +165,16 @@ static int detach(ps_writer *w, ps_live_view *l)
     return read_first(w);
 }
 
+/* At every start somebody says so again: mostly there is nothing left to be done. */
+static void absorbed(ps_writer *w, uint64_t lsn)
+{
+    ps_store_counts counts;
+    bool known = ps_store_count(w->store, &counts, NULL) == PS_OK;
+    if (known && counts.absorbed >= lsn && !ps_store_littered(w->store))
+        return;
+    w->absorb = lsn > w->absorb ? lsn : w->absorb;
+}
+
 /* Without the lock. */
 static void obey(ps_writer *w, command *c)
 {
@@ -160,7 +183,7 @@ static void obey(ps_writer *w, command *c)
     else if (c->what == DETACH)
         c->err = detach(w, c->l);
     else
-        w->absorb = c->lsn > w->absorb ? c->lsn : w->absorb;
+        absorbed(w, c->lsn);
 }
 
 static void answer_command(ps_writer *w)
@@ -209,7 +232,7 @@ void ps_writer_absorb(ps_writer *w, uint64_t lsn)
     ask(w, &(command){.what = ABSORBED, .lsn = lsn});
 }
 
-/* ------------------------------ The thread --------------------------------- */
+/* ------------------------------ Snapshots ---------------------------------- */
 
 static uint32_t stale_rows(const ps_writer *w)
 {
@@ -218,6 +241,62 @@ static uint32_t stale_rows(const ps_writer *w)
         n += l->n + l->overflowed;
     return n;
 }
+
+static bool is_attached(const ps_writer *w, const ps_live_view *l)
+{
+    const ps_live_view *at = w->views;
+    while (at && at != l)
+        at = at->next;
+    return at != NULL;
+}
+
+/* Under the lock, between two groups. */
+static void fulfil(ps_writer *w)
+{
+    wish *x = w->wish;
+    x->err = is_attached(w, x->l) ? PS_OK : PS_EINVAL;
+    if (!x->err) {
+        ps_view_enter(x->l->view, x->slot, x->s);
+        *x->lsn = x->l->lsn;
+    }
+    x->done = true;
+    w->wish = NULL;
+    pthread_cond_broadcast(&w->answered);
+}
+
+static int await_wish(ps_writer *w, wish *x)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += MOMENT * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    while (!x->done && !pthread_cond_timedwait(&w->answered, &w->lock, &until))
+        ;
+    if (!x->done)
+        w->wish = NULL;
+    return x->done ? x->err : PS_EBUSY;
+}
+
+int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
+                       ps_snapshot *s, uint64_t *lsn, uint32_t *stale)
+{
+    wish x = {.l = l, .slot = slot, .s = s, .lsn = lsn};
+    int err = PS_EBUSY;
+    pthread_mutex_lock(&w->lock);
+    if (w->stopping) {
+        err = PS_ECANCELLED;
+    } else if (!w->wish) {
+        w->wish = &x;
+        pthread_cond_signal(&w->work);
+        err = await_wish(w, &x);
+    }
+    *stale = w->counts.stale;
+    pthread_mutex_unlock(&w->lock);
+    return err;
+}
+
+/* ------------------------------ The thread --------------------------------- */
 
 static double oldest_stale(const ps_writer *w)
 {
@@ -228,15 +307,17 @@ static double oldest_stale(const ps_writer *w)
     return (double)time(NULL) - s.since;
 }
 
-/* What is not urgent: a few stale rows, a few records that a fold made needless. */
-static void tidy(ps_writer *w)
+/* What is mostly not urgent: a few stale rows, a few records that a fold made needless.
+ */
+static void tidy(ps_writer *w, bool hurry)
 {
     bool more = false;
     uint64_t again = 0;
-    for (ps_live_view *l = w->views; l; l = l->next) {
-        int n = ps_live_view_refresh(l, REFRESH);
-        again += n > 0 ? (uint64_t)n : 0;
-    }
+    for (ps_live_view *l = w->views; l; l = l->next)
+        for (int i = 0; i < (hurry ? 2 : 1); i++) {
+            int n = ps_live_view_refresh(l, hurry ? HURRY : REFRESH);
+            again += n > 0 ? (uint64_t)n : 0;
+        }
     if (w->absorb && ps_store_absorb(w->store, w->absorb, true, ABSORB, &more, NULL))
         more = false; /* tried again after the next fold or start */
     if (w->absorb && !more && ps_store_littered(w->store))
@@ -259,16 +340,23 @@ static void *run(void *cls)
             answer_command(w);
             continue;
         }
+        if (w->wish && !stale_rows(w)) {
+            fulfil(w);
+            continue;
+        }
+        bool hurry = w->wish;
         if (w->first) {
             wait_for_more(w);
             uint32_t n = take_group(w);
             pthread_mutex_unlock(&w->lock);
             run_group(w, n);
+            if (hurry)
+                tidy(w, hurry);
         } else if (w->stopping) {
             break;
         } else if (stale_rows(w) || w->absorb) {
             pthread_mutex_unlock(&w->lock);
-            tidy(w);
+            tidy(w, hurry);
         } else {
             pthread_cond_wait(&w->work, &w->lock);
             continue;
@@ -308,7 +396,7 @@ int ps_writer_start(ps_writer **out, ps_store *store, ps_writer_opts opts, ps_wh
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&w->work, &clock);
-    pthread_cond_init(&w->answered, NULL);
+    pthread_cond_init(&w->answered, &clock);
     pthread_condattr_destroy(&clock);
     w->member = calloc(opts.group, sizeof *w->member);
     w->hash = calloc(opts.group, sizeof *w->hash);

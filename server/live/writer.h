@@ -77,6 +77,12 @@ int ps_writer_submit(ps_writer *w, ps_write *write);
  * detached. Both wait for the writer. */
 int ps_writer_attach(ps_writer *w, ps_live_view *l, ps_why *why);
 void ps_writer_detach(ps_writer *w, ps_live_view *l);
+/* A snapshot of an attached view, taken between two groups when no stored pin waits to be
+ * embedded anew: graph, names and vectors are all as of operation *lsn. slot is of the
+ * view, and is exited by the caller. PS_EBUSY when that is not reached within a moment,
+ * with what is left of it in *stale: ask again, the writer hurries meanwhile. */
+int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
+                       ps_snapshot *s, uint64_t *lsn, uint32_t *stale);
 /* The generation in use has absorbed all up to lsn: the store may forget it, in time. */
 void ps_writer_absorb(ps_writer *w, uint64_t lsn);
 
