@@ -190,6 +190,16 @@ ps_view *ps_engine_view(const ps_engine *e)
     return e->live.view;
 }
 
+const ps_live_view *ps_engine_live(const ps_engine *e)
+{
+    return &e->live;
+}
+
+const ps_kit *ps_engine_kit(const ps_engine *e)
+{
+    return &e->kit;
+}
+
 int ps_engine_open(ps_engine **out, const char *catalog, const ps_writes *writes,
                    const ps_progress *progress, ps_why *why)
 {

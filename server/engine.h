@@ -55,7 +55,11 @@ int ps_engine_attach(ps_engine *e, ps_why *why);
 /* Grows whenever an answer may be another than before. */
 uint64_t ps_engine_version(const ps_engine *e);
 struct ps_view;
-struct ps_view *ps_engine_view(const ps_engine *e);           /* borrowed */
+struct ps_live_view;
+struct ps_kit;
+struct ps_view *ps_engine_view(const ps_engine *e); /* borrowed, as all of these */
+const struct ps_live_view *ps_engine_live(const ps_engine *e);
+const struct ps_kit *ps_engine_kit(const ps_engine *e);
 const struct ps_writes *ps_engine_writes(const ps_engine *e); /* borrowed; NULL: none */
 /* Whether content may be written: its vectors are those of blocks. PS_EINVAL names the
  * field. */

@@ -1,0 +1,60 @@
+/* lives.h - a planted catalog that is written to, beside an oracle that knows what must
+ * be in it.
+ *
+ * Pins are p0 .. p(LIFE_PINS-1), of which the planted ones come with the catalog; boards
+ * b0 .. b(LIFE_BOARDS-1). The oracle is a table of what each pin is and which boards it
+ * is on; nothing of the code under test is in it.
+ *
+ * Threads: one, beside the writer's.
+ */
+#ifndef TESTS_SUPPORT_LIVES_H
+#define TESTS_SUPPORT_LIVES_H
+
+#include <stdbool.h>
+
+#include "server/engine.h"
+#include "server/live/writer.h"
+#include "tests/support/planted.h"
+
+enum { LIFE_PLANTED = 120, LIFE_PINS = 170, LIFE_BOARDS = 90 };
+
+typedef struct life_pin {
+    bool there;
+    char title[24];
+    float visual[PLANTED_VISUAL];
+    uint16_t annotation[PLANTED_ANNOTATION];
+    bool on[LIFE_BOARDS];
+} life_pin;
+
+typedef struct life {
+    life_pin pin[LIFE_PINS];
+    uint32_t votes, writes;
+} life;
+
+/* The server's parts, of `catalog` (changes.h). */
+extern ps_writes life_writes;
+extern ps_engine *life_engine;
+extern ps_reader *life_reader;
+
+/* Make the planted catalog `name`, with a model, vectors and an index; and what is in it.
+ */
+void life_make(const char *name, life *l);
+void life_start(void);
+void life_stop(void);
+/* The engine alone, opened anew, as at a reload. Returns what opening returned. */
+int life_reload(ps_why *why);
+/* Submit, wait, look again; returns what came of it. */
+int life_write(ps_write *w);
+/* A random write, to the catalog and to the oracle. */
+void life_random(life *l, uint64_t *rng);
+/* Wait until nothing is stale. */
+void life_settle(void);
+
+/* What the reader sees is what the oracle knows. */
+void life_check(const life *l);
+/* And so does the current generation alone, features to the last bit. */
+void life_check_generation(const life *l);
+/* Import the same corpus from files as `name`. */
+void life_import(const life *l, const char *name);
+
+#endif
