@@ -437,21 +437,26 @@ int ps_view_delete_pin(ps_view *v, ps_text id, uint64_t lsn, double time, uint32
     return err ? err : push_state(v, *row, &s);
 }
 
+/* The store tells edges in the order of names: the highest number counts. */
 static int push_edged(ps_view *v, uint32_t row, uint64_t lsn)
 {
-    edged *e = calloc(1, sizeof *e), *older = ps_rowmap_get(&v->edged, row);
+    edged *older = ps_rowmap_get(&v->edged, row);
+    if (older && older->lsn > lsn)
+        lsn = older->lsn;
+    if (older && older->version == v->next) { /* nobody has seen it yet */
+        older->lsn = lsn;
+        return PS_OK;
+    }
+    edged *e = calloc(1, sizeof *e);
     if (!e)
         return PS_ENOMEM;
     *e = (edged){.version = v->next, .lsn = lsn, .older = older};
-    if (older && older->lsn > lsn)
-        e->lsn = older->lsn; /* the store tells them in the order of names */
-    if (ps_rowmap_put(&v->edged, v->next, row, e)) {
+    int err = ps_rowmap_put(&v->edged, v->next, row, e);
+    if (err)
         free(e);
-        return PS_ENOMEM;
-    }
-    if (older)
+    else if (older)
         ps_epoch_retire(v->epoch, v->next, &older->retired, free_retired);
-    return PS_OK;
+    return err;
 }
 
 int ps_view_put_edge(ps_view *v, ps_text pin, ps_text board, bool saved, uint64_t lsn,
