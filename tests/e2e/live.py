@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -235,6 +236,7 @@ def lives(catalog, kills, seconds, clients, *args, meanwhile=lambda server: None
             time.sleep(chance.random() * seconds)
             meanwhile(server)
             server.kill()
+            assert server.stop(0) == -signal.SIGKILL, server.lines
         at_once([kill] + [lambda c=c: go_on(c) for c in clients])
 
 
