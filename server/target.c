@@ -148,7 +148,7 @@ int ps_target_parse(ps_target *t, ps_text raw, ps_arena *arena, ps_why *why)
     int err = check_bytes(raw, why);
     if (err)
         return err;
-    ps_text rest = strip_authority(raw), path;
+    ps_text rest = strip_authority(raw), path = {0};
     ps_text_cut(&rest, '?', &path);
     if (!path.len || path.data[0] != '/')
         return ps_fail(why, PS_EINVAL, NULL, 0, "the request target is not a path");

@@ -113,6 +113,8 @@ static void what_is_malformed_is_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (parse(bad[i]) != PS_EINVAL)
             fail_msg("\"%s\" was taken", bad[i]);
+    ps_why why = {0};
+    assert_int_equal(ps_target_parse(&target, (ps_text){0}, &arena, &why), PS_EINVAL);
 }
 
 static void any_bytes_at_all_do_no_harm(void **state)
