@@ -163,8 +163,10 @@ static bool names_this_machine(ps_text host)
 {
     char text[INET6_ADDRSTRLEN];
     unsigned char address[sizeof(struct in6_addr)];
-    bool six = host.len && host.data[0] == '[';
-    const char *end = host.len ? memchr(host.data, six ? ']' : ':', host.len) : NULL;
+    if (!host.len)
+        return false;
+    bool six = host.data[0] == '[';
+    const char *end = memchr(host.data, six ? ']' : ':', host.len);
     ps_text name = {host.data + six,
                     end ? (size_t)(end - host.data) - six : host.len - six};
     if (is(name, "localhost"))
@@ -186,7 +188,7 @@ static bool is_own_origin(const ps_headers *h)
     if (!slashes)
         return false; /* "null" */
     size_t skip = (size_t)(slashes - o.data) + 3;
-    return o.len - skip == h->host.len &&
+    return h->host.len && o.len - skip == h->host.len &&
            strncasecmp(o.data + skip, h->host.data, h->host.len) == 0;
 }
 

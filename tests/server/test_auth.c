@@ -147,6 +147,7 @@ static void pages_of_other_sites_may_not_write_through_a_browser(void **state)
     assert_int_equal(from_page("http://127.0.0.1.evil.example", "127.0.0.1.evil.example"),
                      403);
     assert_int_equal(from_page("http://", ""), 403);
+    assert_int_equal(from_page("http://", NULL), 403); /* HTTP/1.0 needs no Host */
     assert_int_equal(from_page("http://[", "["), 403);
 }
 
