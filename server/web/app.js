@@ -6,6 +6,7 @@
  *     #/                    a few pins to start from
  *     #/pin/ID?by=METHOD    a pin, its boards, and what is related to it
  *     #/board/NAME          the pins of a board
+ *     #/compare/ID          two methods' answers side by side (compare.js)
  *
  * Everything shown comes from GET /version, /pins, /related and /boards, and is put into
  * the page as text, never as markup: titles are written by strangers.
@@ -34,13 +35,14 @@ function boardAddress(board) {
   return '#/board/' + encodeURIComponent(board);
 }
 
-// {kind, name, method} of an address; kind '' is the start, null is not one of ours.
+// {kind, name, method, left, right} of an address; kind '' is the start, null is not one of ours.
 function readAddress(hash) {
-  const match = /^#\/(?:(pin|board)\/([^?]+))?(?:\?(.*))?$/.exec(hash || '#/');
+  const match = /^#\/(?:(pin|board|compare)\/([^?]+))?(?:\?(.*))?$/.exec(hash || '#/');
   if (!match) return { kind: null };
-  const method = new URLSearchParams(match[3] || '').get('by') || '';
+  const query = new URLSearchParams(match[3] || '');
+  const [method, left, right] = ['by', 'left', 'right'].map((name) => query.get(name) || '');
   try {
-    return { kind: match[1] || '', name: decodeURIComponent(match[2] || ''), method };
+    return { kind: match[1] || '', name: decodeURIComponent(match[2] || ''), method, left, right };
   } catch {
     return { kind: null };
   }
@@ -183,10 +185,47 @@ function aboutSelf(pin) {
     metadataList(pin.metadata), element('h2', null, 'Boards'), boardList(pin.boards));
 }
 
-function relatedSection(list, method) {
+function relatedSection(pin, list, method) {
   return element('section', { 'aria-label': 'Related pins' }, element('h2', null, 'Related'),
-    list.length ? grid(list, method) : element('p', null, 'Nothing is related to it this way.'));
+    list.length ? grid(list, method) : element('p', null, 'Nothing is related to it this way.'),
+    whyDetails(pin), element('p', null,
+      element('a', { href: '#/compare/' + encodeURIComponent(pin) }, 'Compare two methods')));
 }
+
+/* ------------------------------- Why -------------------------------------- */
+
+function neighbourLine(neighbour) {
+  const boards = neighbour.boards || [];
+  return element('li', null, element('a', { href: pinAddress(neighbour.pin) }, neighbour.pin),
+    ` ${Math.round(neighbour.weight * 100)} %` + (boards.length ? ', both on ' : ''),
+    ...boards.flatMap((board, i) =>
+      [i ? ', ' : '', element('a', { href: boardAddress(board) }, board)]));
+}
+
+function aboutVector(why) {
+  const age = why.vector_age_seconds;
+  const days = age > 172800 ? Math.round(age / 86400) + ' days' : Math.round(age) + ' s';
+  return `The vector is ${days} old` + (why.stale ? ', and the boards have changed since.' : '.');
+}
+
+// Asked for only when it is opened.
+function whyDetails(pin) {
+  const box = element('div');
+  const details = element('details', { class: 'why' }, element('summary', null, 'Why these?'), box);
+  details.addEventListener('toggle', async () => {
+    if (!details.open || box.hasChildNodes()) return;
+    const answer = await ask('/related/' + encodeURIComponent(pin) + '?k=1&explain=true')
+      .catch((error) => error);
+    if (answer instanceof Error) return box.replaceChildren(problem(answer));
+    const why = answer.explanation || {};
+    box.replaceChildren(element('p', null, aboutVector(why)), (why.neighbours || []).length
+      ? element('ul', null, ...why.neighbours.map(neighbourLine))
+      : element('p', null, 'No neighbours: it stands on its content alone.'));
+  });
+  return details;
+}
+
+/* ------------------------------- Pins and boards -------------------------- */
 
 function pinNodes(pin, beside) {
   return [element('div', { class: 'pin' }, aboutSelf(pin), beside)];
@@ -214,7 +253,7 @@ async function pinView(address, signal) {
   return {
     title,
     say: aboutAnswer(related, list.length, Math.round(performance.now() - from)),
-    nodes: pinNodes(pin, relatedSection(list, address.method)),
+    nodes: pinNodes(pin, relatedSection(pin.pin, list, address.method)),
   };
 }
 
@@ -303,6 +342,7 @@ function tell(words) {
 async function viewOf(address, signal) {
   if (address.kind === 'pin') return pinView(address, signal);
   if (address.kind === 'board') return boardView(address, signal);
+  if (address.kind === 'compare') return compareView(address, signal);
   if (address.kind === '') return startView(address, signal);
   throw new Error('This address leads nowhere.');
 }
@@ -339,7 +379,7 @@ async function show() {
   if (asked) asked.abort();
   const mine = asked = new AbortController();
   selectMethod(address);
-  if (address.kind === 'pin') byId('pin').value = address.name;
+  if (address.kind === 'pin' || address.kind === 'compare') byId('pin').value = address.name;
   main.classList.add('waiting');
   const view = await viewOf(address, mine.signal).catch((error) =>
     error.name === 'AbortError' ? null : failedView(address, error));

@@ -282,6 +282,24 @@ async function testPage(page, url) {
     equal([...reached].sort().join(', '), wanted.sort().join(', '));
   });
 
+  await check('why these pins is told when it is asked', async () => {
+    await page.eval(`location.hash = '#/pin/pin1'`);
+    await page.until(`${heading} === 'Pin number 1' && ${settled}`);
+    await page.eval(`document.querySelector('.why').open = true`);
+    await page.until(`/The vector is/.test(document.querySelector('.why').textContent)`);
+  });
+
+  await check('two answers are compared blindly, a vote is kept, and the names are told', async () => {
+    await page.eval(`location.hash = '#/compare/pin1?left=visual&right=pixie'`);
+    await page.until(`document.querySelectorAll('.sides .grid li').length > 2 && ${settled}`);
+    equal(await page.eval(`/visual|pixie/.test(document.querySelector('.sides').textContent)`), false);
+    await page.eval(`document.querySelector('.vote button').click()`);
+    await page.until(`/A was (visual|pixie), B was (visual|pixie)\\. 1 vote /.test(main.textContent)`);
+    await page.eval(`[...document.querySelectorAll('a')]
+      .find((a) => a.textContent === 'Next pin').click()`);
+    await page.until(`${heading} !== 'Pin number 1' && document.querySelector('.vote button')`);
+  });
+
   await check('nothing complained: no script error, no blocked or missing file', () => {
     const odd = page.complaints.filter((text) => !text.includes('missing.png'));
     equal(odd.join('\n'), '');
