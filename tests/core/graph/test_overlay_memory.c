@@ -1,0 +1,271 @@
+/* test_overlay_memory.c - a live graph when memory runs out, and whether it gives back
+ * what versions leave behind.
+ *
+ * The Nth request fails, for every N of a story of changes: what failed was not made, a
+ * second try is, and the end is the same.
+ *
+ * Link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=aligned_alloc
+ */
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pinsage/overlay.h"
+#include "pinsage/rng.h"
+#include "tests/support/graphs.h"
+
+/* ------------------------------ Allocation -------------------------------- */
+
+static int left;                 /* requests until one fails; 0: none does */
+static size_t blocks, block_sum; /* in use, and their sizes */
+
+static bool due(void)
+{
+    return left > 0 && left-- == 1;
+}
+
+static void *taken(void *p)
+{
+    blocks += p != NULL;
+    block_sum += malloc_usable_size(p);
+    return p;
+}
+
+static void given(void *p)
+{
+    blocks -= p != NULL;
+    block_sum -= malloc_usable_size(p);
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
+void __wrap_free(void *p);
+
+void *__wrap_malloc(size_t size)
+{
+    return due() ? NULL : taken(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return due() ? NULL : taken(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    if (due())
+        return NULL;
+    given(old);
+    return taken(__real_realloc(old, size));
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+    return due() ? NULL : taken(__real_aligned_alloc(align, size));
+}
+
+void __wrap_free(void *p)
+{
+    given(p);
+    __real_free(p);
+}
+
+/* ------------------------------ The story --------------------------------- */
+
+enum { PINS = 150, BOARDS = 40, GROUPS = 6, CHANGES = 200 };
+
+typedef struct story {
+    ps_graph base;
+    ps_epoch *epoch;
+    ps_overlay *o;
+    unsigned char saved[PINS][BOARDS];
+    int failures;
+} story;
+
+static void begin(story *s)
+{
+    memset(s, 0, sizeof *s);
+    s->base = random_graph(3, PINS - 20, BOARDS - 5, 900, 2);
+    for (uint32_t p = 0; p < s->base.pin_boards.rows; p++)
+        for (uint32_t i = 0; i < ps_csr_degree(&s->base.pin_boards, p); i++)
+            s->saved[p][ps_csr_row(&s->base.pin_boards, p)[i]] = 1;
+    assert_int_equal(ps_epoch_new(&s->epoch, 0), PS_OK);
+    assert_int_equal(ps_overlay_new(&s->o, &s->base, s->epoch), PS_OK);
+}
+
+static void end(story *s)
+{
+    ps_overlay_free(s->o);
+    ps_epoch_free(s->epoch);
+    ps_graph_free(&s->base);
+}
+
+static int try_change(story *s, uint32_t pin, uint32_t board, bool clear)
+{
+    if (clear)
+        return ps_overlay_clear_pin(s->o, pin, NULL);
+    return s->saved[pin][board] ? ps_overlay_unsave(s->o, pin, board)
+                                : ps_overlay_save(s->o, pin, board);
+}
+
+/* The rows of one pin and its boards, as the oracle has them. */
+static void shows(const story *s, uint64_t at, uint32_t pin)
+{
+    ps_graph view = ps_graph_view(&s->base, s->o, at);
+    uint32_t degree = 0, row[PINS];
+    for (uint32_t b = 0; b < BOARDS; b++) {
+        degree += s->saved[pin][b];
+        assert_int_equal(ps_graph_has(&view, pin, b), s->saved[pin][b]);
+        uint32_t n = ps_graph_slice(&view, PS_BOARDS, b, 0, PINS, row), there = 0;
+        assert_int_equal(n, ps_graph_degree(&view, PS_BOARDS, b));
+        for (uint32_t i = 0; i < n; i++)
+            there += row[i] == pin;
+        assert_int_equal(there, s->saved[pin][b]);
+    }
+    assert_int_equal(ps_graph_degree(&view, PS_PINS, pin), degree);
+}
+
+/* Toggle an edge, or clear a pin, until it succeeds: the second time at the latest. */
+static void change(story *s, uint64_t version, uint32_t pin, uint32_t board, bool clear)
+{
+    int err = try_change(s, pin, board, clear);
+    if (err) {
+        assert_int_equal(err, PS_ENOMEM);
+        s->failures++;
+        shows(s, version, pin);
+        assert_int_equal(try_change(s, pin, board, clear), PS_OK);
+    }
+    s->saved[pin][board] ^= 1;
+    if (clear)
+        memset(s->saved[pin], 0, BOARDS);
+}
+
+static void tell(story *s)
+{
+    uint64_t rng = 5;
+    for (uint64_t version = 1; version <= GROUPS; version++) {
+        ps_overlay_begin(s->o, version);
+        for (int i = 0; i < CHANGES; i++) {
+            uint32_t pin = (uint32_t)ps_rng_below(&rng, PINS);
+            uint32_t board = (uint32_t)ps_rng_below(&rng, i % 2 ? BOARDS : 3);
+            change(s, version, pin, board, i % 50 == 7);
+        }
+        ps_overlay_commit(s->o);
+        ps_epoch_publish(s->epoch, version);
+        ps_epoch_reclaim(s->epoch);
+    }
+    for (uint32_t p = 0; p < PINS; p++)
+        shows(s, GROUPS, p);
+}
+
+static void what_failed_was_not_made(void **state)
+{
+    (void)state;
+    static story s;
+    int n = 0;
+    do {
+        size_t before = blocks;
+        begin(&s);
+        left = ++n;
+        tell(&s);
+        left = 0;
+        end(&s);
+        assert_int_equal(blocks, before);
+    } while (s.failures);
+    print_message("# %d requests failed, one at a time\n", n - 1);
+    assert_true(n > 500);
+}
+
+static void no_memory_for_an_overlay_is_told(void **state)
+{
+    (void)state;
+    ps_graph g = random_graph(1, 10, 10, 20, 0);
+    ps_epoch *e;
+    ps_overlay *o;
+    assert_int_equal(ps_epoch_new(&e, 0), PS_OK);
+    size_t before = blocks;
+    for (int n = 1; n <= 5; n++) {
+        left = n;
+        assert_int_equal(ps_overlay_new(&o, &g, e), PS_ENOMEM);
+        assert_int_equal(blocks, before);
+    }
+    left = 0;
+    ps_epoch_free(e);
+    ps_graph_free(&g);
+}
+
+/* ------------------------------ Giving back ------------------------------- */
+
+/* Each touched row is one block, its newest delta: nothing older is kept. */
+static void old_versions_are_given_back(void **state)
+{
+    (void)state;
+    static story s;
+    begin(&s);
+    size_t before = blocks, sum = block_sum;
+    uint64_t empty = ps_overlay_count(s.o).bytes, rng = 9;
+    for (uint64_t version = 1; version <= 3000; version++) {
+        uint32_t pin = (uint32_t)ps_rng_below(&rng, PINS);
+        uint32_t board = (uint32_t)ps_rng_below(&rng, BOARDS);
+        ps_overlay_begin(s.o, version);
+        change(&s, version, pin, board, false);
+        if (version % 3 == 0) {
+            ps_overlay_abort(s.o);
+            s.saved[pin][board] ^= 1;
+        } else {
+            ps_overlay_commit(s.o);
+        }
+        ps_epoch_publish(s.epoch, version);
+        ps_epoch_reclaim(s.epoch);
+    }
+    ps_overlay_counts c = ps_overlay_count(s.o);
+    assert_int_equal(ps_epoch_waiting(s.epoch), 0);
+    assert_true(blocks - before <= c.pins + c.boards + 3 * 3 * BOARDS);
+    assert_in_range(block_sum - sum, c.bytes - empty, (c.bytes - empty) * 3 / 2);
+    end(&s);
+}
+
+static void what_is_undone_takes_no_room(void **state)
+{
+    (void)state;
+    static story s;
+    begin(&s);
+    size_t before = blocks;
+    for (uint64_t version = 1; version <= 400; version++) {
+        ps_overlay_begin(s.o, version);
+        for (uint32_t p = 0; p < PINS; p++)
+            change(&s, version, p, 1, false);
+        ps_overlay_commit(s.o);
+        ps_epoch_publish(s.epoch, version);
+        ps_epoch_reclaim(s.epoch);
+    }
+    ps_overlay_counts c = ps_overlay_count(s.o);
+    assert_int_equal(c.added + c.removed, 0);
+    assert_int_equal(c.pins, PINS);
+    assert_int_equal(c.boards, 1);
+    assert_int_equal(blocks, before + c.pins + c.boards);
+    end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_failed_was_not_made),
+        cmocka_unit_test(no_memory_for_an_overlay_is_told),
+        cmocka_unit_test(old_versions_are_given_back),
+        cmocka_unit_test(what_is_undone_takes_no_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
