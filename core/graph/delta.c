@@ -1,10 +1,9 @@
 /* delta.c - see delta.h.
  *
- * A delta that is renewed within its own group grows by half, so that a group of many
- * changes of a row copies little; one that a new version begins has room for one more.
- * Rooms are odd: with the head of 32 bytes an odd number of events fills what the
- * allocator gives. An entry added behind all others does not split a full leaf in the
- * middle, but begins the next: rows mostly grow at their end, by live pins.
+ * A delta has as many events as fill its block, so most changes of a row in a group find
+ * room; parts have room for some more, and for half as many more when one group fills
+ * them. An entry added behind all others does not split a full leaf in the middle, but
+ * begins the next: rows mostly grow at their end, by live pins.
  *
  * Threads: see delta.h.
  */
@@ -28,6 +27,7 @@ int ps_group_reserve(ps_group *g, size_t n)
     if (!g->batch)
         b->n = 0;
     b->room = room;
+    b->slab = g->slab;
     g->batch = b;
     return PS_OK;
 }
@@ -44,78 +44,64 @@ static bool is_own(const ps_delta *d, const ps_group *g)
 
 /* ------------------------------ Memory ------------------------------------ */
 
-static uint64_t parts_bytes(const ps_parts *p)
+static size_t delta_size(bool in_parts, uint32_t room)
 {
-    return p ? sizeof *p + p->room * sizeof *p->part : 0;
+    return sizeof(ps_delta) + (in_parts ? sizeof(ps_parts) + room * sizeof(ps_part)
+                                        : room * sizeof(ps_event));
 }
 
-uint64_t ps_delta_bytes(const ps_delta *d)
+void ps_delta_give(ps_delta *d, ps_slab *s)
 {
-    return d ? sizeof *d + d->room * sizeof *d->event + parts_bytes(d->parts) : 0;
-}
-
-void ps_delta_free(ps_delta *d)
-{
+    const ps_parts *p = d ? ps_delta_parts(d) : NULL;
     if (d)
-        free(d->parts);
-    free(d);
+        ps_slab_give(s, d, delta_size(p, p ? p->room : d->room));
 }
 
-void ps_delta_free_leaves(ps_delta *d, uint64_t version, ps_group *g)
+void ps_leaf_give(ps_leaf *leaf, ps_slab *s)
 {
-    for (uint32_t i = 0; d && d->parts && i < d->parts->n; i++) {
-        ps_leaf *leaf = d->parts->part[i].leaf;
-        if (version && leaf->version != version)
-            continue;
-        g->bytes -= sizeof *leaf;
-        free(leaf);
-    }
+    ps_slab_give(s, leaf, sizeof *leaf);
 }
 
-static ps_delta *new_delta(const ps_delta *from, ps_base base, uint32_t room, ps_group *g)
+void ps_delta_give_leaves(ps_delta *d, ps_group *g)
 {
-    ps_delta *d = malloc(sizeof *d + room * sizeof *d->event);
+    ps_parts *p = ps_delta_parts(d);
+    for (uint32_t i = 0; p && i < p->n; i++)
+        if (p->part[i].leaf->version == g->version)
+            ps_leaf_give(p->part[i].leaf, g->slab);
+}
+
+/* Without differences, on top of older, with room for this many events or parts. */
+static ps_delta *new_delta(const ps_delta *older, ps_base base, bool in_parts,
+                           uint32_t room, ps_group *g)
+{
+    size_t size = ps_slab_size(delta_size(in_parts, room));
+    ps_delta *d = ps_slab_take(g->slab, size);
     if (!d)
         return NULL;
-    *d = (ps_delta){.version = g->version, .degree = base.degree, .room = (uint16_t)room};
-    if (from) {
-        d->older = is_own(from, g) ? from->older : (ps_delta *)(uintptr_t)from;
-        d->degree = from->degree;
+    *d = (ps_delta){.version = g->version, .base = base.row, .degree = base.degree};
+    d->older = is_own(older, g) ? older->older : (ps_delta *)(uintptr_t)older;
+    size -= delta_size(in_parts, 0);
+    if (in_parts) {
+        d->n = PS_PARTED;
+        *ps_delta_parts(d) = (ps_parts){.room = (uint32_t)(size / sizeof(ps_part))};
+    } else {
+        d->room = (uint16_t)(size / sizeof(ps_event));
     }
-    g->bytes += ps_delta_bytes(d);
     return d;
-}
-
-static ps_parts *new_parts(uint32_t room, ps_group *g)
-{
-    ps_parts *p = malloc(sizeof *p + room * sizeof *p->part);
-    if (!p)
-        return NULL;
-    *p = (ps_parts){.room = room};
-    g->bytes += parts_bytes(p);
-    return p;
 }
 
 static ps_leaf *new_leaf(const ps_event *event, uint32_t n, ps_group *g)
 {
-    ps_leaf *leaf = malloc(sizeof *leaf);
+    ps_leaf *leaf = ps_slab_take(g->slab, sizeof *leaf);
     if (!leaf)
         return NULL;
     leaf->version = g->version;
     leaf->n = n;
     memcpy(leaf->event, event, n * sizeof *event);
-    g->bytes += sizeof *leaf;
     return leaf;
 }
 
 /* ------------------------------ Renewing ---------------------------------- */
-
-static uint32_t next_room(const ps_delta *d, const ps_group *g)
-{
-    uint32_t n = d ? d->n : 0;
-    uint32_t room = (n + 1 + (is_own(d, g) ? n / 2 : 0)) | 1;
-    return room < PS_LEAF ? room : PS_LEAF;
-}
 
 static ps_part first_part(ps_leaf *leaf)
 {
@@ -123,52 +109,73 @@ static ps_part first_part(ps_leaf *leaf)
     return (ps_part){.leaf = leaf, .row = e->row, .first = e->at & ~PS_REMOVED};
 }
 
-/* The same events below parts: those of a full delta in one leaf. */
-static ps_parts *parted(const ps_delta *d, ps_group *g)
+static ps_delta *with_events(const ps_delta *old, ps_base base, const ps_event *event,
+                             uint32_t n, ps_group *g)
 {
-    uint32_t n = d->parts ? d->parts->n : 1;
-    ps_parts *p = new_parts(n + n / 8 + 2, g);
-    if (!p)
-        return NULL;
-    p->n = n;
-    if (d->parts) {
-        memcpy(p->part, d->parts->part, n * sizeof *p->part);
-        return p;
+    ps_delta *d = new_delta(old, base, false, n + 1, g);
+    if (d) {
+        memcpy(d->event, event, n * sizeof *event);
+        d->n = (uint16_t)n;
     }
-    ps_leaf *leaf = new_leaf(d->event, d->n, g);
-    if (leaf) {
-        p->part[0] = first_part(leaf);
-        return p;
+    return d;
+}
+
+/* Few events again, of what was parts once. */
+static ps_delta *with_few(const ps_delta *old, ps_base base, ps_leaf *leaf, ps_group *g)
+{
+    ps_delta *d = with_events(old, base, leaf->event, leaf->n, g);
+    if (d)
+        ps_group_note(g, PS_ITEM_LEAF, 0, leaf);
+    return d;
+}
+
+static ps_delta *with_parts(const ps_delta *old, ps_base base, ps_group *g)
+{
+    const ps_parts *from = ps_delta_parts(old);
+    uint32_t n = from->n, slack = is_own(old, g) ? n / 2 : n / 16;
+    ps_delta *d = new_delta(old, base, true, n + slack + 1, g);
+    if (d) {
+        ps_delta_parts(d)->n = n;
+        memcpy(ps_delta_parts(d)->part, from->part, n * sizeof *from->part);
     }
-    g->bytes -= parts_bytes(p);
-    free(p);
-    return NULL;
+    return d;
+}
+
+/* The events of a full delta, in a leaf. */
+static ps_delta *with_leaf(const ps_delta *old, ps_base base, ps_group *g)
+{
+    ps_leaf *leaf = new_leaf(old->event, old->n, g);
+    ps_delta *d = leaf ? new_delta(old, base, true, 2, g) : NULL;
+    if (d) {
+        ps_delta_parts(d)->n = 1;
+        ps_delta_parts(d)->part[0] = first_part(leaf);
+    } else {
+        ps_leaf_give(leaf, g->slab);
+    }
+    return d;
 }
 
 /* The same differences in a delta of the group's version with room for one more. */
 static ps_delta *renewed(const ps_delta *old, ps_base base, ps_group *g)
 {
-    if (!old || (!old->parts && old->n < PS_LEAF)) {
-        ps_delta *d = new_delta(old, base, next_room(old, g), g);
-        if (d && old) {
-            memcpy(d->event, old->event, old->n * sizeof *old->event);
-            d->n = old->n;
-        }
-        return d;
-    }
-    ps_parts *p = parted(old, g);
-    ps_delta *d = p ? new_delta(old, base, 0, g) : NULL;
-    if (d) {
-        d->parts = p;
-    } else if (p) {
-        if (!old->parts) {
-            g->bytes -= sizeof *p->part[0].leaf;
-            free(p->part[0].leaf);
-        }
-        g->bytes -= parts_bytes(p);
-        free(p);
-    }
+    if (!old)
+        return new_delta(NULL, base, false, 1, g);
+    const ps_parts *p = ps_delta_parts(old);
+    ps_leaf *only = p && p->n == 1 ? p->part[0].leaf : NULL;
+    ps_delta *d = only && only->n < PS_INLINE / 2 && !is_own(old, g)
+                      ? with_few(old, base, only, g)
+                  : p                  ? with_parts(old, base, g)
+                  : old->n < PS_INLINE ? with_events(old, base, old->event, old->n, g)
+                                       : with_leaf(old, base, g);
+    if (d)
+        d->degree = old->degree;
     return d;
+}
+
+static bool is_full(const ps_delta *d)
+{
+    const ps_parts *p = ps_delta_parts(d);
+    return p ? p->n == p->room : d->n == d->room;
 }
 
 /* ------------------------------ Leaves ------------------------------------ */
@@ -181,37 +188,18 @@ static uint32_t net_of(const ps_event *event, uint32_t n)
     return net;
 }
 
-/* One part more, at the cost of moving them all. */
-static int make_room(ps_delta *d, ps_group *g)
-{
-    ps_parts *p = d->parts;
-    if (p->n < p->room)
-        return PS_OK;
-    uint32_t room = p->room + p->room / 2 + 1;
-    g->bytes -= parts_bytes(p);
-    ps_parts *larger = realloc(p, sizeof *p + room * sizeof *p->part);
-    if (larger) {
-        larger->room = room;
-        d->parts = larger;
-    }
-    g->bytes += parts_bytes(d->parts);
-    return larger ? PS_OK : PS_ENOMEM;
-}
-
 /* Part k, whose leaf is full and the group's own, into two. */
-static int split(ps_delta *d, uint32_t k, uint32_t entry, ps_group *g)
+static int split(ps_parts *parts, uint32_t k, uint32_t entry, ps_group *g)
 {
-    if (make_room(d, g))
-        return PS_ENOMEM;
-    ps_part *p = &d->parts->part[k];
-    bool at_end = k + 1 == d->parts->n && entry > p->leaf->event[PS_LEAF - 1].row;
+    ps_part *p = &parts->part[k];
+    bool at_end = k + 1 == parts->n && entry > p->leaf->event[PS_LEAF - 1].row;
     uint32_t kept = at_end ? PS_LEAF - 1 : PS_LEAF / 2;
     const ps_event *rest = p->leaf->event + kept;
     ps_leaf *leaf = new_leaf(rest, PS_LEAF - kept, g);
     if (!leaf)
         return PS_ENOMEM;
-    memmove(p + 2, p + 1, (d->parts->n - k - 1) * sizeof *p);
-    d->parts->n++;
+    memmove(p + 2, p + 1, (parts->n - k - 1) * sizeof *p);
+    parts->n++;
     p[1] = first_part(leaf);
     p[1].shift = p->shift + net_of(p->leaf->event, kept);
     p[1].first += p[1].shift;
@@ -222,31 +210,30 @@ static int split(ps_delta *d, uint32_t k, uint32_t entry, ps_group *g)
 /* The leaf that an entry belongs to: the group's own, with room for it. */
 static int prepare_leaf(ps_delta *d, uint32_t entry, ps_group *g)
 {
-    uint32_t k = ps_parts_of(d->parts, entry);
-    ps_leaf *leaf = d->parts->part[k].leaf;
+    ps_parts *parts = ps_delta_parts(d);
+    uint32_t k = ps_parts_of(parts, entry);
+    ps_leaf *leaf = parts->part[k].leaf;
     if (leaf->version != g->version) {
         ps_leaf *own = new_leaf(leaf->event, leaf->n, g);
         if (!own)
             return PS_ENOMEM;
         ps_group_note(g, PS_ITEM_LEAF, 0, leaf);
-        g->bytes -= sizeof *leaf;
-        d->parts->part[k].leaf = leaf = own;
+        parts->part[k].leaf = leaf = own;
     }
     if (leaf->n < PS_LEAF || ps_delta_event(d, entry))
         return PS_OK;
-    return split(d, k, entry, g);
+    return split(parts, k, entry, g);
 }
 
 int ps_delta_prepare(ps_delta **d, ps_base base, uint32_t entry, ps_group *g)
 {
-    const ps_delta *old = *d;
-    if (!is_own(old, g) || (!old->parts && old->n == old->room)) {
-        ps_delta *own = renewed(old, base, g);
+    if (!is_own(*d, g) || is_full(*d)) {
+        ps_delta *own = renewed(*d, base, g);
         if (!own)
             return PS_ENOMEM;
         *d = own;
     }
-    return (*d)->parts ? prepare_leaf(*d, entry, g) : PS_OK;
+    return ps_delta_parts(*d) ? prepare_leaf(*d, entry, g) : PS_OK;
 }
 
 /* ------------------------------ Toggling ---------------------------------- */
@@ -281,33 +268,28 @@ static uint32_t toggle_event(ps_event *event, uint32_t n, uint32_t k, bool there
 /* After a change of part k by net: what the part begins with, and what lies behind. */
 static void move_parts(ps_delta *d, uint32_t k, uint32_t net, ps_group *g)
 {
-    ps_parts *p = d->parts;
+    ps_parts *p = ps_delta_parts(d);
     ps_part *part = &p->part[k];
     for (uint32_t j = k + 1; j < p->n; j++) {
         p->part[j].first += net;
         p->part[j].shift += net;
     }
-    if (part->leaf->n) {
+    if (part->leaf->n || p->n == 1) { /* there is always a leaf */
         uint32_t shift = part->shift;
         *part = first_part(part->leaf);
         part->first += shift;
         part->shift = shift;
         return;
     }
-    free(part->leaf);
-    g->bytes -= sizeof *part->leaf;
+    ps_leaf_give(part->leaf, g->slab);
     memmove(part, part + 1, (--p->n - k) * sizeof *part);
-    if (p->n)
-        return;
-    g->bytes -= parts_bytes(p);
-    free(p);
-    d->parts = NULL;
 }
 
 ps_toggled ps_delta_toggle(ps_delta *d, ps_base base, uint32_t entry, ps_group *g)
 {
-    uint32_t part = d->parts ? ps_parts_of(d->parts, entry) : 0;
-    ps_leaf *leaf = d->parts ? d->parts->part[part].leaf : NULL;
+    ps_parts *parts = ps_delta_parts(d);
+    uint32_t part = parts ? ps_parts_of(parts, entry) : 0;
+    ps_leaf *leaf = parts ? parts->part[part].leaf : NULL;
     ps_event *event = leaf ? leaf->event : d->event;
     uint32_t n = leaf ? leaf->n : d->n, k = ps_events_lower(event, n, entry);
     bool there = k < n && event[k].row == entry;
@@ -327,47 +309,43 @@ ps_toggled ps_delta_toggle(ps_delta *d, ps_base base, uint32_t entry, ps_group *
 
 /* ------------------------------ Clearing ---------------------------------- */
 
-/* Remove base entries [begin, end). */
-static void remove_all(ps_event *event, ps_base base, uint32_t begin, uint32_t end)
+/* Remove n base entries from the first-th on. */
+static void remove_all(ps_event *event, ps_base base, uint32_t first, uint32_t n)
 {
-    for (uint32_t i = begin; i < end; i++)
+    for (uint32_t i = first; i < first + n; i++)
         *event++ = (ps_event){base.row[i], i | PS_REMOVED};
 }
 
-static ps_parts *cleared_parts(ps_base base, ps_group *g)
+/* All base entries below parts; false without the last if there is no memory. */
+static bool remove_in_leaves(ps_parts *p, ps_base base, ps_group *g)
 {
-    uint32_t n = (base.degree + PS_LEAF - 1) / PS_LEAF;
-    ps_parts *p = new_parts(n, g);
-    for (uint32_t i = 0; p && i < n; i++) {
-        uint32_t begin = i * PS_LEAF, left = base.degree - begin;
-        ps_event event[PS_LEAF];
-        left = left < PS_LEAF ? left : PS_LEAF;
-        remove_all(event, base, begin, begin + left);
-        ps_leaf *leaf = new_leaf(event, left, g);
+    ps_event event[PS_LEAF];
+    for (uint32_t first = 0; first < base.degree; first += PS_LEAF) {
+        uint32_t n = base.degree - first < PS_LEAF ? base.degree - first : PS_LEAF;
+        remove_all(event, base, first, n);
+        ps_leaf *leaf = new_leaf(event, n, g);
         if (!leaf)
-            break;
-        p->part[p->n++] = (ps_part){leaf, base.row[begin], 0, 0 - begin};
+            return false;
+        p->part[p->n++] = (ps_part){.leaf = leaf, .row = event->row, .shift = 0 - first};
     }
-    return p;
+    return true;
 }
 
 ps_delta *ps_delta_cleared(ps_delta *older, ps_base base, ps_group *g)
 {
-    bool large = base.degree > PS_LEAF;
-    ps_delta *d = new_delta(older, base, large ? 0 : base.degree, g);
+    bool large = base.degree > PS_INLINE;
+    uint32_t room = large ? (base.degree - 1) / PS_LEAF + 1 : base.degree;
+    ps_delta *d = new_delta(older, base, large, room, g);
     if (!d)
         return NULL;
     d->degree = 0;
     if (!large) {
         remove_all(d->event, base, 0, base.degree);
         d->n = (uint16_t)base.degree;
-        return d;
+    } else if (!remove_in_leaves(ps_delta_parts(d), base, g)) {
+        ps_delta_give_leaves(d, g);
+        ps_delta_give(d, g->slab);
+        return NULL;
     }
-    d->parts = cleared_parts(base, g);
-    if (d->parts && d->parts->n == d->parts->room)
-        return d;
-    ps_delta_free_leaves(d, 0, g);
-    g->bytes -= ps_delta_bytes(d);
-    ps_delta_free(d);
-    return NULL;
+    return d;
 }

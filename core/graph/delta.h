@@ -15,6 +15,7 @@
 #define PS_GRAPH_DELTA_H
 
 #include "core/graph/live.h"
+#include "core/graph/slab.h"
 
 typedef enum ps_item_kind {
     PS_ITEM_NONE,
@@ -32,6 +33,7 @@ typedef struct ps_item {
 
 typedef struct ps_batch {
     ps_retired retired;
+    ps_slab *slab; /* borrowed: what the items are from */
     size_t n, room;
     ps_item item[];
 } ps_batch;
@@ -39,7 +41,7 @@ typedef struct ps_batch {
 typedef struct ps_group {
     uint64_t version; /* 0: no group is open */
     ps_batch *batch;  /* owned; NULL until something is replaced */
-    uint64_t bytes;   /* of deltas and leaves in use */
+    ps_slab *slab;    /* borrowed: of all deltas and leaves */
 } ps_group;
 
 /* Room for n more items; PS_ENOMEM. */
@@ -65,9 +67,9 @@ ps_toggled ps_delta_toggle(ps_delta *d, ps_base base, uint32_t entry, ps_group *
  * is no memory. */
 ps_delta *ps_delta_cleared(ps_delta *older, ps_base base, ps_group *g);
 
-/* Free a delta, not its leaves; those of one version (0: all); bytes of a delta. */
-void ps_delta_free(ps_delta *d);
-void ps_delta_free_leaves(ps_delta *d, uint64_t version, ps_group *g);
-uint64_t ps_delta_bytes(const ps_delta *d);
+/* Give back a delta; a leaf; the leaves of a delta that are the group's own. */
+void ps_delta_give(ps_delta *d, ps_slab *s);
+void ps_leaf_give(ps_leaf *leaf, ps_slab *s);
+void ps_delta_give_leaves(ps_delta *d, ps_group *g);
 
 #endif

@@ -21,8 +21,8 @@ static const uint32_t *base_row(const ps_csr *m, uint32_t row)
 
 static const ps_delta *delta_of(const ps_graph *g, ps_side side, uint32_t row)
 {
-    ps_seen seen = ps_seen_of(g, side);
-    return ps_seen_delta(&seen, row);
+    const ps_page *page = ps_page_of(ps_live_pages(g, side), row);
+    return page ? ps_delta_at(ps_page_newest(page, row), g->at) : NULL;
 }
 
 uint32_t ps_live_rows(const ps_graph *g, ps_side side)
@@ -39,8 +39,7 @@ uint32_t ps_live_degree(const ps_graph *g, ps_side side, uint32_t row)
 uint32_t ps_live_edge(const ps_graph *g, ps_side side, uint32_t row, uint32_t i)
 {
     const ps_delta *d = delta_of(g, side, row);
-    const uint32_t *base = base_row(ps_graph_csr(g, side), row);
-    return d ? *ps_delta_pick(d, i, base) : base[i];
+    return d ? *ps_delta_pick(d, i) : base_row(ps_graph_csr(g, side), row)[i];
 }
 
 int ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board)
@@ -97,13 +96,14 @@ static void copy_events(copying *c, const ps_event *event, uint32_t n)
 
 static void copy_delta(copying *c, const ps_delta *d)
 {
-    if (!d->parts) {
+    const ps_parts *parts = ps_delta_parts(d);
+    if (!parts) {
         copy_events(c, d->event, d->n);
         return;
     }
-    const ps_part *end = d->parts->part + d->parts->n;
-    const ps_part *p = ps_parts_at(d->parts, c->first);
-    if (p > d->parts->part) {
+    const ps_part *end = parts->part + parts->n;
+    const ps_part *p = ps_parts_at(parts, c->first);
+    if (p > parts->part) {
         c->place = p->first;
         c->next = p->first - p->shift;
     }

@@ -8,19 +8,18 @@
  *     live     3 4 5       9              degree   4
  *
  * The i-th entry is found by going through the events: each moves what follows by one.
- * Up to PS_LEAF events lie in the delta itself, a small object that a walk prefetches.
+ * Up to PS_INLINE events lie in the delta itself, a few lines that a walk prefetches.
  * More are parted into leaves below one sorted list, which knows for each leaf how far
  * its entries are moved: the right one is found by halving.
  *
  *     slot[row] -> delta 42 -> delta 40 -> NULL       newest first
- *                    |            |
- *                  parts        parts                 leaves are shared by versions
  *                  |  |  \    / |  |
- *                 leaf leaf leaf leaf
+ *                 leaf leaf leaf leaf                   shared by versions
  *
- * A row's newest delta is found in a table (open addressing, an entry stays once it is
- * there), and only if the row's bit says that there is one, so that untouched rows cost
- * one test. The writer never changes what a published version shows: see delta.h.
+ * Slots are in pages of 64 rows below one list, which has a page only where a row was
+ * ever changed. Among rows that are left alone a lookup is one read of that list, an
+ * eighth of a byte a row. The writer never changes what a published version shows: see
+ * delta.h.
  *
  * Threads: readers, within the version of their view.
  */
@@ -33,7 +32,9 @@
 
 #include "pinsage/overlay.h"
 
-#define PS_LEAF    32
+#define PS_INLINE  28 /* events in a delta itself: four lines */
+#define PS_LEAF    30 /* in a leaf: four lines too */
+#define PS_PAGE    64
 #define PS_REMOVED 0x80000000u
 
 typedef struct ps_event {
@@ -43,7 +44,7 @@ typedef struct ps_event {
 
 typedef struct ps_leaf {
     uint64_t version; /* that it was made in */
-    uint32_t n;       /* > 0 */
+    uint32_t n;       /* > 0 unless it is the only one */
     ps_event event[PS_LEAF];
 } ps_leaf;
 
@@ -62,78 +63,54 @@ typedef struct ps_parts {
 typedef struct ps_delta {
     struct ps_delta *older; /* not to be followed from a version that is seen */
     uint64_t version;
-    ps_parts *parts; /* owned; NULL: the events are here */
-    uint32_t degree; /* of the live row */
-    uint16_t n, room;
-    ps_event event[]; /* (room) */
+    const uint32_t *base; /* the base row, so that a walk need not look for it */
+    uint32_t degree;      /* of the live row */
+    uint16_t n, room;     /* events; n PS_PARTED: a ps_parts follows instead */
+    ps_event event[];     /* (room) */
 } ps_delta;
 
-typedef struct ps_slot {
-    _Atomic uint32_t key; /* row + 1; 0 = empty */
-    _Atomic(ps_delta *) newest;
-} ps_slot;
+#define PS_PARTED UINT16_MAX
 
-typedef struct ps_table {
+typedef struct ps_page {
+    _Atomic(ps_delta *) slot[PS_PAGE]; /* newest, NULL: never changed */
+} ps_page;
+
+typedef struct ps_pages {
     ps_retired retired;
-    uint32_t mask, shift;
-    ps_slot slot[]; /* (mask + 1) */
-} ps_table;
+    uint32_t n;
+    _Atomic(ps_page *) page[]; /* (n) by row / PS_PAGE; pages are owned by the newest */
+} ps_pages;
 
 /* The overlay of one matrix. */
 typedef struct ps_live {
     const ps_csr *base;
-    _Atomic uint64_t *touched; /* owned: a bit for each base row */
-    _Atomic(ps_table *) table; /* owned */
-    _Atomic uint32_t n;        /* rows in the table */
+    _Atomic(ps_pages *) pages; /* owned */
+    _Atomic uint32_t n;        /* rows that were ever changed */
     _Atomic uint32_t end;      /* no row from here on has an entry in any version */
 } ps_live;
 
-/* What a walk keeps at hand of it. */
-typedef struct ps_seen {
-    uint32_t rows;
-    const _Atomic uint64_t *touched;
-    const ps_table *table;
-    uint64_t at;
-} ps_seen;
-
 const ps_live *ps_overlay_live(const ps_overlay *o, ps_side side);
 
-static inline ps_seen ps_seen_of(const ps_graph *g, ps_side side)
+static inline const ps_pages *ps_live_pages(const ps_graph *g, ps_side side)
 {
     const ps_live *l = ps_overlay_live(g->overlay, side);
-    return (ps_seen){.rows = l->base->rows,
-                     .touched = l->touched,
-                     .table = atomic_load_explicit(&l->table, memory_order_acquire),
-                     .at = g->at};
+    return atomic_load_explicit(&l->pages, memory_order_acquire);
 }
 
-static inline bool ps_seen_touched(const ps_seen *s, uint32_t row)
+/* The page of a row; NULL if no row of it was ever changed. */
+static inline ps_page *ps_page_of(const ps_pages *p, uint32_t row)
 {
-    if (row >= s->rows)
-        return true;
-    uint64_t bits = atomic_load_explicit(&s->touched[row / 64], memory_order_relaxed);
-    return bits >> row % 64 & 1;
-}
-
-static inline const ps_slot *ps_table_home(const ps_table *t, uint32_t row)
-{
-    return &t->slot[(row * 0x9e3779b1u) >> t->shift];
+    uint32_t i = row / PS_PAGE;
+    return i < p->n ? atomic_load_explicit(&p->page[i], memory_order_acquire) : NULL;
 }
 
 /* The row's newest delta, whatever its version; NULL if there is none. */
-static inline ps_delta *ps_table_find(const ps_table *t, uint32_t row)
+static inline ps_delta *ps_page_newest(const ps_page *p, uint32_t row)
 {
-    for (uint32_t i = (row * 0x9e3779b1u) >> t->shift;; i++) {
-        const ps_slot *s = &t->slot[i & t->mask];
-        uint32_t key = atomic_load_explicit(&s->key, memory_order_acquire);
-        if (key == row + 1)
-            return atomic_load_explicit(&s->newest, memory_order_acquire);
-        if (key == 0)
-            return NULL;
-    }
+    return atomic_load_explicit(&p->slot[row % PS_PAGE], memory_order_acquire);
 }
 
-/* From a newest delta, the one that a version sees. */
+/* From a newest delta, the one that a version sees; NULL: the base row. */
 static inline const ps_delta *ps_delta_at(const ps_delta *d, uint64_t version)
 {
     while (d && d->version > version)
@@ -141,11 +118,10 @@ static inline const ps_delta *ps_delta_at(const ps_delta *d, uint64_t version)
     return d;
 }
 
-/* The delta of a row that a view sees; NULL: the base row. */
-static inline const ps_delta *ps_seen_delta(const ps_seen *s, uint32_t row)
+/* The parts of a delta that has them, else NULL. */
+static inline ps_parts *ps_delta_parts(const ps_delta *d)
 {
-    return ps_seen_touched(s, row) ? ps_delta_at(ps_table_find(s->table, row), s->at)
-                                   : NULL;
+    return d->n == PS_PARTED ? (ps_parts *)(uintptr_t)(d + 1) : NULL;
 }
 
 /* Where the i-th entry of a live row stands: in the base row or in one of n events,
@@ -182,14 +158,13 @@ static inline const ps_part *ps_parts_at(const ps_parts *p, uint32_t i)
     return &p->part[low];
 }
 
-/* The i-th entry of a live row, i < degree. base may be NULL for a row beyond it. */
-static inline const uint32_t *ps_delta_pick(const ps_delta *d, uint32_t i,
-                                            const uint32_t *base)
+/* The i-th entry of a live row, i < degree. */
+static inline const uint32_t *ps_delta_pick(const ps_delta *d, uint32_t i)
 {
-    if (!d->parts)
-        return ps_events_pick(d->event, d->n, 0, i, base);
-    const ps_part *p = ps_parts_at(d->parts, i);
-    return ps_events_pick(p->leaf->event, p->leaf->n, p->shift, i, base);
+    if (d->n != PS_PARTED)
+        return ps_events_pick(d->event, d->n, 0, i, d->base);
+    const ps_part *p = ps_parts_at(ps_delta_parts(d), i);
+    return ps_events_pick(p->leaf->event, p->leaf->n, p->shift, i, d->base);
 }
 
 /* The first of n events that names this row or a larger one. */
@@ -219,9 +194,10 @@ static inline uint32_t ps_parts_of(const ps_parts *p, uint32_t row)
 static inline const ps_event *ps_delta_event(const ps_delta *d, uint32_t row)
 {
     const ps_event *event = d->event;
+    const ps_parts *p = ps_delta_parts(d);
     uint32_t n = d->n;
-    if (d->parts) {
-        const ps_leaf *leaf = d->parts->part[ps_parts_of(d->parts, row)].leaf;
+    if (p) {
+        const ps_leaf *leaf = p->part[ps_parts_of(p, row)].leaf;
         event = leaf->event;
         n = leaf->n;
     }

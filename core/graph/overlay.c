@@ -17,115 +17,90 @@
 
 #include "core/graph/delta.h"
 
-#define FIRST_SLOTS_LOG 6
-
 typedef struct edges {
     uint64_t added, removed;
 } edges;
 
 struct ps_overlay {
+    ps_retired retired;
     ps_live live[2]; /* by ps_side */
     ps_epoch *epoch; /* borrowed */
+    ps_slab *slab;   /* owned: pages, deltas, leaves */
     ps_group group;
-    uint64_t last;                          /* version of the newest group */
-    edges now;                              /* the group's changes included */
-    _Atomic uint64_t added, removed, bytes; /* without them */
-    _Atomic uint64_t fixed;                 /* bytes of tables and bits */
+    uint64_t last;                   /* version of the newest group */
+    edges now;                       /* the group's changes included */
+    _Atomic uint64_t added, removed; /* without them */
+    _Atomic uint64_t listed;         /* bytes of lists of pages */
 };
 
 /* ------------------------------ Rows -------------------------------------- */
 
-static ps_table *new_table(uint32_t log)
+static ps_pages *pages_of(const ps_live *l)
 {
-    size_t size = (size_t)1 << log;
-    ps_table *t = calloc(1, sizeof *t + size * sizeof *t->slot);
-    if (t) {
-        t->mask = (uint32_t)(size - 1);
-        t->shift = 32 - log;
-    }
-    return t;
+    return atomic_load_explicit(&l->pages, memory_order_relaxed);
 }
 
-static ps_table *table_of(const ps_live *l)
+static void on_pages_unseen(ps_retired *r)
 {
-    return atomic_load_explicit(&l->table, memory_order_relaxed);
+    free(r); /* its first member; the pages are in the next list */
 }
 
-static void on_table_unseen(ps_retired *r)
+static uint64_t pages_bytes(uint32_t n)
 {
-    free(r); /* its first member */
+    return sizeof(ps_pages) + n * sizeof(ps_page *);
 }
 
-/* The slot of a row, or the empty one where it belongs. */
-static ps_slot *slot_of(ps_table *t, uint32_t row)
+/* A list of n pages, none there but those of an older list. */
+static int set_pages(ps_overlay *o, ps_live *l, uint32_t n)
 {
-    uint32_t i = (row * 0x9e3779b1u) >> t->shift, key;
-    for (;; i++) {
-        ps_slot *s = &t->slot[i & t->mask];
-        key = atomic_load_explicit(&s->key, memory_order_relaxed);
-        if (key == 0 || key == row + 1)
-            return s;
-    }
-}
-
-static uint64_t table_bytes(const ps_table *t)
-{
-    return sizeof *t + (t->mask + (uint64_t)1) * sizeof *t->slot;
-}
-
-static int grow_table(ps_overlay *o, ps_live *l)
-{
-    ps_table *t = table_of(l);
-    if (t->shift == 1)
-        return PS_ENOMEM; /* 2^31 slots, half of them taken */
-    ps_table *larger = new_table(33 - t->shift);
-    if (!larger)
+    ps_pages *old = pages_of(l), *p = calloc(1, pages_bytes(n));
+    if (!p)
         return PS_ENOMEM;
-    for (size_t i = 0; i <= t->mask; i++) {
-        uint32_t key = atomic_load_explicit(&t->slot[i].key, memory_order_relaxed);
-        if (!key)
-            continue;
-        ps_slot *s = slot_of(larger, key - 1);
-        atomic_init(&s->newest, atomic_load(&t->slot[i].newest));
-        atomic_init(&s->key, key);
-    }
-    atomic_store_explicit(&l->table, larger, memory_order_release);
-    o->fixed += table_bytes(larger) - table_bytes(t);
-    ps_epoch_retire(o->epoch, o->group.version, &t->retired, on_table_unseen);
+    p->n = n;
+    for (uint32_t i = 0; old && i < old->n; i++)
+        atomic_init(&p->page[i], atomic_load(&old->page[i]));
+    atomic_store_explicit(&l->pages, p, memory_order_release);
+    o->listed += pages_bytes(n) - (old ? pages_bytes(old->n) : 0);
+    if (old)
+        ps_epoch_retire(o->epoch, o->group.version, &old->retired, on_pages_unseen);
     return PS_OK;
 }
 
-/* The slot of a row, made if there is none; NULL if there is no memory. */
-static ps_slot *take_slot(ps_overlay *o, ps_side side, uint32_t row)
+/* Where a row's newest delta is; NULL without a page for it. */
+static _Atomic(ps_delta *) *slot_of(const ps_live *l, uint32_t row)
 {
-    ps_live *l = &o->live[side];
-    ps_slot *s = slot_of(table_of(l), row);
-    if (atomic_load_explicit(&s->key, memory_order_relaxed))
-        return s;
-    if (2 * (uint64_t)l->n > table_of(l)->mask) {
-        if (grow_table(o, l))
-            return NULL;
-        s = slot_of(table_of(l), row);
-    }
-    atomic_store_explicit(&s->key, row + 1, memory_order_release);
-    if (row < l->base->rows)
-        atomic_fetch_or(&l->touched[row / 64], (uint64_t)1 << row % 64);
-    if (row >= l->end)
-        atomic_store(&l->end, row + 1);
-    atomic_fetch_add(&l->n, 1);
-    return s;
+    ps_page *p = ps_page_of(pages_of(l), row);
+    return p ? &p->slot[row % PS_PAGE] : NULL;
 }
 
-static ps_delta *newest(const ps_slot *s)
+/* The same, with a page made for it; PS_ENOMEM. */
+static int take_slot(ps_overlay *o, ps_live *l, uint32_t row)
 {
-    return atomic_load_explicit(&s->newest, memory_order_relaxed);
+    uint32_t i = row / PS_PAGE, n = pages_of(l)->n;
+    if (slot_of(l, row))
+        return PS_OK;
+    if (i >= n && set_pages(o, l, i + i / 8 + 64))
+        return PS_ENOMEM;
+    ps_page *p = ps_slab_take(o->slab, sizeof *p);
+    if (!p)
+        return PS_ENOMEM;
+    for (unsigned k = 0; k < PS_PAGE; k++)
+        atomic_init(&p->slot[k], NULL);
+    atomic_store_explicit(&pages_of(l)->page[i], p, memory_order_release);
+    return PS_OK;
+}
+
+static ps_delta *newest(const ps_live *l, uint32_t row)
+{
+    _Atomic(ps_delta *) *s = slot_of(l, row);
+    return s ? atomic_load_explicit(s, memory_order_relaxed) : NULL;
 }
 
 static ps_base base_of(const ps_overlay *o, ps_side side, uint32_t row)
 {
     const ps_csr *m = o->live[side].base;
     if (row >= m->rows)
-        return (ps_base){0};
+        return (ps_base){m->indices, 0};
     return (ps_base){ps_csr_row(m, row), ps_csr_degree(m, row)};
 }
 
@@ -134,27 +109,18 @@ static ps_base base_of(const ps_overlay *o, ps_side side, uint32_t row)
 static int live_init(ps_overlay *o, ps_side side, const ps_csr *base)
 {
     ps_live *l = &o->live[side];
-    size_t words = (size_t)base->rows / 64 + 1;
     l->base = base;
     l->end = base->rows;
-    l->touched = calloc(words, sizeof *l->touched);
-    atomic_init(&l->table, new_table(FIRST_SLOTS_LOG));
-    if (!l->touched || !l->table)
-        return PS_ENOMEM;
-    o->fixed += words * sizeof *l->touched + table_bytes(table_of(l));
-    return PS_OK;
+    return set_pages(o, l, base->rows / PS_PAGE + 1);
 }
 
-static void live_done(ps_live *l, ps_group *g)
+static void on_overlay_unseen(ps_retired *r)
 {
-    ps_table *t = table_of(l);
-    for (size_t i = 0; t && i <= t->mask; i++) {
-        ps_delta *d = newest(&t->slot[i]);
-        ps_delta_free_leaves(d, 0, g);
-        ps_delta_free(d);
-    }
-    free(t);
-    free(l->touched);
+    ps_overlay *o = (ps_overlay *)r; /* its first member */
+    free(pages_of(&o->live[PS_PINS]));
+    free(pages_of(&o->live[PS_BOARDS]));
+    ps_slab_free(o->slab);
+    free(o);
 }
 
 int ps_overlay_new(ps_overlay **out, const ps_graph *g, ps_epoch *e)
@@ -163,11 +129,12 @@ int ps_overlay_new(ps_overlay **out, const ps_graph *g, ps_epoch *e)
     if (!o)
         return PS_ENOMEM;
     o->epoch = e;
-    int err = live_init(o, PS_PINS, &g->pin_boards);
+    o->slab = o->group.slab = ps_slab_new();
+    int err = o->slab ? live_init(o, PS_PINS, &g->pin_boards) : PS_ENOMEM;
     if (!err)
         err = live_init(o, PS_BOARDS, &g->board_pins);
     if (err)
-        ps_overlay_free(o);
+        on_overlay_unseen(&o->retired);
     else
         *out = o;
     return err;
@@ -179,9 +146,7 @@ void ps_overlay_free(ps_overlay *o)
         return;
     if (o->group.version)
         ps_overlay_abort(o);
-    live_done(&o->live[PS_PINS], &o->group);
-    live_done(&o->live[PS_BOARDS], &o->group);
-    free(o);
+    ps_epoch_retire(o->epoch, ps_epoch_version(o->epoch), &o->retired, on_overlay_unseen);
 }
 
 /* ------------------------------ Groups ------------------------------------ */
@@ -191,9 +156,9 @@ static void on_batch_unseen(ps_retired *r)
     ps_batch *b = (ps_batch *)r; /* its first member */
     for (size_t i = 0; i < b->n; i++) {
         if (b->item[i].kind == PS_ITEM_LEAF)
-            free(b->item[i].ptr);
+            ps_leaf_give(b->item[i].ptr, b->slab);
         else if (b->item[i].kind != PS_ITEM_NONE)
-            ps_delta_free(b->item[i].ptr);
+            ps_delta_give(b->item[i].ptr, b->slab);
     }
     free(b);
 }
@@ -216,26 +181,21 @@ static void end_group(ps_overlay *o)
 
 void ps_overlay_commit(ps_overlay *o)
 {
-    ps_group *g = &o->group;
-    assert(g->version);
-    for (size_t i = 0; g->batch && i < g->batch->n; i++) {
-        const ps_item *item = &g->batch->item[i];
-        if (item->kind == PS_ITEM_PIN || item->kind == PS_ITEM_BOARD)
-            g->bytes -= ps_delta_bytes(item->ptr);
-    }
+    assert(o->group.version);
     end_group(o);
     atomic_store_explicit(&o->added, o->now.added, memory_order_relaxed);
     atomic_store_explicit(&o->removed, o->now.removed, memory_order_relaxed);
-    atomic_store_explicit(&o->bytes, g->bytes, memory_order_relaxed);
 }
 
 /* The row has the delta from before the group; the item is the group's own. */
 static void put_back(ps_overlay *o, ps_side side, ps_item *item)
 {
-    ps_slot *s = slot_of(table_of(&o->live[side]), item->row);
-    ps_delta *own = newest(s);
-    atomic_store_explicit(&s->newest, item->ptr, memory_order_release);
-    ps_delta_free_leaves(own, o->group.version, &o->group);
+    ps_live *l = &o->live[side];
+    ps_delta *own = newest(l, item->row);
+    atomic_store_explicit(slot_of(l, item->row), item->ptr, memory_order_release);
+    if (!item->ptr)
+        atomic_fetch_sub(&l->n, 1);
+    ps_delta_give_leaves(own, &o->group);
     item->ptr = own;
 }
 
@@ -252,19 +212,21 @@ void ps_overlay_abort(ps_overlay *o)
     }
     end_group(o);
     o->now = (edges){o->added, o->removed};
-    g->bytes = o->bytes;
 }
 
 /* ------------------------------ Changes ----------------------------------- */
 
-/* own is the row's newest delta; what was so is written down. */
-static void set_newest(ps_overlay *o, ps_side side, uint32_t row, ps_slot *s,
-                       ps_delta *own)
+/* A row that has a slot gets a delta of the group's; what it had is written down. */
+static void set_newest(ps_overlay *o, ps_side side, uint32_t row, ps_delta *own)
 {
-    ps_delta *old = newest(s);
-    atomic_store_explicit(&s->newest, own, memory_order_release);
+    ps_live *l = &o->live[side];
+    ps_delta *old = newest(l, row);
+    atomic_store_explicit(slot_of(l, row), own, memory_order_release);
+    if (!old)
+        atomic_fetch_add(&l->n, 1);
+    if (row >= l->end)
+        atomic_store(&l->end, row + 1);
     if (old && old->version == o->group.version) {
-        o->group.bytes -= ps_delta_bytes(old);
         ps_group_note(&o->group, PS_ITEM_DELTA, row, old);
     } else {
         ps_group_note(&o->group, side == PS_PINS ? PS_ITEM_PIN : PS_ITEM_BOARD, row, old);
@@ -273,24 +235,22 @@ static void set_newest(ps_overlay *o, ps_side side, uint32_t row, ps_slot *s,
 
 static int prepare(ps_overlay *o, ps_side side, uint32_t row, uint32_t entry)
 {
+    ps_live *l = &o->live[side];
     ps_base base = base_of(o, side, row);
     if (base.degree >= PS_REMOVED)
         return PS_ERANGE;
-    if (ps_group_reserve(&o->group, 3))
+    if (ps_group_reserve(&o->group, 3) || take_slot(o, l, row))
         return PS_ENOMEM;
-    ps_slot *s = take_slot(o, side, row);
-    if (!s)
-        return PS_ENOMEM;
-    ps_delta *d = newest(s);
+    ps_delta *old = newest(l, row), *d = old;
     int err = ps_delta_prepare(&d, base, entry, &o->group);
-    if (d != newest(s))
-        set_newest(o, side, row, s, d);
+    if (d != old)
+        set_newest(o, side, row, d);
     return err;
 }
 
 static void toggle(ps_overlay *o, ps_side side, uint32_t row, uint32_t entry)
 {
-    ps_delta *d = newest(slot_of(table_of(&o->live[side]), row));
+    ps_delta *d = newest(&o->live[side], row);
     ps_toggled what = ps_delta_toggle(d, base_of(o, side, row), entry, &o->group);
     if (side == PS_PINS)
         return; /* an edge is counted once */
@@ -369,15 +329,11 @@ static int toggle_board(ps_overlay *o, uint32_t board, uint32_t pin)
 static void drop_leaves(ps_overlay *o, ps_delta *old)
 {
     ps_group *g = &o->group;
-    for (uint32_t i = 0; old && old->parts && i < old->parts->n; i++) {
-        ps_leaf *leaf = old->parts->part[i].leaf;
-        if (leaf->version != g->version) {
-            ps_group_note(g, PS_ITEM_LEAF, 0, leaf);
-            g->bytes -= sizeof *leaf;
-        }
-    }
-    if (old && old->version == g->version)
-        ps_delta_free_leaves(old, g->version, g);
+    const ps_parts *p = ps_delta_parts(old);
+    for (uint32_t i = 0; p && i < p->n; i++)
+        if (p->part[i].leaf->version != g->version)
+            ps_group_note(g, PS_ITEM_LEAF, 0, p->part[i].leaf);
+    ps_delta_give_leaves(old, g);
 }
 
 int ps_overlay_clear_pin(ps_overlay *o, uint32_t pin, uint32_t *removed)
@@ -392,17 +348,21 @@ int ps_overlay_clear_pin(ps_overlay *o, uint32_t pin, uint32_t *removed)
     ps_base base = base_of(o, PS_PINS, pin);
     if (base.degree >= PS_REMOVED)
         return PS_ERANGE;
-    ps_slot *s = take_slot(o, PS_PINS, pin);
-    ps_delta *old = s ? newest(s) : NULL;
-    int err = s ? each_board(o, pin, prepare_board) : PS_ENOMEM;
+    ps_delta *old = newest(&o->live[PS_PINS], pin), *own = NULL;
+    const ps_parts *parts = old ? ps_delta_parts(old) : NULL;
+    int err = take_slot(o, &o->live[PS_PINS], pin);
     if (!err)
-        err = ps_group_reserve(&o->group, 1 + (old && old->parts ? old->parts->n : 0));
-    ps_delta *own = err ? NULL : ps_delta_cleared(old, base, &o->group);
-    if (!own)
-        return err ? err : PS_ENOMEM;
+        err = each_board(o, pin, prepare_board);
+    if (!err)
+        err = ps_group_reserve(&o->group, 1 + (parts ? parts->n : 0));
+    if (!err && !(own = ps_delta_cleared(old, base, &o->group)))
+        err = PS_ENOMEM;
+    if (err)
+        return err;
     each_board(o, pin, toggle_board);
-    drop_leaves(o, old);
-    set_newest(o, PS_PINS, pin, s, own);
+    if (old)
+        drop_leaves(o, old);
+    set_newest(o, PS_PINS, pin, own);
     if (removed)
         *removed = degree;
     return PS_OK;
@@ -421,5 +381,5 @@ ps_overlay_counts ps_overlay_count(const ps_overlay *o)
                                .boards = o->live[PS_BOARDS].n,
                                .added = o->added,
                                .removed = o->removed,
-                               .bytes = o->bytes + o->fixed};
+                               .bytes = o->listed + ps_slab_bytes(o->slab)};
 }

@@ -32,8 +32,9 @@
 typedef struct ps_lane {
     uint64_t rng; /* the walk's own stream */
     union {
-        const uint32_t *edge;  /* picked, not yet followed */
-        const ps_delta *delta; /* of a live row, newest, before an edge is picked */
+        const uint32_t *edge;      /* picked, not yet followed */
+        _Atomic(ps_delta *) *slot; /* live, just come: of the row, if it has one */
+        const ps_delta *delta;     /* live, about to pick: the newest of the row */
     };
     uint32_t row;             /* where it stands: a pin or a board */
     uint32_t owner, at, left; /* the caller's: whose walk it is, and how far */
@@ -48,7 +49,8 @@ typedef struct ps_lane {
 /* One matrix, and what a live view changes in it. */
 typedef struct ps_ground {
     const ps_csr *m;
-    ps_seen seen; /* of a live view only */
+    const ps_pages *pages; /* of a live view only, seen at: */
+    uint64_t at;
 } ps_ground;
 
 /* Rows of a live graph may lie beyond the matrix. */
@@ -57,24 +59,38 @@ static inline void ps_lane_prefetch(const ps_csr *m, uint32_t row)
     __builtin_prefetch(m->indptr + row);
 }
 
-/* Ask for what stand_on and pick_edge will read of a row. */
-PS_STAGE void come_to(const ps_ground *g, uint32_t row, const bool live)
+/* Ask for what is read first of the row a lane comes to: its offsets or, in a live graph
+ * where something near it was ever changed, its newest delta. */
+PS_STAGE void come_to(const ps_ground *g, ps_lane *l, uint32_t row, const bool live)
 {
-    ps_lane_prefetch(g->m, row);
+    const void *offsets = g->m->indptr + row, *first = offsets;
+    l->row = row;
     if (live) {
-        __builtin_prefetch(g->seen.touched + row / 64);
-        __builtin_prefetch(ps_table_home(g->seen.table, row));
+        ps_page *page = ps_page_of(g->pages, row);
+        l->slot = page ? &page->slot[row % PS_PAGE] : NULL;
+        first = page ? (const void *)l->slot : offsets;
+    }
+    __builtin_prefetch(first);
+}
+
+/* Live only: find the newest delta of the row and ask for it. */
+PS_STAGE void stand_on(const ps_ground *g, ps_lane *l)
+{
+    if (!l->slot)
+        return; /* nor is there a delta */
+    l->delta = atomic_load_explicit(l->slot, memory_order_acquire);
+    if (l->delta) {
+        __builtin_prefetch(l->delta);
+        __builtin_prefetch((const char *)l->delta + 64);
+    } else {
+        ps_lane_prefetch(g->m, l->row);
     }
 }
 
-/* Live only: look whether the row has differences, and ask for the newest. */
-PS_STAGE void stand_on(const ps_ground *g, ps_lane *l)
+static inline void go_nowhere(ps_lane *l)
 {
-    l->delta = NULL;
-    if (l->row == PS_NOWHERE || !ps_seen_touched(&g->seen, l->row))
-        return;
-    l->delta = ps_table_find(g->seen.table, l->row);
-    __builtin_prefetch(l->delta);
+    l->row = PS_NOWHERE;
+    l->edge = NULL; /* nor a slot */
 }
 
 /* One random edge of the row the lane stands on; nowhere if it has none. */
@@ -82,29 +98,39 @@ PS_STAGE void pick_edge(const ps_ground *g, ps_lane *l, const bool live)
 {
     if (l->row == PS_NOWHERE)
         return;
-    const ps_delta *d = live ? ps_delta_at(l->delta, g->seen.at) : NULL;
-    const bool mapped = !live || l->row < g->m->rows;
-    const uint64_t *ends = &g->m->indptr[mapped ? l->row : 0];
-    uint64_t first = ends[0], degree = mapped ? ends[1] - first : 0;
-    if (live && d)
+    const ps_delta *d = live ? ps_delta_at(l->delta, g->at) : NULL;
+    uint64_t first = 0, degree = 0;
+    if (live && d) {
         degree = d->degree;
+    } else if (!live || l->row < g->m->rows) {
+        const uint64_t *ends = &g->m->indptr[l->row];
+        first = ends[0];
+        degree = ends[1] - first;
+    }
     if (degree == 0) {
-        l->row = PS_NOWHERE;
+        go_nowhere(l);
         return;
     }
     uint64_t i = ps_rng_below(&l->rng, degree);
-    const uint32_t *base = g->m->indices + first;
-    l->edge = live && d ? ps_delta_pick(d, (uint32_t)i, base) : base + i;
+    l->edge = live && d ? ps_delta_pick(d, (uint32_t)i) : &g->m->indices[first + i];
     __builtin_prefetch(l->edge);
 }
 
 /* To the row at the other end; next is the matrix that has it as a row. */
 PS_STAGE void follow_edge(const ps_ground *next, ps_lane *l, const bool live)
 {
-    if (l->row == PS_NOWHERE)
-        return;
-    l->row = *l->edge;
-    come_to(next, l->row, live);
+    if (l->row != PS_NOWHERE)
+        come_to(next, l, *l->edge, live);
+}
+
+/* A lane at the begin of a walk from a pin. */
+static inline ps_lane ps_lane_at(const ps_graph *g, uint32_t pin, uint64_t rng)
+{
+    ps_lane l = {.rng = rng, .row = pin};
+    ps_page *page = g->overlay ? ps_page_of(ps_live_pages(g, PS_PINS), pin) : NULL;
+    if (page)
+        l.slot = &page->slot[pin % PS_PAGE];
+    return l;
 }
 
 /* The lanes that are somewhere, moved to the front. */
@@ -190,11 +216,12 @@ static inline unsigned ps_lanes_hop(const ps_graph *g, ps_lane *lane, unsigned n
 {
     const unsigned half = (n + 1) / 2;
     if (n % 2)
-        lane[n].row = PS_NOWHERE; /* PS_LANES is even: the place is there */
+        go_nowhere(&lane[n]); /* PS_LANES is even: the place is there */
     ps_ground forth = {.m = &g->pin_boards}, back = {.m = &g->board_pins};
     if (g->overlay) {
-        forth.seen = ps_seen_of(g, PS_PINS);
-        back.seen = ps_seen_of(g, PS_BOARDS);
+        forth.pages = ps_live_pages(g, PS_PINS);
+        back.pages = ps_live_pages(g, PS_BOARDS);
+        forth.at = back.at = g->at;
         ps_lanes_live_stages(&forth, &back, lane, lane + half, half);
     } else {
         ps_lanes_stages(&forth, &back, lane, lane + half, half);

@@ -35,7 +35,8 @@ typedef struct ps_overlay ps_overlay;
 
 /* Borrows g (a graph without overlay) and e, which frees what versions leave behind. */
 int ps_overlay_new(ps_overlay **o, const ps_graph *g, ps_epoch *e);
-/* No reader may be inside. What was retired stays with the epoch. */
+/* No reader may be inside. The memory goes with the epoch's next reclaim, or its end: the
+ * epoch is freed later. */
 void ps_overlay_free(ps_overlay *o);
 
 /* Changes until commit or abort belong to this version, which is above all before. */
@@ -57,7 +58,7 @@ int ps_overlay_clear_pin(ps_overlay *o, uint32_t pin, uint32_t *removed);
 typedef struct ps_overlay_counts {
     uint64_t pins, boards;   /* rows that were ever changed */
     uint64_t added, removed; /* edges that the graph has not, and that it has too much */
-    uint64_t bytes;          /* in use by the newest version */
+    uint64_t bytes;          /* held in memory, for all versions */
 } ps_overlay_counts;
 ps_overlay_counts ps_overlay_count(const ps_overlay *o);
 
