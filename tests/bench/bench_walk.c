@@ -8,6 +8,9 @@
  * same pages, in turns of one run; the best turn of each counts, because other programs
  * use the machine too.
  *
+ * The same walks on a live graph: seen through an overlay in which nothing changed, and
+ * in which a tenth of the edges is live, on random pins and boards.
+ *
  *     bench_walk [pins [boards [edges]]]      in thousands; default 2000 500 40000
  *
  * Threads: one, the figures are per core.
@@ -19,6 +22,7 @@
 #include <time.h>
 
 #include "core/sample/lanes.h"
+#include "pinsage/overlay.h"
 #include "pinsage/pixie.h"
 #include "pinsage/walk.h"
 
@@ -60,6 +64,19 @@ static ps_csr matrix(uint32_t rows, uint64_t edges, bool huge)
                     .indices = pages((edges + 1) * sizeof(uint32_t), huge)};
 }
 
+/* A board into a sorted row of n, unless it is there; how many there are then. */
+static uint32_t put_board(uint32_t *row, uint32_t n, uint32_t board)
+{
+    uint32_t k = n;
+    while (k > 0 && row[k - 1] > board)
+        k--;
+    if (k > 0 && row[k - 1] == board)
+        return n;
+    memmove(row + k + 1, row + k, (n - k) * sizeof *row);
+    row[k] = board;
+    return n + 1;
+}
+
 /* Degrees from 1 to twice the mean, boards uniform: no place is hotter than another. */
 static void fill_pins(ps_csr *m, size s)
 {
@@ -69,11 +86,12 @@ static void fill_pins(ps_csr *m, size s)
     for (uint32_t p = 0; p < s.pins; p++) {
         uint64_t degree = 1 + ps_rng_below(&rng, 2 * mean - 1);
         degree = degree < s.edges - indptr[p] ? degree : s.edges - indptr[p];
-        indptr[p + 1] = indptr[p] + degree;
+        uint32_t n = 0;
+        for (uint64_t i = 0; i < degree; i++)
+            n = put_board(indices + indptr[p], n, (uint32_t)ps_rng_below(&rng, s.boards));
+        indptr[p + 1] = indptr[p] + n;
     }
     m->edges = indptr[s.pins];
-    for (uint64_t i = 0; i < m->edges; i++)
-        indices[i] = (uint32_t)ps_rng_below(&rng, s.boards);
 }
 
 static void fill_boards(ps_csr *m, const ps_csr *forth)
@@ -150,7 +168,7 @@ static double walk_lanes(const ps_graph *g)
         unsigned n = PS_LANES;
         for (unsigned i = 0; i < n; i++) {
             uint32_t pin = (uint32_t)ps_rng_below(&rng, g->pin_boards.rows);
-            lane[i] = (ps_lane){.rng = ps_rng_at(rng, i), .row = pin};
+            lane[i] = ps_lane_at(g, pin, ps_rng_at(rng, i));
         }
         for (int hop = 0; hop < 32 && n; hop++) {
             n = ps_lanes_hop(g, lane, n);
@@ -237,28 +255,77 @@ static double pixie(const ps_graph *g)
     return ns;
 }
 
+/* ------------------------------ Live edges -------------------------------- */
+
+typedef struct live {
+    ps_epoch *epoch;
+    ps_overlay *overlay;
+    ps_graph view;
+} live;
+
+/* An overlay of n random saves, 1000 a version. */
+static live live_on(const ps_graph *g, uint64_t n)
+{
+    enum { GROUP = 1000 };
+    live l;
+    uint64_t rng = 12, version = 0;
+    if (ps_epoch_new(&l.epoch, 0) || ps_overlay_new(&l.overlay, g, l.epoch))
+        abort();
+    double begin = now();
+    for (uint64_t i = 0; i < n;) {
+        ps_overlay_begin(l.overlay, ++version);
+        for (int k = 0; k < GROUP; k++) {
+            uint32_t pin = (uint32_t)ps_rng_below(&rng, g->pin_boards.rows);
+            uint32_t board = (uint32_t)ps_rng_below(&rng, g->board_pins.rows);
+            i += ps_overlay_save(l.overlay, pin, board) == PS_OK;
+        }
+        ps_overlay_commit(l.overlay);
+        ps_epoch_publish(l.epoch, version);
+        ps_epoch_reclaim(l.epoch);
+    }
+    l.view = ps_graph_view(g, l.overlay, version);
+    if (n)
+        printf("%llu live edges: %.0f ns a save, %.0f bytes each\n",
+               (unsigned long long)n, (now() - begin) * 1e9 / (double)n,
+               (double)ps_overlay_count(l.overlay).bytes / (double)n);
+    return l;
+}
+
+static void live_off(live *l)
+{
+    ps_overlay_free(l->overlay);
+    ps_epoch_free(l->epoch);
+}
+
 /* ------------------------------ The table --------------------------------- */
 
 typedef struct line {
     const char *what;
     double (*measure)(const ps_graph *g);
+    const ps_graph *graph;
     double ns; /* best of the turns */
 } line;
 
-static void table(const ps_graph *g)
+static void table(const ps_graph *g, const ps_graph *empty, const ps_graph *tenth)
 {
     line lines[] = {
-        {"bound: two independent reads an edge", reads, 1e9},
-        {"walk in lanes, 32 hops", walk_lanes, 1e9},
-        {"neighbours 25 x 16 hops, counted, T 20", walk_far, 1e9},
-        {"neighbours 200 x 2 hops, counted, T 20", walk_200, 1e9},
-        {"pixie 20000 hops, counted, best 100", pixie, 1e9},
-        {"walk one at a time", walk_plain, 1e9},
+        {"bound: two independent reads an edge", reads, g, 1e9},
+        {"walk in lanes, 32 hops", walk_lanes, g, 1e9},
+        {"  live, nothing changed", walk_lanes, empty, 1e9},
+        {"  live, a tenth of the edges more", walk_lanes, tenth, 1e9},
+        {"neighbours 25 x 16 hops, counted, T 20", walk_far, g, 1e9},
+        {"neighbours 200 x 2 hops, counted, T 20", walk_200, g, 1e9},
+        {"  live, nothing changed", walk_200, empty, 1e9},
+        {"  live, a tenth of the edges more", walk_200, tenth, 1e9},
+        {"pixie 20000 hops, counted, best 100", pixie, g, 1e9},
+        {"  live, nothing changed", pixie, empty, 1e9},
+        {"  live, a tenth of the edges more", pixie, tenth, 1e9},
+        {"walk one at a time", walk_plain, g, 1e9},
     };
     const size_t n = sizeof lines / sizeof *lines;
     for (int turn = 0; turn < TURNS; turn++)
         for (size_t i = 0; i < n; i++) {
-            double ns = lines[i].measure(g) * (i == 0 ? 2 : 1);
+            double ns = lines[i].measure(lines[i].graph) * (i == 0 ? 2 : 1);
             lines[i].ns = ns < lines[i].ns ? ns : lines[i].ns;
         }
     printf("%-42s %8s %12s %8s\n", "", "ns/edge", "edges/s", "share");
@@ -284,7 +351,10 @@ int main(int argc, char **argv)
                (unsigned long long)(s.pins + s.boards) * 8 >> 20,
                (unsigned long long)g.pin_boards.edges * 8 >> 20,
                s.huge ? "2 MiB" : "4 KiB");
-        table(&g);
+        live empty = live_on(&g, 0), tenth = live_on(&g, g.pin_boards.edges / 10);
+        table(&g, &empty.view, &tenth.view);
+        live_off(&empty);
+        live_off(&tenth);
         drop(&g, s);
     }
     return sink == 1;
