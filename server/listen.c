@@ -41,6 +41,15 @@ static bool split(const char *text, char *host, size_t room, const char **port)
     return true;
 }
 
+/* A kernel may be without IPv6, which resolving an address does not tell. */
+static bool has_ipv6(void)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static int resolve(address *out, const char *text, ps_why *why)
 {
     char host[256];
@@ -52,9 +61,8 @@ static int resolve(address *out, const char *text, ps_why *why)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list;
-    int bad = getaddrinfo(all ? "::" : host, port, &hints, &list);
-    if (bad && all)
-        bad = getaddrinfo("0.0.0.0", port, &hints, &list);
+    const char *any = all && has_ipv6() ? "::" : "0.0.0.0";
+    int bad = getaddrinfo(all ? any : host, port, &hints, &list);
     if (bad)
         return ps_fail(why, PS_EINVAL, text, 0, "cannot be resolved: %s",
                        gai_strerror(bad));

@@ -1,4 +1,7 @@
-/* test_listen.c - addresses, conflicts, and a listener that stops listening. */
+/* test_listen.c - addresses, conflicts, and a listener that stops listening.
+ *
+ * Link: -Wl,--wrap=socket
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -6,6 +9,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +21,17 @@
 #include "server/listen.h"
 
 static char told[PS_ADDRESS_MAX];
+
+static bool without_ipv6;
+int __real_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol)
+{
+    if (!without_ipv6 || family != AF_INET6)
+        return __real_socket(family, type, protocol);
+    errno = EAFNOSUPPORT;
+    return -1;
+}
 
 static unsigned port_of(const char *address)
 {
@@ -87,6 +102,18 @@ static void addresses_are_read_as_people_write_them(void **state)
     }
 }
 
+static void all_addresses_are_those_the_kernel_has(void **state)
+{
+    (void)state;
+    int fd;
+    without_ipv6 = true;
+    int err = ps_listen(&fd, 1, "*:0", told, NULL);
+    without_ipv6 = false;
+    assert_int_equal(err, PS_OK);
+    assert_memory_equal(told, "0.0.0.0:", 8);
+    close(fd);
+}
+
 static void a_deaf_listener_keeps_what_it_has_and_takes_no_more(void **state)
 {
     (void)state;
@@ -115,6 +142,7 @@ int main(void)
         cmocka_unit_test(port_0_is_a_free_one_shared_by_all_sockets),
         cmocka_unit_test(an_address_in_use_is_told_even_by_one_of_ours),
         cmocka_unit_test(addresses_are_read_as_people_write_them),
+        cmocka_unit_test(all_addresses_are_those_the_kernel_has),
         cmocka_unit_test(a_deaf_listener_keeps_what_it_has_and_takes_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
