@@ -208,7 +208,10 @@ int ps_engine_open(ps_engine **out, const char *catalog, const ps_writes *writes
         return PS_ENOMEM;
     atomic_init(&e->refs, 1);
     pthread_mutex_init(&e->lock, NULL);
+    ps_progress_at(progress, "opening files", 0, 0, "");
     int err = ps_generation_open(&e->g, catalog, why);
+    if (!err)
+        err = ps_progress_at(progress, "reading the index", 0, 0, "");
     if (!err)
         err = open_index(e, catalog, why);
     if (!err)

@@ -326,16 +326,33 @@ int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why
     return out->later ? PS_OK : fall_back(r, m, out->row, &f, q->k, out, why);
 }
 
+/* A vector of NaNs would pass for none at all, and be answered by walks. */
+static int check_vectors(ps_reader *r, const uint32_t *row, uint32_t n, ps_why *why)
+{
+    const method *m = &r->e->methods[0];
+    for (uint32_t i = 0; i < n && m->array; i++) {
+        const float *v = engine_vector(r, m, row[i], r->query);
+        for (uint64_t j = 0; j < m->array->cols; j++)
+            if (!isfinite(v[j]))
+                return ps_fail(why, PS_EFORMAT, r->e->g->dir, 0,
+                               "a test question found a vector that is no number");
+    }
+    return PS_OK;
+}
+
 int ps_reader_canary(ps_reader *r, ps_why *why)
 {
     ps_pin pin;
     ps_ranking answer;
     const uint32_t *row;
-    if (!ps_reader_sample(r, &row))
+    uint32_t n = ps_reader_sample(r, &row);
+    if (!n)
         return r->e->n_sample ? PS_OK /* all of them were deleted since */
                               : ps_fail(why, PS_ENOENT, r->e->g->dir, 0,
                                         "no pin to ask a test question about");
-    int err = ps_reader_pin(r, row[0], &pin);
+    int err = check_vectors(r, row, n, why);
+    if (!err)
+        err = ps_reader_pin(r, row[0], &pin);
     if (err)
         return err;
     ps_related q = {.pin = pin.id, .k = 10};

@@ -29,9 +29,11 @@ static bool check_loops(ps_state *s, char *why, size_t room)
 
 static bool check_generation(ps_state *s, char *why, size_t room)
 {
+    char stage[64];
     ps_engine *e = ps_state_engine(s);
+    ps_state_stage(s, stage, sizeof stage);
     if (!e)
-        snprintf(why, room, "no generation is open yet");
+        snprintf(why, room, "no generation is open yet%s%s", *stage ? ": " : "", stage);
     ps_engine_release(e);
     return e != NULL;
 }

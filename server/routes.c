@@ -9,6 +9,7 @@
 
 #include "pinsage/hash.h"
 #include "pinsage/manifest.h"
+#include "server/admin.h"
 #include "server/health.h"
 #include "server/params.h"
 #include "server/process.h"
@@ -23,6 +24,7 @@
 #define WRITE .engine = true, .write = true, .probe = false, .exists = NULL
 #define FREE  .engine = false, .keep = false, .probe = false, .exists = NULL
 #define BULK  .engine = true, .write = true, .work = true, .patient = true, .bulk = true
+#define ADMIN .engine = false, .admin = true, .patient = true, .exists = NULL
 #define PROBE .engine = false, .keep = false, .probe = true, .exists = NULL
 
 #define RPC "/pinsage.v1.RecommendService/"
@@ -68,6 +70,7 @@ static const ps_route routes[] = {
     {PS_GET, "/readyz/{check}", ps_health_ready, PROBE, .params = checks},
     {PS_GET, "/healthz", ps_health_ready, PROBE, .params = checks},
     {PS_GET, "/healthz/{check}", ps_health_ready, PROBE, .params = checks},
+    {PS_POST, "/admin/reload", ps_admin_reload, ADMIN, .params = none},
     {PS_GET, "/metrics", ps_rest_metrics, FREE},
     {PS_GET, "/", ps_web_page, FREE},
     {PS_GET, "/openapi.json", ps_web_page, FREE},

@@ -48,6 +48,7 @@ void serve_stop(server *s)
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], on_closed);
+    serve_reload_close(s);
 }
 
 static uint64_t open_connections(const server *s)
@@ -310,6 +311,7 @@ static void on_chores(uv_timer_t *timer)
     ps_auth_refresh(s->state.auth);
     if (s->state.tls)
         ps_tls_refresh(s->state.tls, false);
+    serve_reload_look(s);
     if (s->notify.watchdog_ms && ps_health_is_live(&s->state))
         ps_notify_tell(&s->notify, "WATCHDOG=1");
 }
@@ -329,6 +331,7 @@ static void start_main(server *s)
     uv_signal_start(&s->term, on_signal, SIGTERM);
     uv_signal_start(&s->interrupt, on_signal, SIGINT);
     uv_signal_start(&s->reload, on_reload, SIGHUP);
+    serve_reload_start(s);
     serve_open(s);
 }
 
@@ -356,6 +359,7 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
         err = restrict_files(&box, opts, s.why);
     if (!err)
         err = start_state(&s, opts, s.why);
+    serve_reload_init(&s);
     if (!err) {
         raise_fd_limit(&s);
         err = start_loops(&s, s.why);
@@ -379,8 +383,10 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
     }
     ps_recall_stop(s.state.recall);
     serve_live_stop(&s.state); /* who waits for a write is answered, while loops turn */
+    serve_reload_stop(&s);
     stop_loops(&s);
     end_state(&s);
+    serve_reload_done(&s);
     ps_notify_done(&s.notify);
     return err;
 }

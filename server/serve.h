@@ -30,6 +30,7 @@ typedef struct ps_serve_opts {
     const char *listen;       /* "127.0.0.1:8080"; "[::1]:0", "*:80"; port 0: any free */
     const char *admin_listen; /* NULL; a second address with a loop of its own, so that
                                  probes and metrics answer when the others are busy */
+    bool no_watch;            /* a new `current` is taken up only when somebody asks */
     const char *images;       /* NULL; folder of the pins' relative image names */
     ps_auth_opts auth;        /* who may write, and how often */
     const char *sandbox;      /* "auto"; see sandbox.h */

@@ -27,8 +27,22 @@ typedef struct serve_io {
                       and nobody is taken from its queue before there are answers */
 } serve_io;
 
+typedef struct serve_reloads {
+    uv_async_t wake;     /* somebody asked */
+    uv_fs_event_t watch; /* of the catalog's folder */
+    uv_timer_t settle;   /* after an event */
+    char target[256];    /* of `current` when a generation was opened last */
+    bool refused;        /* that one is not in use */
+    uint64_t tried;      /* when, uv_now time */
+    pthread_mutex_t lock;
+    ps_reload *asked;     /* guarded by lock: for the next opening */
+    bool closed;          /* guarded by lock: nobody is there to be asked */
+    ps_reload *answering; /* of the opening under way */
+} serve_reloads;
+
 typedef struct server {
     ps_state state;
+    serve_reloads reloads;
     ps_notify notify;
     uv_loop_t uv;
     uv_signal_t term, interrupt, reload;
@@ -58,6 +72,18 @@ void serve_live_stop(ps_state *st);
 void serve_live_close(ps_state *st);
 /* What engines write to; NULL when nothing is written. */
 const ps_writes *serve_live(const ps_state *st);
+
+/* ---- serve_reload.c ---- */
+void serve_reload_init(server *s); /* before there are loops */
+void serve_reload_start(server *s);
+void serve_reload_look(server *s); /* now and then */
+/* An opening begins; it has ended, well or not (then the one before stays). */
+void serve_reload_begin(server *s);
+void serve_reload_end(server *s, int err, const ps_why *why);
+/* Leave the main loop; then, when that has ended but loops still turn, tell who asked. */
+void serve_reload_close(server *s);
+void serve_reload_stop(server *s);
+void serve_reload_done(server *s);
 
 /* ---- serve_open.c ---- */
 /* Open the catalog's current generation and answer from it, soon; a second call while

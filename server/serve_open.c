@@ -28,11 +28,13 @@ static int try_canary(ps_engine *e, ps_why *why)
 static void open_engine(uv_work_t *work)
 {
     server *s = work->data;
+    ps_progress progress = {.at = ps_state_progress, .cls = &s->state};
     s->opened = NULL;
     s->err = ps_engine_open(&s->opened, s->state.opts->catalog, serve_live(&s->state),
-                            NULL, s->why);
+                            &progress, s->why);
     if (s->err)
         return;
+    ps_progress_at(&progress, "asking a test question", 0, 0, "");
     s->err = try_canary(s->opened, s->why);
     if (!s->err)
         s->err = ps_engine_attach(s->opened, s->why);
@@ -157,8 +159,10 @@ static void on_opened(uv_work_t *work, int status)
         ps_log_say(s->state.log, PS_LOG_ERROR, "reload failed", "error", text, NULL);
         ps_notify_tell(&s->notify, "READY=1\nSTATUS=serving on, the reload failed: %s",
                        text);
-        s->err = PS_OK;
     }
+    ps_state_progress(&s->state, "", 0, 0, "", NULL);
+    serve_reload_end(s, s->err, s->why);
+    s->err = first ? s->err : PS_OK;
     if (s->again && s->phase == RUNNING)
         serve_open(s);
 }
@@ -172,6 +176,7 @@ void serve_open(server *s)
         ps_notify_tell(&s->notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
                        (unsigned long long)(uv_hrtime() / 1000));
     s->opening = true;
+    serve_reload_begin(s);
     memset(s->why, 0, sizeof *s->why);
     uv_queue_work(&s->uv, &s->work, open_engine, on_opened);
 }

@@ -4,6 +4,8 @@
  */
 #include "server/state.h"
 
+#include <stdio.h>
+
 ps_engine *ps_state_current(ps_state *s, uint32_t *install)
 {
     pthread_mutex_lock(&s->lock);
@@ -36,4 +38,29 @@ void ps_state_install(ps_state *s, ps_engine *e, bool canary)
     s->install++;
     pthread_mutex_unlock(&s->lock);
     ps_engine_release(old);
+}
+
+int ps_state_progress(void *cls, const char *stage, uint64_t done, uint64_t total,
+                      const char *unit, const char *note)
+{
+    (void)unit;
+    (void)note;
+    ps_state *s = cls;
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->stage.name, sizeof s->stage.name, "%s", stage);
+    s->stage.done = done;
+    s->stage.total = total;
+    pthread_mutex_unlock(&s->lock);
+    return PS_OK;
+}
+
+void ps_state_stage(ps_state *s, char *out, size_t room)
+{
+    pthread_mutex_lock(&s->lock);
+    if (*s->stage.name && s->stage.total)
+        snprintf(out, room, "%s, %d %%", s->stage.name,
+                 (int)(100 * s->stage.done / s->stage.total));
+    else
+        snprintf(out, room, "%s", s->stage.name);
+    pthread_mutex_unlock(&s->lock);
 }

@@ -17,6 +17,7 @@
 #include "server/live/writer.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/reload.h"
 #include "server/serve.h"
 #include "server/tls.h"
 #include "server/worker.h"
@@ -28,6 +29,7 @@ typedef struct ps_state {
     ps_auth *auth;
     ps_tls *tls; /* NULL: plain HTTP */
     ps_cors cors;
+    ps_reloader reloader;
     char cache_control[32]; /* of answers that have an ETag */
     ps_stats *stats;        /* (n_stats) those of the loops, then those of the workers */
     unsigned n_loops, n_workers, n_stats;
@@ -41,7 +43,11 @@ typedef struct ps_state {
     ps_writes writes;         /* store NULL: nothing is written */
     ps_engine *engine;        /* guarded by lock; NULL until loaded */
     uint32_t install;         /* guarded by lock: how many engines there were */
-    bool canary;              /* guarded by lock: the engine answered its test question */
+    struct {
+        char name[24]; /* "" when nothing is being opened */
+        uint64_t done, total;
+    } stage;     /* guarded by lock: of the opening under way */
+    bool canary; /* guarded by lock: the engine answered its test question */
 } ps_state;
 
 /* The engine in use, with a reference for the caller; NULL until one is loaded. */
@@ -49,6 +55,11 @@ ps_engine *ps_state_engine(ps_state *s);
 /* The same with its number, 0 for none. */
 ps_engine *ps_state_current(ps_state *s, uint32_t *install);
 bool ps_state_canary(ps_state *s);
+/* How far the opening under way is: a ps_progress's at(), cls is the state. */
+int ps_state_progress(void *s, const char *stage, uint64_t done, uint64_t total,
+                      const char *unit, const char *note);
+/* The same in words, "reading the index, 43 %"; "" when nothing is being opened. */
+void ps_state_stage(ps_state *s, char *out, size_t room);
 /* Put another engine in its place (takes the caller's reference). */
 void ps_state_install(ps_state *s, ps_engine *e, bool canary);
 

@@ -7,34 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, 'tests/support')
+from load import REQUEST, Client, ends, read_answer
 from serving import PINSAGE, Server, make_catalog, pinsage, run, scratch, test
 
 where = scratch()
 catalog = make_catalog(where)
-REQUEST = b'GET /related/p%d?k=5 HTTP/1.1\r\nHost: x\r\n\r\n'
-
-
-def read_answer(s):
-    """(status line, headers, body) of one answer, whole."""
-    data = b''
-    while b'\r\n\r\n' not in data:
-        more = s.recv(65536)
-        if not more:
-            raise EOFError('closed after %d bytes' % len(data))
-        data += more
-    headers, body = data.split(b'\r\n\r\n', 1)
-    length = int(headers.lower().split(b'content-length: ')[1].split(b'\r\n')[0])
-    while len(body) < length:
-        more = s.recv(65536)
-        if not more:
-            raise EOFError('an answer was cut')
-        body += more
-    return headers.split(b'\r\n')[0], headers.lower(), body
-
 
 @test
 def any_number_of_ready_connections_is_served():
@@ -65,52 +45,6 @@ def connections_beyond_the_limit_wait_for_their_turn():
         assert read_answer(s)[0] == b'HTTP/1.1 200 OK'
         s.close()
     assert server.stop() == 0, server.lines
-
-
-class Client(threading.Thread):
-    """Asks without pause, on one connection as long as the server keeps it; ends when
-    connections are refused. What else goes wrong is a failure."""
-
-    def __init__(self, server, seed):
-        super().__init__(daemon=True)
-        self.server, self.n, self.answers, self.closes, self.failures = server, seed, 0, 0, []
-        self.start()
-
-    def run(self):
-        while not self.failures:
-            try:
-                s = self.server.connect()
-            except ConnectionRefusedError:
-                return
-            except OSError as e:
-                self.failures.append(e)
-                return
-            try:
-                self.use(s)
-            except Exception as e:  # every kind counts
-                self.failures.append(e)
-            finally:
-                s.close()
-
-    def use(self, s):
-        while True:
-            self.n += 1
-            s.sendall(REQUEST % (self.n % 60))
-            status, headers, body = read_answer(s)
-            assert status == b'HTTP/1.1 200 OK', status
-            assert len(json.loads(body.decode())['results']) == 5
-            self.answers += 1
-            if b'connection: close' in headers:
-                self.closes += 1
-                return
-
-
-def ends(clients):
-    for c in clients:
-        c.join(60)
-        assert not c.is_alive()
-    failures = [repr(f) for c in clients for f in c.failures]
-    assert not failures, failures
 
 
 @test
@@ -151,7 +85,7 @@ def an_interrupt_does_not_wait_and_a_second_signal_cuts_short():
 def a_new_generation_is_taken_up_without_a_failed_request():
     mine = where + '/reload'
     os.mkdir(mine)
-    server = Server(make_catalog(mine))
+    server = Server(make_catalog(mine), '--no-watch')
     first = server.json('/version')['generation']
     clients = [Client(server, 5 * i) for i in range(8)]
     make_catalog(mine, titles='new title of %s')

@@ -73,7 +73,7 @@ def an_error_has_no_etag_and_is_always_told():
 
 @test
 def another_generation_has_other_etags_and_another_server_the_same():
-    twin = Server(catalog, '--max-age', '60', '--threads', '1')
+    twin = Server(catalog, '--no-watch', '--max-age', '60', '--threads', '1')
     headers = twin.ask(SHORT)[1]
     assert headers['ETag'] == server.ask(SHORT)[1]['ETag']
     assert headers['Cache-Control'] == 'max-age=60'
