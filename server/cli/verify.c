@@ -3,17 +3,24 @@
  * Threads: main thread.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "pinsage/catalog.h"
 #include "pinsage/embed.h"
 #include "pinsage/generation.h"
 #include "server/cli/commands.h"
+#include "server/erased.h"
 
 typedef struct settings {
     ps_common common;
+    const char *erased;
 } settings;
 
+#define AT(member) offsetof(settings, member)
 static const ps_option options[] = {
+    {"erased", 0, PS_OPT_TEXT, "PIN", AT(erased), NULL, 0, 0, NULL,
+     "Only prove that nothing is left of a deleted pin, in any file that can hold its "
+     "name; says what still holds it"},
     PS_COMMON_OPTIONS,
     {0},
 };
@@ -57,11 +64,25 @@ static int check_parity(ps_generation *g, tally *t, ps_why *why)
     return err;
 }
 
+static int check_erased(const char *catalog, const settings *s, ps_why *why)
+{
+    tally t = {0};
+    ps_progress progress = ps_cli_progress(&s->common);
+    ps_text id = {s->erased, strlen(s->erased)};
+    int err = ps_erased_check(catalog, id, on_check, &t, &progress, why);
+    ps_cli_progress_end();
+    if (!err)
+        printf("%s: nothing is left of pin \"%s\"\n", catalog, s->erased);
+    return err;
+}
+
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
     ps_generation *g = NULL;
     tally t = {0};
+    if (s->erased)
+        return check_erased(words->word[0], s, why);
     int err = ps_generation_open_checked(&g, words->word[0], why);
     if (err)
         return err;
