@@ -156,7 +156,7 @@ static int open_live(ps_engine *e, const ps_writes *writes, const ps_progress *p
     int err = ps_kit_open(&e->kit, e->g, why);
     if (err)
         return err;
-    e->writes = writes;
+    e->writes = writes && writes->writer ? writes : NULL;
     return ps_live_view_open(&e->live, e->g, &e->kit, writes ? writes->store : NULL,
                              writes ? writes->stale : 0, progress, why);
 }

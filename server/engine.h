@@ -45,8 +45,9 @@ typedef enum ps_rung {
 extern const char *const ps_rung_name[PS_RUNGS]; /* "" for full */
 
 /* Open the catalog's current generation, and what the store has beyond it (writes NULL:
- * nothing, and nothing can be written). Fails in words, too when there are vectors but no
- * index. progress may be NULL. */
+ * nothing; without a writer: as the store is now, and nothing can be written; the store
+ * is not needed afterwards). Fails in words, too when there are vectors but no index.
+ * progress may be NULL. */
 struct ps_writes;
 int ps_engine_open(ps_engine **e, const char *catalog, const struct ps_writes *writes,
                    const ps_progress *progress, ps_why *why);

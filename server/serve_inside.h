@@ -70,6 +70,8 @@ int serve_live_start(ps_state *st, ps_why *why);
 void serve_live_stop(ps_state *st);
 /* When no engine is left. */
 void serve_live_close(ps_state *st);
+/* Of a server that only reads: what was written until now, to be closed by the caller. */
+int serve_live_read(const ps_state *st, ps_store **store, ps_why *why);
 /* What engines write to; NULL when nothing is written. */
 const ps_writes *serve_live(const ps_state *st);
 

@@ -58,6 +58,16 @@ void serve_live_close(ps_state *st)
     ps_store_close(st->writes.store);
 }
 
+int serve_live_read(const ps_state *st, ps_store **store, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    *store = NULL;
+    if (st->writes.writer || ps_path_join(path, sizeof path, st->opts->catalog, "live"))
+        return PS_OK;
+    int err = ps_store_open(store, path, (ps_store_opts){.read_only = true}, why);
+    return err == PS_ENOENT ? PS_OK : err;
+}
+
 const ps_writes *serve_live(const ps_state *st)
 {
     return st->writes.writer ? &st->writes : NULL;

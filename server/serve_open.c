@@ -24,14 +24,28 @@ static int try_canary(ps_engine *e, ps_why *why)
     return err;
 }
 
+/* A server that only reads shows what was written until now. */
+static int open_with_live(server *s, const ps_progress *progress)
+{
+    ps_store *store;
+    const ps_writes *writes = serve_live(&s->state);
+    int err = serve_live_read(&s->state, &store, s->why);
+    if (err)
+        return err;
+    ps_writes read = {.store = store};
+    err = ps_engine_open(&s->opened, s->state.opts->catalog, store ? &read : writes,
+                         progress, s->why);
+    ps_store_close(store);
+    return err;
+}
+
 /* On a worker thread. */
 static void open_engine(uv_work_t *work)
 {
     server *s = work->data;
     ps_progress progress = {.at = ps_state_progress, .cls = &s->state};
     s->opened = NULL;
-    s->err = ps_engine_open(&s->opened, s->state.opts->catalog, serve_live(&s->state),
-                            &progress, s->why);
+    s->err = open_with_live(s, &progress);
     if (s->err)
         return;
     ps_progress_at(&progress, "asking a test question", 0, 0, "");

@@ -30,7 +30,7 @@ static const ps_option options[] = {
     {"rate-burst", 0, PS_OPT_U32, "N", AT(auth.burst), "100", 1, 1000000, NULL,
      "Writes at once, after a rest"},
     {"read-only", 0, PS_OPT_FLAG, NULL, AT(auth.read_only), NULL, 0, 0, NULL,
-     "Refuse every write"},
+     "Refuse every write; what was written is shown as of the start or the last reload"},
     {"sandbox", 0, PS_OPT_CHOICE, "MODE", AT(sandbox), "auto", 0, 0, PS_SANDBOX_MODES,
      "Keep the server to its own files and to what serving needs of the kernel; auto "
      "takes what this kernel can, strict does not start without all of it"},

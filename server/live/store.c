@@ -200,6 +200,7 @@ static int check_pages(const ps_store *s, ps_why *why)
 static int try_env(ps_store *s, size_t map_bytes)
 {
     unsigned flags = MDB_NOTLS | (s->opts.read_only ? MDB_RDONLY : 0u) |
+                     (s->lockless ? MDB_NOLOCK : 0u) |
                      (s->opts.lazy_meta ? MDB_NOMETASYNC : 0u);
     int rc = mdb_env_create(&s->env);
     if (rc) {
@@ -283,13 +284,38 @@ int ps_store_readers(const ps_store *s, int *fd, ps_why *why)
     if (ps_path_join(path, sizeof path, s->dir, "readers"))
         return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
     *fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
-    return *fd < 0 ? ps_fail_errno(why, path, "cannot be opened") : PS_OK;
+    int error = errno;
+    int err = *fd < 0 ? ps_fail_errno(why, path, "cannot be opened") : PS_OK;
+    errno = error;
+    return err;
+}
+
+/* Where nothing can be written no reader can be told of: then no writer may be there,
+ * nor come, until this is closed. */
+static int keep_writer_out(ps_store *s, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    if (ps_path_join(path, sizeof path, s->dir, "lock"))
+        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    s->lockless = true;
+    s->lock = open(path, O_RDONLY | O_CLOEXEC);
+    if (s->lock < 0)
+        return ps_fail_errno(why, path, "cannot be opened");
+    if (flock(s->lock, LOCK_SH | LOCK_NB) == 0)
+        return PS_OK;
+    return errno != EWOULDBLOCK
+               ? ps_fail_errno(why, path, "cannot be locked")
+               : ps_fail(why, PS_EBUSY, s->dir, 0,
+                         "another process is writing to it, and this one may not write "
+                         "its lock");
 }
 
 /* Waits while the file is being replaced, which takes no time to speak of. */
 static int lock_for_reading(ps_store *s, ps_why *why)
 {
     int err = ps_store_readers(s, &s->lock, why);
+    if (err && (errno == EROFS || errno == EACCES || errno == EPERM))
+        return keep_writer_out(s, why);
     if (!err && flock(s->lock, LOCK_SH) < 0)
         err = ps_fail_errno(why, s->dir, "cannot be locked");
     return err;

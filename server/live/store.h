@@ -49,7 +49,8 @@
 typedef struct ps_store ps_store;
 
 typedef struct ps_store_opts {
-    /* Another process may be writing; takes no lock, refuses to write. One thread. */
+    /* Another process may be writing, unless this one may write nothing in dir, not even
+     * a lock: then PS_EBUSY. Refuses to write. One thread. */
     bool read_only;
     /* Commits fsync the data but not the meta page, up to twice as fast: a power cut
      * may undo the last ones; never a crash, and nothing is torn. */

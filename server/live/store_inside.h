@@ -39,6 +39,7 @@ struct ps_store {
     char dir[PS_PATH_MAX];
     ps_store_opts opts;
     int lock;              /* -1: not held */
+    bool lockless;         /* nothing may be written here, not even that it is read */
     pthread_rwlock_t gate; /* held by each snapshot; alone by whoever changes env */
     MDB_env *env;          /* NULL after it could not be opened again */
     MDB_dbi dbi[PS_STORE_TABLES];
@@ -60,7 +61,8 @@ int ps_store_fail(const ps_store *s, ps_why *why, int rc, const char *what);
 int ps_store_reopen(ps_store *s, size_t map_bytes,
                     int (*meanwhile)(ps_store *s, void *cls, ps_why *why), void *cls,
                     ps_why *why);
-/* A descriptor of the file that other processes flock, shared, while they read. */
+/* A descriptor of the file that other processes flock, shared, while they read. After a
+ * failure errno says why. */
 int ps_store_readers(const ps_store *s, int *fd, ps_why *why);
 /* Value of a key of the meta table. */
 int ps_store_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t *value);

@@ -89,8 +89,8 @@ void ps_writer_absorb(ps_writer *w, uint64_t lsn);
 /* What an engine needs to be written to. */
 typedef struct ps_writes {
     ps_store *store;
-    ps_writer *writer;
-    uint32_t stale; /* as in the options */
+    ps_writer *writer; /* NULL: it can be read alone */
+    uint32_t stale;    /* as in the options */
 } ps_writes;
 
 typedef struct ps_writer_counts {

@@ -322,6 +322,32 @@ def if_match_wants_the_version_that_was_read():
     assert [c.get(pin) for pin in SUBJECTS] == kept, 'etags are the same after a restart'
 
 
+@test
+def a_server_that_only_reads_shows_what_was_written_until_it_looked():
+    catalog = make_catalog(scratch())
+    server = Server(catalog, '--drain-delay', '0')
+    c = Client(server.port, 1)
+    assert c.put('live 1', 'one', {'new 1'}, vector=direction(3))[0] == 'ok'
+    assert c.delete('p3') == ('ok',)
+    reader = Server(catalog, '--read-only', '--drain-delay', '0')
+    r = Client(reader.port, 2)
+    assert r.get('live 1') == c.get('live 1') and r.get('p3') == ('missing',)
+    status, _, text = r.call('GET', '/related/p4?k=10')
+    assert status == 200 and 'live 1' in [x['pin'] for x in json.loads(text)['results']]
+    assert r.call('PUT', '/pins/x', '{}', JSON)[0] == 403
+    assert c.put('live 1', 'two', set())[0] == 'ok'
+    assert r.get('live 1')[1] == 'one'
+    for end_first in (False, True):
+        if end_first:
+            assert c.put('live 1', 'three', set())[0] == 'ok'
+            assert server.stop() == 0
+        reader.lines.clear()
+        reader.send(signal.SIGHUP)
+        reader.wait_for('msg=reloaded')
+        assert r.get('live 1')[1] == ('three' if end_first else 'two')
+    assert reader.stop() == 0
+
+
 # ------------------------------ Bulk -----------------------------------------
 
 def bulk(server, lines):

@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "pinsage/file.h"
+#include "tests/support/scratch.h"
 #include "tests/support/stores.h"
 
 /* ------------------------------ Tests ------------------------------------- */
@@ -342,6 +345,8 @@ static void a_second_writer_is_told_who_writes(void **state)
     ps_store_close(s);
 }
 
+static bool place_unwritable; /* read as somebody who may not write */
+
 /* In a process of its own: LMDB forbids a file to be open twice in one. */
 static int read_elsewhere(const char *id, const char *title)
 {
@@ -354,6 +359,8 @@ static int read_elsewhere(const char *id, const char *title)
         ps_store_reader *r;
         ps_store_pin pin;
         ps_why why = {0};
+        if (place_unwritable && geteuid() == 0 && setuid(65534))
+            _exit(1);
         int err =
             ps_store_open(&s, store_dir(false), (ps_store_opts){.read_only = true}, &why);
         if (!err && (err = ps_store_put_vote(s, store_text("1"), NULL, &why)) == PS_OK)
@@ -385,6 +392,38 @@ static void another_process_may_read_while_one_writes(void **state)
     assert_int_equal(read_elsewhere("a", "2"), PS_OK);
     ps_store_close(s);
     assert_int_equal(read_elsewhere("a", "2"), PS_OK);
+}
+
+/* Root may write anything: the readers are somebody else. */
+static void permit(const char *dir, mode_t folder, mode_t file)
+{
+    static const char *const names[] = {"data.mdb", "lock.mdb", "lock", "readers"};
+    char path[PS_PATH_MAX];
+    assert_int_equal(chmod(scratch_dir(), 0755), 0);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%.4000s/%s", dir, names[i]);
+        chmod(path, file);
+    }
+    assert_int_equal(chmod(dir, folder), 0);
+}
+
+static void who_may_write_nothing_reads_when_nobody_writes(void **state)
+{
+    (void)state;
+    place_unwritable = true;
+    ps_store *s = store_opened(true, (ps_store_opts){0});
+    store_put(s, "a", "1");
+    store_commit(s);
+    permit(store_dir(false), 0555, 0444);
+    assert_int_equal(read_elsewhere("a", "1"), PS_EBUSY);
+    ps_store_close(s);
+    assert_int_equal(read_elsewhere("a", "1"), PS_OK);
+    permit(store_dir(false), 0755, 0644);
+    place_unwritable = false;
+    s = store_opened(false, (ps_store_opts){0});
+    store_put(s, "a", "2");
+    store_commit(s);
+    ps_store_close(s);
 }
 
 static void a_full_map_grows_by_itself(void **state)
@@ -426,6 +465,7 @@ int main(void)
             names_and_records_of_the_wrong_size_are_refused_and_disturb_nothing),
         cmocka_unit_test(a_second_writer_is_told_who_writes),
         cmocka_unit_test(another_process_may_read_while_one_writes),
+        cmocka_unit_test(who_may_write_nothing_reads_when_nobody_writes),
         cmocka_unit_test(a_full_map_grows_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
