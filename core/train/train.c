@@ -26,7 +26,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/embed.h"
 
-enum { FEW_PAIRS = 5000, NEAR = 20 };
+enum { FEW_PAIRS = 5000, MANY_PAIRS = 100000, NEAR = 20 };
 
 typedef struct trainer {
     ps_corpus *corpus; /* borrowed, like the next five */
@@ -55,7 +55,7 @@ static void decide(ps_train_opts *o, size_t pairs, uint32_t pins)
 {
     bool few = pairs < FEW_PAIRS;
     if (!o->batch)
-        o->batch = few ? 128 : 512;
+        o->batch = few ? 128 : pairs <= MANY_PAIRS ? 512 : 1024;
     if (!o->epochs)
         o->epochs = few ? 50 : 15;
     if (!o->patience)

@@ -28,7 +28,7 @@ typedef struct ps_train_opts {
     float rate;         /* peak of Adam's; rises over the first `warmup` of an epoch, */
     float rate_end;     /* then falls linearly to this share of it; default 0.05 */
     float warmup;       /* default 1: the whole first epoch */
-    uint32_t batch;     /* 0: 512, or 128 under 5,000 pairs */
+    uint32_t batch;     /* 0: 512; 128 under 5,000 pairs, 1024 over 100,000 */
     uint32_t negatives; /* shared by a minibatch; default 500 */
     bool hard;          /* curriculum: epoch n adds n - 1 hard negatives a pair */
     uint32_t hard_low, hard_high; /* band of their ranks; 0 0: by graph size */
