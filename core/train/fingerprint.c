@@ -24,8 +24,9 @@ static void describe(const ps_train_opts *o, ps_buf *b)
                   (double)o->rate, (double)o->rate_end, (double)o->warmup, o->batch,
                   o->negatives, o->hard, o->hard_low, o->hard_high,
                   (double)o->walk_pairs);
-    ps_buf_printf(b, "epochs%u patience%u average %a seed %" PRIu64 " %" PRIu64,
-                  o->epochs, o->patience, (double)o->average, o->seed, c->seed);
+    ps_buf_printf(
+        b, "epochs%u patience%u dropout %a average %a seed %" PRIu64 " %" PRIu64,
+        o->epochs, o->patience, (double)o->dropout, (double)o->average, o->seed, c->seed);
 }
 
 static void add_file(ps_hasher *h, const ps_manifest *m, const char *name)

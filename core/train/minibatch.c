@@ -217,7 +217,21 @@ static int expand(ps_minibatch *b, const ps_table *t, uint32_t from, uint32_t to
     return err;
 }
 
-static int gather_x(ps_minibatch *b, const ps_sampler *s, uint32_t n)
+/* Each of n numbers is 0 with the chance `share`, the others grow so that sums stay the
+ * same on average. Eight draws come from one random number. */
+static void drop_out(float *x, size_t n, float share, uint64_t rng)
+{
+    uint64_t bits = 0, limit = (uint64_t)(256 * share + 0.5f);
+    float scale = 256.0f / (256.0f - (float)limit);
+    for (size_t j = 0; j < n; j++, bits >>= 8) {
+        if (j % 8 == 0)
+            bits = ps_rng_next(&rng);
+        x[j] = (bits & 0xff) < limit ? 0.0f : x[j] * scale;
+    }
+}
+
+/* Whole rows are read; the degree is never left out. rng: of this minibatch. */
+static int gather_x(ps_minibatch *b, const ps_sampler *s, uint32_t n, uint64_t rng)
 {
     size_t D = s->features->dim;
     int err = grow(&b->x, &b->room_x, n * D, sizeof *b->x);
@@ -227,6 +241,8 @@ static int gather_x(ps_minibatch *b, const ps_sampler *s, uint32_t n)
         ps_features_rows(s->features, b->row, n, b->x);
     for (uint32_t i = 0; s->x && i < n; i++)
         memcpy(b->x + i * D, s->x + b->row[i] * D, D * sizeof *b->x);
+    for (uint32_t i = 0; s->dropout > 0 && i < n; i++)
+        drop_out(b->x + i * D, D - 1, s->dropout, ps_rng_at(rng, b->row[i]));
     return PS_OK;
 }
 
@@ -266,7 +282,7 @@ int ps_minibatch_fill(ps_minibatch *b, const ps_sampler *s, uint32_t epoch, uint
         b->graph.n[k - 1] = n;
     }
     if (!err)
-        err = gather_x(b, s, n);
+        err = gather_x(b, s, n, ps_rng_at(ps_mix64(s->seed ^ 0xd20b0u) + epoch, i));
     point(b, s);
     return err;
 }

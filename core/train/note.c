@@ -54,6 +54,8 @@ int ps_train_note(ps_manifest *m, const ps_train_report *report)
     const ps_epoch *best = &r->epoch[r->best - 1];
     ps_manifest_set_text(m, "train.loss", o->loss == PS_LOSS_XENT ? "xent" : "margin");
     ps_manifest_set_real(m, "train.walk_pairs", (double)o->walk_pairs);
+    ps_manifest_set_real(m, "train.dropout", (double)o->dropout);
+    ps_manifest_set_real(m, "train.average", (double)o->average);
     ps_manifest_set_real(m, "train.temperature", (double)o->temperature);
     ps_manifest_set_u64(m, "train.pairs", report->pairs);
     ps_manifest_set_u64(m, "train.valid_pairs", report->valid);

@@ -19,7 +19,7 @@ void ps_train_paper(ps_train_opts *o)
     o->batch = 2048;
     o->negatives = 500;
     o->hard = true;
-    o->walk_pairs = 0;
+    o->walk_pairs = o->dropout = o->average = 0;
     o->temperature = 1;
     if (!o->epochs)
         o->epochs = 7; /* six hard negatives a pair in the last one */
@@ -62,10 +62,20 @@ static void to_content(ps_train_opts *o)
     o->model.blocks[used] = '\0';
 }
 
+/* With the block of the graph, also where the model was found to do without it. */
+static void to_structure(ps_train_opts *o)
+{
+    char *blocks = o->model.blocks;
+    size_t used = strlen(blocks), room = sizeof o->model.blocks - used;
+    to_combined(o);
+    if (used && !strstr(blocks, "structure"))
+        snprintf(blocks + used, room, ",structure");
+}
+
 static const ps_variant variants[] = {
     {"combined", "two-layer MLP over the content blocks, same pairs and loss",
      to_content},
-    {"combined-structure", "the same with the structure block", to_combined},
+    {"combined-structure", "the same with the structure block", to_structure},
     {"khop", "same network, uniform neighbours that share a board, mean pooling",
      to_khop},
     {"meanpool", "walk neighbours, mean instead of importance pooling", to_mean},

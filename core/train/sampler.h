@@ -19,7 +19,7 @@ typedef struct ps_sampler {
     const ps_table *nbr;         /* borrowed; NULL when K is 0 */
     const ps_table *near;        /* borrowed; walk pairs are drawn from it; NULL: none */
     uint32_t layers, batch, negatives;
-    float walk_pairs;
+    float walk_pairs, dropout;
     uint64_t seed;
     const uint32_t (*pair)[2]; /* borrowed, (n_pairs) */
     size_t n_pairs;

@@ -226,7 +226,8 @@ static bool possible(const step *s, const ps_variant *v)
     bool content = s->g->n_blocks > (structure ? 1 : 0);
     if (strcmp(v->name, "combined") == 0)
         return content;
-    return strcmp(v->name, "combined-structure") != 0 || structure;
+    /* The block was made from the whole graph: it knows the boards held out. */
+    return strcmp(v->name, "combined-structure") != 0 || (structure && !s->held_out);
 }
 
 static int train_variants(step *s, ps_why *why)

@@ -132,6 +132,7 @@ static int start_sampler(trainer *t, ps_why *why)
                               .batch = t->o.batch,
                               .negatives = t->o.negatives,
                               .walk_pairs = t->o.walk_pairs,
+                              .dropout = t->o.dropout,
                               .seed = t->o.seed,
                               .pair = (const uint32_t(*)[2])t->pairs->pair,
                               .n_pairs = t->pairs->n};
@@ -234,9 +235,12 @@ static float rate_now(const trainer *t)
     return (float)((double)t->o.rate * (share > end ? share : at < warm ? share : end));
 }
 
+/* The first steps are far from where it ends: the average forgets them sooner. */
 static void update_average(trainer *t)
 {
-    const float decay = t->o.average, *p = t->model->params;
+    float step = (float)t->adam.step, early = (1 + step) / (10 + step);
+    const float decay = early < t->o.average ? early : t->o.average;
+    const float *p = t->model->params;
     for (size_t i = 0; i < t->model->n_params; i++)
         t->average[i] += (1 - decay) * (p[i] - t->average[i]);
 }

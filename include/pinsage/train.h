@@ -34,6 +34,7 @@ typedef struct ps_train_opts {
     uint32_t hard_low, hard_high; /* band of their ranks; 0 0: by graph size */
     float walk_pairs;             /* share of slots filled with walk pairs */
     uint32_t epochs, patience;    /* 0: 15 and 4, or 50 and 10 under 5,000 pairs */
+    float dropout; /* share of the numbers of x that a minibatch does not see; below 1 */
     float average; /* decay of the averaged weights, 0: none. Validated and kept are
                       the averages */
     unsigned threads;
@@ -60,6 +61,8 @@ typedef struct ps_train_opts {
                      .rate_end = 0.05f,                                                  \
                      .warmup = 1.0f,                                                     \
                      .negatives = 500,                                                   \
+                     .dropout = 0.15f,                                                   \
+                     .average = 0.99f,                                                   \
                      .seed = 1})
 
 typedef struct ps_epoch {

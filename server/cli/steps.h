@@ -28,7 +28,8 @@ typedef struct ps_cli_train {
     ps_common common;
     const char *pairs, *valid, *unknown, *preset, *baselines, *pooling, *neighbourhood;
     const char *similarity, *loss, *blocks, *log;
-    double label_boards, margin, temperature, rate, rate_end, walk_pairs, average;
+    double label_boards, margin, temperature, rate, rate_end, walk_pairs, average,
+        dropout;
     uint32_t layers, m, d, e, neighbours, walks, length, batch, negatives, hard_low;
     uint32_t hard_high, epochs, patience, keep;
     bool no_trials, no_skip, hard, resume;
