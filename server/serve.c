@@ -385,10 +385,10 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
         uv_loop_close(&s.uv);
         err = s.err;
     }
-    ps_recall_stop(s.state.recall);
     serve_live_stop(&s.state); /* who waits for a write is answered, while loops turn */
     serve_reload_stop(&s);
     stop_loops(&s);
+    ps_recall_stop(s.state.recall); /* loops and workers have questions for it */
     end_state(&s);
     serve_reload_done(&s);
     ps_notify_done(&s.notify);
