@@ -87,17 +87,35 @@ static void free_table(ps_retired *r)
     free(r);
 }
 
-/* Rows that have nothing any more are left behind. */
-static int grow(ps_rowmap *m, uint64_t version)
+static void *value_at(const ps_rowmap_table *t, uint32_t i)
+{
+    return atomic_load_explicit(&t->slot[i].value, memory_order_relaxed);
+}
+
+/* Room for as many rows again as have something now; 0 when that is too much. */
+static uint32_t next_size(const ps_rowmap_table *old)
+{
+    uint64_t rows = 1, slots = FIRST_SLOTS;
+    for (uint32_t i = 0; i <= old->mask; i++)
+        rows += value_at(old, i) != NULL;
+    while (slots < 4 * rows)
+        slots *= 2;
+    return slots > UINT32_MAX ? 0 : (uint32_t)slots;
+}
+
+/* A new table without the rows that have nothing any more: it is as large as what is
+ * there wants, not as what ever was. */
+static int renew(ps_rowmap *m, uint64_t version)
 {
     ps_rowmap_table *old = atomic_load_explicit(&m->table, memory_order_relaxed);
-    ps_rowmap_table *t = table_new(2 * (old->mask + 1));
+    uint32_t slots = next_size(old);
+    ps_rowmap_table *t = slots ? table_new(slots) : NULL;
     if (!t)
         return PS_ENOMEM;
     m->used = 0;
     for (uint32_t i = 0; i <= old->mask; i++) {
         uint32_t row = atomic_load_explicit(&old->slot[i].row, memory_order_relaxed);
-        void *value = atomic_load_explicit(&old->slot[i].value, memory_order_relaxed);
+        void *value = value_at(old, i);
         if (row == FREE || !value)
             continue;
         put(t, row, value);
@@ -115,7 +133,7 @@ int ps_rowmap_put(ps_rowmap *m, uint64_t version, uint32_t row, void *value)
     if (!known) {
         if (!value)
             return PS_OK;
-        if (2 * (m->used + 1) > t->mask && grow(m, version))
+        if (2 * (m->used + 1) > t->mask && renew(m, version))
             return PS_ENOMEM;
         t = atomic_load_explicit(&m->table, memory_order_relaxed);
         m->used++;
