@@ -2,11 +2,12 @@
  *
  * A vector lies in a slot and is never changed there: a row's newer vector goes to
  * another slot, the row is led to that one, and the old slot is free again when no reader
- * can be at it any more. A scan may therefore meet a row twice; it asks which slot is the
- * row's own, but only for rows good enough to be kept.
+ * can be at it any more. Changes are counted, and a slot knows by which it came and by
+ * which it went. So a scan sees the tail as of the change it began at: each row once,
+ * whatever is put or dropped meanwhile, and never a slot that is being filled.
  *
  *     rowmap: row -> slot          chunk: vector vector vector ...   (CHUNK, dim)
- *                      |                  row    row    row    ...
+ *                      |                  row    row    row    ...   came, went
  *                      +----------------> slot   slot   slot   ...
  *
  * Threads: see tail.h.
@@ -19,13 +20,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "pinsage/chunks.h"
 #include "pinsage/dot.h"
 #include "pinsage/rowmap.h"
 #include "top.h"
 
 #define CHUNK  512u
-#define CHUNKS 65536u /* 33 million live rows */
 #define NOBODY UINT32_MAX
+#define NEVER  UINT64_MAX
 
 typedef struct slot {
     ps_retired retired;
@@ -36,10 +38,11 @@ typedef struct slot {
 } slot;
 
 typedef struct chunk {
-    float *vector;               /* owned, (CHUNK, dim) */
-    char *extra;                 /* owned, (CHUNK, extra) */
-    _Atomic uint32_t row[CHUNK]; /* NOBODY: free, or on its way */
-    float inverse[CHUNK];        /* 0 for a zero vector; 1, or for cosine 1 / length */
+    float *vector;                             /* owned, (CHUNK, dim) */
+    char *extra;                               /* owned, (CHUNK, extra) */
+    _Atomic uint32_t row[CHUNK];               /* NOBODY: free, or on its way */
+    _Atomic uint64_t came[CHUNK], went[CHUNK]; /* by which change; NEVER */
+    float inverse[CHUNK]; /* 0 for a zero vector; 1, or for cosine 1 / length */
     slot slot[CHUNK];
 } chunk;
 
@@ -49,7 +52,8 @@ struct ps_tail {
     ps_rowmap rows;  /* row -> slot */
     slot *spare;     /* the writer's: slots that may be taken */
     _Atomic uint32_t n_chunks, size;
-    chunk *chunk[CHUNKS];
+    _Atomic uint64_t changes;
+    chunk **chunk[PS_CHUNKS]; /* in a list of chunks.h */
 };
 
 int ps_tail_new(ps_tail **out, ps_tail_opts opts, ps_epoch *epoch)
@@ -67,6 +71,12 @@ int ps_tail_new(ps_tail **out, ps_tail_opts opts, ps_epoch *epoch)
     return err;
 }
 
+static chunk *chunk_at(const ps_tail *t, uint32_t i)
+{
+    uint32_t at, part = ps_chunk_of(i, &at);
+    return t->chunk[part][at];
+}
+
 static void chunk_free(chunk *c)
 {
     if (!c)
@@ -81,7 +91,9 @@ void ps_tail_free(ps_tail *t)
     if (!t)
         return;
     for (uint32_t i = 0; i < t->n_chunks; i++)
-        chunk_free(t->chunk[i]);
+        chunk_free(chunk_at(t, i));
+    for (uint32_t i = 0; i < PS_CHUNKS; i++)
+        free(t->chunk[i]);
     ps_rowmap_done(&t->rows);
     free(t);
 }
@@ -111,7 +123,9 @@ static void spare_slot(slot *s)
 
 static void on_retired(ps_retired *r)
 {
-    spare_slot((slot *)(void *)r);
+    slot *s = (slot *)(void *)r;
+    atomic_store_explicit(&s->in->row[place_of(s)], NOBODY, memory_order_relaxed);
+    spare_slot(s);
 }
 
 static chunk *chunk_new(ps_tail *t)
@@ -136,16 +150,24 @@ static chunk *chunk_new(ps_tail *t)
     return c;
 }
 
+static int add_chunk(ps_tail *t)
+{
+    uint32_t at, n = atomic_load_explicit(&t->n_chunks, memory_order_relaxed);
+    chunk ***part = &t->chunk[ps_chunk_of(n, &at)];
+    if (!*part)
+        *part = calloc(ps_chunk_size(ps_chunk_of(n, &at)), sizeof **part);
+    chunk *c = *part ? chunk_new(t) : NULL;
+    if (!c)
+        return PS_ENOMEM;
+    (*part)[at] = c;
+    atomic_store_explicit(&t->n_chunks, n + 1, memory_order_release);
+    return PS_OK;
+}
+
 static slot *take_slot(ps_tail *t)
 {
-    uint32_t n = atomic_load_explicit(&t->n_chunks, memory_order_relaxed);
-    if (!t->spare) {
-        chunk *c = n < CHUNKS ? chunk_new(t) : NULL;
-        if (!c)
-            return NULL;
-        t->chunk[n] = c;
-        atomic_store_explicit(&t->n_chunks, n + 1, memory_order_release);
-    }
+    if (!t->spare && add_chunk(t))
+        return NULL;
     slot *s = t->spare;
     t->spare = s->next_free;
     return s;
@@ -167,9 +189,28 @@ static void fill(ps_tail *t, slot *s, const float *vector, const void *extra)
         memset(extra_of(s), 0, t->opts.extra);
 }
 
+/* The number of the change being made; scans that begin from its end on see it. */
+static uint64_t change_of(const ps_tail *t)
+{
+    return atomic_load_explicit(&t->changes, memory_order_relaxed) + 1;
+}
+
+static void end_change(ps_tail *t)
+{
+    atomic_store_explicit(&t->changes, change_of(t), memory_order_release);
+}
+
+static void show(ps_tail *t, slot *s, uint32_t row)
+{
+    size_t at = place_of(s);
+    atomic_store_explicit(&s->in->came[at], change_of(t), memory_order_relaxed);
+    atomic_store_explicit(&s->in->went[at], NEVER, memory_order_release);
+    atomic_store_explicit(&s->in->row[at], row, memory_order_release);
+}
+
 static void retire(ps_tail *t, uint64_t version, slot *s)
 {
-    atomic_store_explicit(&s->in->row[place_of(s)], NOBODY, memory_order_relaxed);
+    atomic_store_explicit(&s->in->went[place_of(s)], change_of(t), memory_order_relaxed);
     ps_epoch_retire(t->epoch, version, &s->retired, on_retired);
 }
 
@@ -184,11 +225,12 @@ int ps_tail_put(ps_tail *t, uint64_t version, uint32_t row, const float *vector,
         spare_slot(s);
         return PS_ENOMEM;
     }
-    atomic_store_explicit(&s->in->row[place_of(s)], row, memory_order_release);
+    show(t, s, row);
     if (old)
         retire(t, version, old);
     else
         atomic_fetch_add_explicit(&t->size, 1, memory_order_relaxed);
+    end_change(t);
     return PS_OK;
 }
 
@@ -199,6 +241,7 @@ void ps_tail_drop(ps_tail *t, uint64_t version, uint32_t row)
         return;
     ps_rowmap_put(&t->rows, version, row, NULL);
     retire(t, version, old);
+    end_change(t);
     atomic_fetch_sub_explicit(&t->size, 1, memory_order_relaxed);
 }
 
@@ -233,40 +276,65 @@ uint64_t ps_tail_bytes(const ps_tail *t)
 
 typedef struct scan {
     const ps_tail *t;
+    uint64_t as_of; /* change */
+    const float *query;
     ps_ann_skip skip;
     void *cls;
     top list;
 } scan;
 
-static void offer(scan *s, const chunk *c, const float *score)
+/* Places of the chunk with a vector as of the scan, and their rows; returns how many. A
+ * slot that went by then may be filled again already: if its `went` is the newer one, so
+ * is its `came`. */
+static uint32_t list_places(const scan *s, const chunk *c, uint32_t *place, uint32_t *row)
 {
+    uint32_t n = 0;
     for (uint32_t i = 0; i < CHUNK; i++) {
-        uint32_t row = atomic_load_explicit(&c->row[i], memory_order_acquire);
-        if (row == NOBODY || c->inverse[i] == 0)
+        row[n] = atomic_load_explicit(&c->row[i], memory_order_acquire);
+        if (row[n] == NOBODY ||
+            atomic_load_explicit(&c->went[i], memory_order_acquire) <= s->as_of ||
+            atomic_load_explicit(&c->came[i], memory_order_relaxed) > s->as_of)
             continue;
-        float x = score[i] * c->inverse[i];
-        if (top_wants(&s->list, row, x) &&
-            ps_rowmap_get(&s->t->rows, row) == &c->slot[i] &&
-            !(s->skip && s->skip(s->cls, row)))
-            top_keep(&s->list, row, x);
+        place[n++] = i;
+    }
+    return n;
+}
+
+static void scan_chunk(scan *s, const chunk *c)
+{
+    uint32_t place[CHUNK], row[CHUNK];
+    float score[CHUNK];
+    ps_rows rows = {c->vector, s->t->opts.dim, 0};
+    uint32_t n = list_places(s, c, place, row);
+    if (n == CHUNK)
+        ps_dot_block(s->query, 1, rows, 0, CHUNK, score, CHUNK);
+    else
+        ps_dot_list(s->query, rows, place, n, score);
+    for (uint32_t i = 0; i < n; i++) {
+        float inverse = c->inverse[place[i]], x = score[i] * inverse;
+        if (inverse != 0 && top_wants(&s->list, row[i], x) &&
+            !(s->skip && s->skip(s->cls, row[i])))
+            top_keep(&s->list, row[i], x);
     }
 }
 
 void ps_tail_search(const ps_tail *t, const float *query, uint32_t k, ps_ann_skip skip,
                     void *cls, ps_scored *out, uint32_t *found)
 {
+    scan s = {.t = t,
+              .as_of = atomic_load_explicit(&t->changes, memory_order_acquire),
+              .query = query,
+              .skip = skip,
+              .cls = cls,
+              .list = {.at = out, .k = k}};
     uint32_t n = atomic_load_explicit(&t->n_chunks, memory_order_acquire);
-    scan s = {.t = t, .skip = skip, .cls = cls, .list = {.at = out, .k = k}};
-    float score[CHUNK], scale = 1;
+    float scale = 1;
     if (t->opts.cosine) {
         ps_dot_squares((ps_rows){query, t->opts.dim, 0}, 0, 1, &scale);
         scale = scale > 0 ? 1 / sqrtf(scale) : 0;
     }
-    for (uint32_t i = 0; i < n && k; i++) {
-        ps_rows rows = {t->chunk[i]->vector, t->opts.dim, 0};
-        ps_dot_block(query, 1, rows, 0, CHUNK, score, CHUNK);
-        offer(&s, t->chunk[i], score);
-    }
+    for (uint32_t i = 0; i < n && k; i++)
+        scan_chunk(&s, chunk_at(t, i));
     top_sort(&s.list);
     for (uint32_t i = 0; i < s.list.n; i++)
         out[i].score *= scale;

@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinsage/chunks.h"
 #include "pinsage/hash.h"
 
 #define FIRST_SLOTS 64u
-#define CHUNK       4096u
-#define CHUNKS      8192u /* 33 million live names */
 
 typedef struct name {
     uint64_t hash;
@@ -31,7 +30,7 @@ struct ps_names {
     ps_epoch *epoch;
     _Atomic(table *) table; /* at most half full */
     _Atomic uint32_t n;
-    name **chunk[CHUNKS]; /* number - first -> name */
+    name **chunk[PS_CHUNKS]; /* number - first -> name */
 };
 
 static table *table_new(uint32_t slots)
@@ -61,13 +60,20 @@ int ps_names_new(ps_names **out, uint32_t first, ps_epoch *epoch)
     return PS_OK;
 }
 
+/* Where the name of number first + i stands. */
+static name **place_of(const ps_names *n, uint32_t i)
+{
+    uint32_t at, chunk = ps_chunk_of(i, &at);
+    return &n->chunk[chunk][at];
+}
+
 void ps_names_free(ps_names *n)
 {
     if (!n)
         return;
     for (uint32_t i = 0; i < n->n; i++)
-        free(n->chunk[i / CHUNK][i % CHUNK]);
-    for (uint32_t i = 0; i < CHUNKS && n->chunk[i]; i++)
+        free(*place_of(n, i));
+    for (uint32_t i = 0; i < PS_CHUNKS; i++)
         free(n->chunk[i]);
     free(atomic_load_explicit(&n->table, memory_order_relaxed));
     free(n);
@@ -101,8 +107,7 @@ ps_text ps_names_get(const ps_names *n, uint32_t number)
 {
     if (number < n->first || number >= ps_names_end(n))
         return (ps_text){NULL, 0};
-    uint32_t i = number - n->first;
-    const name *there = n->chunk[i / CHUNK][i % CHUNK];
+    const name *there = *place_of(n, number - n->first);
     return (ps_text){there->text, there->len};
 }
 
@@ -145,20 +150,20 @@ int ps_names_add(ps_names *n, uint64_t version, ps_text text, uint32_t *number)
 {
     uint64_t hash = ps_hash(text.data, text.len);
     table *t = atomic_load_explicit(&n->table, memory_order_relaxed);
-    uint32_t i = n->n, at = i / CHUNK;
+    uint32_t i = n->n, at, chunk = ps_chunk_of(i, &at);
     *number = ps_names_find(n, text);
     if (*number != PS_NO_ROW)
         return PS_OK;
-    if (at == CHUNKS || n->first + i >= PS_NO_ROW - 1)
+    if (i >= PS_NO_ROW - 1 - n->first)
         return PS_EFULL;
     if (2 * (i + 1) > t->mask && grow(n, version))
         return PS_ENOMEM;
-    if (!n->chunk[at])
-        n->chunk[at] = calloc(CHUNK, sizeof **n->chunk);
-    name *made = n->chunk[at] ? name_new(hash, n->first + i, text) : NULL;
+    if (!n->chunk[chunk])
+        n->chunk[chunk] = calloc(ps_chunk_size(chunk), sizeof **n->chunk);
+    name *made = n->chunk[chunk] ? name_new(hash, n->first + i, text) : NULL;
     if (!made)
         return PS_ENOMEM;
-    n->chunk[at][i % CHUNK] = made;
+    n->chunk[chunk][at] = made;
     atomic_store_explicit(&n->n, i + 1, memory_order_release);
     t = atomic_load_explicit(&n->table, memory_order_relaxed);
     atomic_store_explicit(find(t, hash, text), made, memory_order_release);

@@ -28,7 +28,8 @@ ps_text ps_names_get(const ps_names *n, uint32_t number);
 /* One past the last number. */
 uint32_t ps_names_end(const ps_names *n);
 
-/* Writer: the number of a name, which gets one if it had none. */
+/* Writer: the number of a name, which gets one if it had none. PS_EFULL when there is no
+ * 32-bit number left; no error adds anything. */
 int ps_names_add(ps_names *n, uint64_t version, ps_text name, uint32_t *number);
 
 #endif
