@@ -223,12 +223,16 @@ int ps_embedding_rows(ps_embedding *e, const uint32_t *rows, uint32_t n)
     ps_snapshot s;
     if (!e->embedder || !n)
         return PS_OK;
-    ps_view_newest(e->v, &s);
-    int err = ps_embedder_on(
-        e->embedder, &s.graph,
-        (ps_live_messages){ps_embedding_messages, ps_view_embeddings(e->v)});
-    for (uint32_t step = 1; step <= e->kit->model.config.layers + 1 && !err; step++)
+    int err = PS_OK;
+    for (uint32_t step = 1; step <= e->kit->model.config.layers + 1 && !err; step++) {
+        ps_view_newest(e->v, &s);
+        err = ps_embedder_on(
+            e->embedder, &s.graph,
+            (ps_live_messages){ps_embedding_messages, ps_view_embeddings(e->v)});
         for (uint32_t i = 0; i < n && !err; i++)
             err = embed_row(e, &s, rows[i], step);
+        ps_view_begin(e->v); /* the next step may have the room of the last one */
+        ps_view_publish(e->v);
+    }
     return err;
 }

@@ -29,7 +29,8 @@ int ps_embedding_content(ps_embedding *e, uint32_t row, const ps_content *c);
 /* The row is gone: so are its vectors. */
 void ps_embedding_drop(ps_embedding *e, uint32_t row);
 /* Messages and embeddings of rows, at the view's newest version; rows that are not there
- * (any more) are left out. */
+ * (any more) are left out. Publishes versions of its own: with other vectors, answers are
+ * others. */
 int ps_embedding_rows(ps_embedding *e, const uint32_t *rows, uint32_t n);
 
 #endif

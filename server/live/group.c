@@ -17,15 +17,16 @@
 typedef struct standing {
     ps_snapshot s;
     const ps_view *v;
-    uint32_t row; /* PS_NO_ROW: the pin is not there */
-    uint64_t lsn; /* its version */
+    ps_pins_reader *base; /* of the view's generation */
+    uint32_t row;         /* PS_NO_ROW: the pin is not there */
+    uint64_t lsn;         /* its version */
 } standing;
 
 static standing look(const group *g, ps_text pin)
 {
-    standing now = {.v = g->views->view};
+    standing now = {.v = g->views->view, .base = ps_view_base(g->views->view)};
     ps_view_newest(now.v, &now.s);
-    now.row = ps_view_pin_row(now.v, &now.s, g->base, pin);
+    now.row = ps_view_pin_row(now.v, &now.s, now.base, pin);
     now.lsn = now.row == PS_NO_ROW ? 0 : ps_view_lsn(now.v, &now.s, now.row);
     return now;
 }
@@ -95,16 +96,16 @@ static int gather_taken(group *g, member *m, const standing *now, const ps_text 
     for (uint32_t i = 0; i < degree && !err; i++) {
         ps_text name;
         err = ps_view_board_name(
-            now->v, g->base, ps_graph_edge(&now->s.graph, PS_PINS, now->row, i), &name);
+            now->v, now->base, ps_graph_edge(&now->s.graph, PS_PINS, now->row, i), &name);
         if (!err && (!n || !bsearch(&name, wanted, n, sizeof name, by_text)))
             err = gather_edge(g, m, m->w->pin, name, false);
     }
     return err;
 }
 
-static bool is_saved(const group *g, const standing *now, ps_text board)
+static bool is_saved(const standing *now, ps_text board)
 {
-    uint32_t number = ps_view_board_number(now->v, &now->s, g->base, board);
+    uint32_t number = ps_view_board_number(now->v, &now->s, now->base, board);
     return now->row != PS_NO_ROW && number != PS_NO_ROW &&
            ps_graph_has(&now->s.graph, now->row, number);
 }
@@ -117,7 +118,7 @@ static int gather_boards(group *g, member *m, const standing *now)
     if (!err && now->row != PS_NO_ROW)
         err = gather_taken(g, m, now, wanted, n);
     for (uint32_t i = 0; i < n && !err; i++)
-        if (!is_saved(g, now, wanted[i]))
+        if (!is_saved(now, wanted[i]))
             err = gather_edge(g, m, m->w->pin, wanted[i], true);
     return err;
 }
@@ -149,7 +150,7 @@ static int gather_save(group *g, member *m, const standing *now, bool saved)
     if (now->row == PS_NO_ROW)
         return refuse_missing(w);
     w->lsn = now->lsn;
-    w->changed = is_saved(g, now, w->board) != saved;
+    w->changed = is_saved(now, w->board) != saved;
     return w->changed ? gather_edge(g, m, w->pin, w->board, saved) : PS_OK;
 }
 
@@ -178,16 +179,24 @@ static int gather(group *g, member *m)
 }
 
 /* One that cannot be gathered may have left half of itself: the others are gathered once
- * more without it. */
+ * more without it. One that only does not fit beside the others waits for another group,
+ * with all behind it. */
 static void gather_all(group *g)
 {
     for (uint32_t i = 0; i < g->n; i++) {
-        member *m = &g->member[i];
-        if (m->w->err)
+        ps_write *w = g->member[i].w;
+        if (w->err)
             continue;
         size_t before = ps_store_gathered(g->store);
-        m->w->err = gather(g, m);
-        if (!m->w->err || ps_store_gathered(g->store) == before)
+        w->err = gather(g, &g->member[i]);
+        if (w->err == PS_ERANGE && before) {
+            w->err = PS_OK;
+            w->why = (ps_why){0};
+            g->n = i;
+        } else if (!w->err) {
+            continue;
+        }
+        if (ps_store_gathered(g->store) == before)
             continue;
         ps_store_abort(g->store);
         i = UINT32_MAX; /* from the first again */
@@ -195,6 +204,13 @@ static void gather_all(group *g)
 }
 
 /* ------------------------------ Showing ------------------------------------ */
+
+static void refuse_all(group *g)
+{
+    for (uint32_t i = 0; i < g->n; i++)
+        g->member[i].w->err = ps_fail(&g->member[i].w->why, PS_EBUSY, NULL, 0,
+                                      "no generation is served that could be written to");
+}
 
 /* Memory ran out between what is durable and what is shown. Nothing acknowledged is lost:
  * the store has it, and a fresh start reads it from there. */
@@ -277,6 +293,8 @@ static void count_votes(group *g)
 int ps_group_run(group *g)
 {
     ps_why why = {0};
+    if (!g->views)
+        refuse_all(g);
     gather_all(g);
     int err = ps_store_gathered(g->store) ? ps_store_commit(g->store, &why) : PS_OK;
     for (uint32_t i = 0; i < g->n && err; i++)

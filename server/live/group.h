@@ -24,9 +24,8 @@ typedef struct member {
 } member;
 
 typedef struct group {
-    ps_store *store;      /* borrowed */
-    ps_live_view *views;  /* borrowed, a list; the first one judges */
-    ps_pins_reader *base; /* of the first view's generation; borrowed */
+    ps_store *store;     /* borrowed */
+    ps_live_view *views; /* borrowed, a list; the first one judges */
     double time;
     ps_arena arena;
     member *member; /* (n) owned by the caller */
@@ -34,7 +33,8 @@ typedef struct group {
 } group;
 
 /* Judge and gather all, commit, and show them in every view; fills what came of each
- * write. Returns what the commit returned. */
+ * write. When they do not fit into one transaction together, n becomes less: the rest is
+ * for another group. Returns what the commit returned. */
 int ps_group_run(group *g);
 
 #endif

@@ -154,7 +154,8 @@ static int on_content(void *cls, const ps_store_pin *p)
     return err ? err : step(c, "live content");
 }
 
-static int catch_up(catching *c, ps_store_reader *r, ps_why *why)
+/* Records and contents; c->row gets the pins to be embedded. */
+static int read_records(catching *c, ps_store_reader *r, ps_why *why)
 {
     ps_live_view *l = c->l;
     ps_view_begin(l->view);
@@ -165,10 +166,22 @@ static int catch_up(catching *c, ps_store_reader *r, ps_why *why)
     c->n = 0;
     if (!err)
         err = ps_store_each_pin(r, c->after, on_content, c, why);
-    for (uint32_t i = 0; i < c->n && !err; i++)
-        ps_view_settle(l->view, c->row[i]);
+    return err;
+}
+
+/* The store may want its file for itself: its snapshot is let go before the long part. */
+static int read_store(catching *c, ps_store *store, uint64_t *lsn, ps_why *why)
+{
+    ps_store_reader *r = NULL;
+    int err = ps_store_reader_new(&r, store);
     if (!err)
-        err = ps_embedding_rows(l->embedding, c->row, c->n);
+        err = ps_store_acquire(r, why);
+    if (!err) {
+        *lsn = ps_store_reader_lsn(r);
+        err = read_records(c, r, why);
+        ps_store_release(r);
+    }
+    ps_store_reader_free(r);
     return err;
 }
 
@@ -176,23 +189,21 @@ int ps_live_view_catch_up(ps_live_view *l, ps_store *store, const ps_progress *p
                           ps_why *why)
 {
     catching c = {.l = l, .after = l->lsn, .progress = progress};
-    ps_store_reader *r = NULL;
     ps_store_counts counts;
+    uint64_t lsn;
     int err = ps_store_count(store, &counts, why);
     if (err || counts.lsn <= l->lsn)
         return err;
     c.all = 2 * counts.pins + counts.edges;
-    err = ps_store_reader_new(&r, store);
+    err = read_store(&c, store, &lsn, why);
+    for (uint32_t i = 0; i < c.n && !err; i++)
+        ps_view_settle(l->view, c.row[i]);
     if (!err)
-        err = ps_store_acquire(r, why);
-    if (!err) {
-        uint64_t lsn = ps_store_reader_lsn(r);
-        err = catch_up(&c, r, why);
-        ps_store_release(r);
-        if (!err)
-            l->lsn = lsn;
-    }
-    ps_store_reader_free(r);
+        err = ps_embedding_rows(l->embedding, c.row, c.n);
+    ps_view_begin(l->view);
+    ps_view_publish(l->view);
+    if (!err)
+        l->lsn = lsn;
     free(c.row);
     return err;
 }
@@ -222,6 +233,12 @@ static void enqueue_again(void *cls, uint32_t row, double since)
     enqueue(cls, row);
 }
 
+void ps_live_view_retry(ps_live_view *l)
+{
+    l->overflowed = l->overflowed || l->failed;
+    l->failed = false;
+}
+
 int ps_live_view_refresh(ps_live_view *l, uint32_t most)
 {
     uint32_t row[64], n = 0;
@@ -239,10 +256,11 @@ int ps_live_view_refresh(ps_live_view *l, uint32_t most)
     }
     if (!n)
         return 0;
-    for (uint32_t i = 0; i < n; i++)
-        ps_view_settle(l->view, row[i]);
     int err = ps_embedding_rows(l->embedding, row, n);
-    ps_view_begin(l->view); /* vectors are replaced: answers are others */
+    for (uint32_t i = 0; i < n && !err; i++)
+        ps_view_settle(l->view, row[i]);
+    l->failed = l->failed || err;
+    ps_view_begin(l->view);
     ps_view_publish(l->view);
     return err ? err : (int)n;
 }

@@ -18,6 +18,7 @@ typedef struct ps_live_view {
     uint32_t *queue;   /* owned, a ring (room): stale rows to be embedded anew */
     uint32_t first, n; /* of the ring */
     uint32_t room;
+    bool failed;               /* some could not be embedded; they are stale still */
     bool overflowed;           /* some stale rows are not in the ring */
     struct ps_live_view *next; /* the writer's list */
 } ps_live_view;
@@ -35,7 +36,9 @@ int ps_live_view_catch_up(ps_live_view *l, ps_store *store, const ps_progress *p
                           ps_why *why);
 /* A row's boards changed: note it and queue it. */
 int ps_live_view_touch(ps_live_view *l, uint32_t row, double time);
-/* Embed up to `most` stale rows anew; returns how many, or an error. */
+/* Embed up to `most` stale rows anew; returns how many, or an error: then they stay
+ * stale, until all are queued again. */
+void ps_live_view_retry(ps_live_view *l);
 int ps_live_view_refresh(ps_live_view *l, uint32_t most);
 
 #endif

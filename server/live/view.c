@@ -169,11 +169,22 @@ void ps_view_publish(ps_view *v)
     ps_epoch_reclaim(v->epoch);
 }
 
+size_t ps_view_reclaim(ps_view *v)
+{
+    ps_epoch_reclaim(v->epoch);
+    return ps_epoch_waiting(v->epoch);
+}
+
 /* ------------------------------ Who is who --------------------------------- */
 
 ps_generation *ps_view_generation(const ps_view *v)
 {
     return v->g;
+}
+
+ps_pins_reader *ps_view_base(const ps_view *v)
+{
+    return v->base;
 }
 
 const ps_row_state *ps_view_state(const ps_view *v, const ps_snapshot *s, uint32_t row)

@@ -116,6 +116,10 @@ int ps_view_delete_pin(ps_view *v, ps_text id, uint64_t lsn, double time, uint32
 int ps_view_put_edge(ps_view *v, ps_text pin, ps_text board, bool saved, uint64_t lsn,
                      uint32_t *row);
 void ps_view_publish(ps_view *v);
+/* Free what no reader can be looking at any more; returns how much is left. */
+size_t ps_view_reclaim(ps_view *v);
+/* The writer's own reader of the generation's pins. Borrowed. */
+ps_pins_reader *ps_view_base(const ps_view *v);
 /* The row that an id has, whether the pin is there or not. */
 uint32_t ps_view_row_of(const ps_view *v, ps_text id);
 /* The row's boards changed; true if it was not stale before. */

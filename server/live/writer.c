@@ -18,6 +18,8 @@
 #define HURRY   64  /* the same, twice, while somebody waits for a snapshot */
 #define ABSORB  512 /* records looked at in one transaction */
 #define MOMENT  50  /* ms that a snapshot is waited for */
+#define LATE    60  /* seconds after which stale rows do not wait for a pause any more */
+#define REST    1   /* second until what could not be done is tried again */
 
 /* What another thread waits for the writer to do. */
 typedef struct command {
@@ -48,13 +50,12 @@ struct ps_writer {
     ps_write *first, **last; /* the queue */
     command *command;        /* one at a time */
     wish *wish;              /* the same; it may have to wait */
-    bool stopping;
+    bool stopping, ended;    /* asked to; the thread is gone */
     ps_writer_counts counts;
-    ps_live_view *views;  /* newest first */
-    ps_pins_reader *base; /* of the first view's pins */
-    uint64_t absorb;      /* records up to it may go; 0: nothing to do */
-    member *member;       /* (group) */
-    uint64_t *hash;       /* (group) of their pins */
+    ps_live_view *views; /* newest first */
+    uint64_t absorb;     /* records up to it may go; 0: nothing to do */
+    member *member;      /* (group) */
+    uint64_t *hash;      /* (group) of their pins */
     ps_arena arena;
 };
 
@@ -87,26 +88,69 @@ static uint32_t take_group(ps_writer *w)
     return n;
 }
 
+/* Under the lock: those from the first on that did not fit, back to where they were. */
+static void put_back(ps_writer *w, uint32_t first, uint32_t n)
+{
+    while (n-- > first) {
+        ps_write *write = w->member[n].w;
+        write->next = w->first;
+        if (!w->first)
+            w->last = &write->next;
+        w->first = write;
+        w->counts.waiting++;
+    }
+}
+
+static struct timespec ms_from_now(uint32_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000L;
+    t.tv_nsec %= 1000000000L;
+    return t;
+}
+
 /* Under the lock: let more join, if that is wished. */
 static void wait_for_more(ps_writer *w)
 {
-    struct timespec until;
-    if (!w->opts.delay || w->counts.waiting >= w->opts.group || w->stopping)
+    struct timespec until = ms_from_now(w->opts.delay);
+    if (!w->opts.delay)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)w->opts.delay * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    while (w->counts.waiting < w->opts.group && !w->stopping && !w->command &&
+    while (w->counts.waiting < w->opts.group && !w->stopping && !w->command && !w->wish &&
            !pthread_cond_timedwait(&w->work, &w->lock, &until))
         ;
+}
+
+static uint32_t stale_rows(const ps_writer *w)
+{
+    uint32_t n = 0;
+    for (const ps_live_view *l = w->views; l; l = l->next)
+        n += l->n + l->overflowed;
+    return n;
+}
+
+static double oldest_stale(const ps_writer *w)
+{
+    ps_staleness s;
+    const ps_live_view *l = w->views;
+    if (!l || !l->n || !ps_view_staleness(l->view, l->queue[l->first], &s))
+        return 0;
+    return (double)time(NULL) - s.since;
+}
+
+/* Under the lock. */
+static void note_stale(ps_writer *w)
+{
+    w->counts.stale = stale_rows(w);
+    w->counts.oldest_stale = oldest_stale(w);
 }
 
 static void run_group(ps_writer *w, uint32_t n)
 {
     group g = {.store = w->store,
                .views = w->views,
-               .base = w->base,
                .time = (double)time(NULL),
                .arena = w->arena,
                .member = w->member,
@@ -115,30 +159,22 @@ static void run_group(ps_writer *w, uint32_t n)
     double began = ps_now();
     int err = ps_group_run(&g);
     w->arena = g.arena;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < g.n; i++)
         failed += w->member[i].w->err != PS_OK;
     pthread_mutex_lock(&w->lock);
-    w->counts.writes += n - failed;
+    put_back(w, g.n, n);
+    note_stale(w);
+    w->counts.writes += g.n - failed;
     w->counts.failed += failed;
     w->counts.groups++;
     w->counts.commit_seconds += ps_now() - began;
     w->counts.full = err == PS_EFULL;
     pthread_mutex_unlock(&w->lock);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < g.n; i++)
         w->member[i].w->done(w->member[i].w);
 }
 
 /* ------------------------------ Commands ----------------------------------- */
-
-/* The first view judges; its pins are read through a reader of the writer's own. */
-static int read_first(ps_writer *w)
-{
-    ps_pins_reader_free(w->base);
-    w->base = NULL;
-    return w->views
-               ? ps_pins_reader_new(&w->base, ps_view_generation(w->views->view)->pins)
-               : PS_OK;
-}
 
 static int attach(ps_writer *w, ps_live_view *l, ps_why *why)
 {
@@ -147,22 +183,16 @@ static int attach(ps_writer *w, ps_live_view *l, ps_why *why)
         return err;
     l->next = w->views;
     w->views = l;
-    err = read_first(w);
-    if (!err)
-        return PS_OK;
-    w->views = l->next;
-    return read_first(w) ? PS_ENOMEM : ps_fail(why, err, NULL, 0, "out of memory");
+    return PS_OK;
 }
 
-static int detach(ps_writer *w, ps_live_view *l)
+static void detach(ps_writer *w, ps_live_view *l)
 {
     ps_live_view **at = &w->views;
     while (*at && *at != l)
         at = &(*at)->next;
-    if (!*at)
-        return PS_OK;
-    *at = l->next;
-    return read_first(w);
+    if (*at)
+        *at = l->next;
 }
 
 /* At every start somebody says so again: mostly there is nothing left to be done. */
@@ -175,13 +205,13 @@ static void absorbed(ps_writer *w, uint64_t lsn)
     w->absorb = lsn > w->absorb ? lsn : w->absorb;
 }
 
-/* Without the lock. */
+/* By the writer's thread without the lock; when that is gone, under it. */
 static void obey(ps_writer *w, command *c)
 {
     if (c->what == ATTACH)
         c->err = attach(w, c->l, c->why);
     else if (c->what == DETACH)
-        c->err = detach(w, c->l);
+        detach(w, c->l);
     else
         absorbed(w, c->lsn);
 }
@@ -197,22 +227,20 @@ static void answer_command(ps_writer *w)
     pthread_cond_broadcast(&w->answered);
 }
 
-/* After the stop nobody else is left to do it. */
+/* The thread answers commands until it is gone; then nobody else is left to do it. */
 static int ask(ps_writer *w, command *c)
 {
     pthread_mutex_lock(&w->lock);
-    if (w->stopping) {
-        pthread_mutex_unlock(&w->lock);
+    while (w->command)
+        pthread_cond_wait(&w->answered, &w->lock);
+    if (w->ended) {
         obey(w, c);
-        return c->err;
+    } else {
+        w->command = c;
+        pthread_cond_signal(&w->work);
+        while (!c->done)
+            pthread_cond_wait(&w->answered, &w->lock);
     }
-    while (w->command && w->command != c)
-        pthread_cond_wait(&w->answered, &w->lock);
-    w->command = c;
-    pthread_cond_signal(&w->work);
-    while (!c->done)
-        pthread_cond_wait(&w->answered, &w->lock);
-    pthread_cond_broadcast(&w->answered);
     pthread_mutex_unlock(&w->lock);
     return c->err;
 }
@@ -233,14 +261,6 @@ void ps_writer_absorb(ps_writer *w, uint64_t lsn)
 }
 
 /* ------------------------------ Snapshots ---------------------------------- */
-
-static uint32_t stale_rows(const ps_writer *w)
-{
-    uint32_t n = 0;
-    for (const ps_live_view *l = w->views; l; l = l->next)
-        n += l->n + l->overflowed;
-    return n;
-}
 
 static bool is_attached(const ps_writer *w, const ps_live_view *l)
 {
@@ -266,11 +286,7 @@ static void fulfil(ps_writer *w)
 
 static int await_wish(ps_writer *w, wish *x)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += MOMENT * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    struct timespec until = ms_from_now(MOMENT);
     while (!x->done && !pthread_cond_timedwait(&w->answered, &w->lock, &until))
         ;
     if (!x->done)
@@ -298,15 +314,6 @@ int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
 
 /* ------------------------------ The thread --------------------------------- */
 
-static double oldest_stale(const ps_writer *w)
-{
-    ps_staleness s;
-    const ps_live_view *l = w->views;
-    if (!l || !l->n || !ps_view_staleness(l->view, l->queue[l->first], &s))
-        return 0;
-    return (double)time(NULL) - s.since;
-}
-
 /* What is mostly not urgent: a few stale rows, a few records that a fold made needless.
  */
 static void tidy(ps_writer *w, bool hurry)
@@ -326,9 +333,28 @@ static void tidy(ps_writer *w, bool hurry)
         w->absorb = 0;
     pthread_mutex_lock(&w->lock);
     w->counts.embedded_again += again;
-    w->counts.stale = stale_rows(w);
-    w->counts.oldest_stale = oldest_stale(w);
+    note_stale(w);
     pthread_mutex_unlock(&w->lock);
+}
+
+/* Under the lock: nothing waits. What readers held is freed when they are gone, and what
+ * could not be embedded is tried again. */
+static void rest(ps_writer *w)
+{
+    bool failed = false;
+    size_t held = 0;
+    for (ps_live_view *l = w->views; l; l = l->next) {
+        held += ps_view_reclaim(l->view);
+        failed = failed || l->failed;
+    }
+    if (!held && !failed) {
+        pthread_cond_wait(&w->work, &w->lock);
+        return;
+    }
+    struct timespec until = ms_from_now(REST * 1000);
+    if (pthread_cond_timedwait(&w->work, &w->lock, &until))
+        for (ps_live_view *l = w->views; l; l = l->next)
+            ps_live_view_retry(l);
 }
 
 static void *run(void *cls)
@@ -344,13 +370,13 @@ static void *run(void *cls)
             fulfil(w);
             continue;
         }
-        bool hurry = w->wish;
+        bool hurry = w->wish, late = oldest_stale(w) > LATE;
         if (w->first) {
             wait_for_more(w);
             uint32_t n = take_group(w);
             pthread_mutex_unlock(&w->lock);
             run_group(w, n);
-            if (hurry)
+            if (hurry || late)
                 tidy(w, hurry);
         } else if (w->stopping) {
             break;
@@ -358,11 +384,12 @@ static void *run(void *cls)
             pthread_mutex_unlock(&w->lock);
             tidy(w, hurry);
         } else {
-            pthread_cond_wait(&w->work, &w->lock);
+            rest(w);
             continue;
         }
         pthread_mutex_lock(&w->lock);
     }
+    w->ended = true;
     pthread_mutex_unlock(&w->lock);
     return NULL;
 }
@@ -373,7 +400,6 @@ void ps_writer_free(ps_writer *w)
 {
     if (!w)
         return;
-    ps_pins_reader_free(w->base);
     ps_arena_done(&w->arena);
     pthread_cond_destroy(&w->work);
     pthread_cond_destroy(&w->answered);

@@ -5,8 +5,8 @@
  * Writes that wait together are committed together, at most `group` of them and never two
  * of the same pin, so that each is judged by what stood before the group. A write is
  * done, and only then answered, when its transaction is durable, every view shows it and
- * a new pin has its vector. Between groups the writer embeds stored pins anew whose
- * boards changed.
+ * a new pin has its vector. When no write waits, or too long after the last pause, the
+ * writer embeds stored pins anew whose boards changed.
  *
  * Threads: submit from any; done() is called on the writer's thread.
  */
@@ -44,7 +44,7 @@ typedef struct ps_write {
     void (*done)(struct ps_write *w);
     void *cls;
     /* What came of it: PS_ENOENT no such pin, PS_EMISMATCH the precondition, PS_EFULL no
-     * room on the disk, PS_EINVAL in words. */
+     * room on the disk, PS_EBUSY no view is attached, PS_EINVAL in words. */
     int err;
     ps_why why;
     uint64_t lsn; /* the pin's version now (ps_view_lsn) */
@@ -59,7 +59,7 @@ typedef struct ps_writer_opts {
     uint32_t group; /* 64, 1..4096: writes of one transaction */
     uint32_t delay; /* 0, 0..1000 ms: waited for more to join; 0: whoever is there */
     uint32_t queue; /* 4096, 1..1000000: writes waiting; more are refused */
-    uint32_t stale; /* 100000, 0..100000000: stored pins waiting to be embedded anew */
+    uint32_t stale; /* 100000, 1..100000000: stored pins waiting to be embedded anew */
 } ps_writer_opts;
 
 /* Borrows the store. */
