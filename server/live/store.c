@@ -332,6 +332,16 @@ static int lock_for_writing(ps_store *s, ps_why *why)
     return err;
 }
 
+/* The names of the file and of its folder, which a first start has made. */
+static int sync_names(const ps_store *s, ps_why *why)
+{
+    char above[PS_PATH_MAX];
+    int err = ps_file_sync(s->dir, why);
+    if (!err && ps_path_join(above, sizeof above, s->dir, ".."))
+        err = ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    return err ? err : ps_file_sync(above, why);
+}
+
 static int open_all(ps_store *s, ps_why *why)
 {
     int err = s->opts.read_only ? lock_for_reading(s, why) : lock_for_writing(s, why);
@@ -339,6 +349,8 @@ static int open_all(ps_store *s, ps_why *why)
         err = open_env(s, s->opts.map_bytes ? s->opts.map_bytes : MAP_BYTES, why);
     if (!err)
         err = read_meta(s, why);
+    if (!err && !s->opts.read_only)
+        err = sync_names(s, why);
     return err ? err : start_above(s, s->opts.absorbed, why);
 }
 
