@@ -160,7 +160,8 @@ install: man
 	install -m 0644 $(B)/man/*.1 $(share)/man/man1
 	$(B)/pinsage completion bash > $(share)/bash-completion/completions/pinsage
 	$(B)/pinsage config-schema > $(share)/pinsage/config.schema.json
-	$(Q)for unit in pinsage.service pinsage.socket; do \
+	$(Q)for unit in $(notdir $(wildcard deploy/systemd/*.service deploy/systemd/*.socket \
+	        deploy/systemd/*.timer)); do \
 	    sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/systemd/$$unit \
 	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
 	install -D -m 0644 deploy/systemd/pinsage.sysusers \

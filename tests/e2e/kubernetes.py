@@ -169,7 +169,7 @@ def settings_of(place):
 def the_settings_are_good_and_the_grace_period_is_longer_than_the_drain():
     checked = 0
     for place, kind, spec, c in containers():
-        if c['args'][0] != 'serve':
+        if c.get('args', [''])[0] != 'serve':
             continue
         checked += 1
         path = where + '/settings.json'

@@ -12,6 +12,8 @@ sys.path.insert(0, 'tests/support')
 from serving import PINSAGE, SAN, Server, make_catalog, run, scratch, test
 
 UNITS = 'deploy/systemd'
+UNIT_NAMES = ('pinsage.service', 'pinsage.socket', 'pinsage-fold.service',
+              'pinsage-fold.timer')
 EXPOSURE_MAX = 2.0
 HARMLESS = {'mbind'}  # OpenBLAS prefers memory nearby, and goes on when told no
 MISSING = None if shutil.which('systemd-analyze') else 'no systemd-analyze on this machine'
@@ -28,7 +30,8 @@ def units(change=lambda text: text):
     folder = scratch()
     os.mkdir(folder + '/pinsage.service.d')
     shutil.copy(UNITS + '/tokens.conf', folder + '/pinsage.service.d')
-    shutil.copy(UNITS + '/pinsage.socket', folder)
+    for name in UNIT_NAMES:
+        shutil.copy(UNITS + '/' + name, folder)
     with open(UNITS + '/pinsage.service') as f:
         text = f.read()
     assert 'ExecStart=/usr/local/bin/pinsage serve' in text
@@ -39,8 +42,7 @@ def units(change=lambda text: text):
 
 
 def verify(folder):
-    return analyze('verify', '--man=no', folder + '/pinsage.service',
-                   folder + '/pinsage.socket')
+    return analyze('verify', '--man=no', *(folder + '/' + name for name in UNIT_NAMES))
 
 
 @test
@@ -63,10 +65,11 @@ def the_verifier_would_see_a_misspelt_setting():
 def the_exposure_is_low():
     if MISSING:
         return MISSING
-    status, said = analyze('security', '--offline=true', units() + '/pinsage.service')
-    exposure = float(re.search(r'exposure level for pinsage.service: ([\d.]+)', said).group(1))
-    print('# exposure %.1f, at most %.1f' % (exposure, EXPOSURE_MAX))
-    assert exposure <= EXPOSURE_MAX, said
+    for name in ('pinsage.service', 'pinsage-fold.service'):
+        status, said = analyze('security', '--offline=true', units() + '/' + name)
+        exposure = float(re.search(r'exposure level for \S+: ([\d.]+)', said).group(1))
+        print('# %s: exposure %.1f, at most %.1f' % (name, exposure, EXPOSURE_MAX))
+        assert exposure <= EXPOSURE_MAX, said
     status, said = analyze('security', '--offline=true', '--threshold=%d' % (EXPOSURE_MAX * 10),
                            units(lambda text: re.sub('(?m)^Protect.*$', '', text)
                                  .replace('SystemCallFilter', '#')) + '/pinsage.service')
