@@ -170,10 +170,17 @@ def it_imports_serves_and_stops_with_status_0():
     assert re.search(r'(?m)^CapBnd:\s+0+$', status), status
     code, body = curl('served', 'http://127.0.0.1:8080/related/p10?k=4')
     assert code == 200 and len(json.loads(body)['results']) == 4, body
-    assert curl('served', '-X', 'PUT', '-d', '{}', 'http://[::1]:8080/pins/new')[0] < 500
+    code, body = curl('served', '-X', 'PUT', '-H', 'Content-Type: application/json', '-d',
+                      '{"title":"written","boards":["b1"]}', 'http://[::1]:8080/pins/new')
+    assert code in (200, 201), body
     exit_status, stopping = stop('served')
     print('# ready %.2f s after podman returned, stopped in %.1f s' % (seconds, stopping))
     assert exit_status == 0, podman('logs', 'served', ok=False)
+    podman('start', 'served')
+    wait_ready('served')
+    code, body = curl('served', 'http://127.0.0.1:8080/pins/new')
+    assert code == 200 and json.loads(body)['title'] == 'written', body
+    assert stop('served')[0] == 0
     podman('rm', 'served')
 
 
@@ -184,6 +191,7 @@ def a_read_only_catalog_is_served_read_only():
            '/data', '--read-only', '--drain-delay=0')
     wait_ready('fixed')
     assert curl('fixed', 'http://127.0.0.1:8080/related/p10?k=4')[0] == 200
+    assert curl('fixed', 'http://127.0.0.1:8080/pins/new')[0] == 200, 'what was written live'
     code, body = curl('fixed', '-X', 'PUT', '-d', '{}', 'http://127.0.0.1:8080/pins/new')
     assert 400 <= code < 500, (code, body)
     assert stop('fixed')[0] == 0
