@@ -126,6 +126,7 @@ static void tell_nothing(const fold *f)
     r->votes = ps_manifest_u64(f->g->manifest, "counts.votes", 0);
     snprintf(r->index, sizeof r->index, "%s",
              ps_manifest_text(f->g->manifest, "index.factory", ""));
+    r->recall_at_10 = ps_manifest_real(f->g->manifest, "index.recall_at_10", 0);
     snprintf(r->generation, sizeof r->generation, "%s", f->g->name);
 }
 

@@ -269,6 +269,11 @@ VALUE(store_records, f->live.records)
 VALUE(store_bytes, f->live.store_bytes)
 VALUE(store_map, f->live.map_bytes)
 VALUE(store_full, f->live.full)
+VALUE(folds, f->fold.folds)
+VALUE(folds_failed, f->fold.failed)
+VALUE(fold_seconds, f->fold.seconds)
+VALUE(is_folding, f->fold.running)
+VALUE(is_absorbing, f->live.absorbing)
 VALUE(recall_sampled, f->recall.sampled)
 VALUE(recall_hits, f->recall.hits)
 VALUE(recall_wanted, f->recall.wanted)
@@ -353,6 +358,16 @@ static const row rows[] = {
     {"pinsage_reloads_failed_total", "counter",
      "Generations that did not open, or did not answer their test question.",
      .value = reloads_failed},
+    {"pinsage_folds_total", "counter", "Generations made of live writes.",
+     .value = folds},
+    {"pinsage_folds_failed_total", "counter", "Folds that came to nothing.",
+     .value = folds_failed},
+    {"pinsage_fold_running", "gauge", "1 while one is under way.", .value = is_folding},
+    {"pinsage_fold_seconds", "gauge", "Time that the last one took.",
+     .value = fold_seconds},
+    {"pinsage_live_absorbing", "gauge",
+     "1 while records are removed that a generation has absorbed.",
+     .value = is_absorbing},
     {"pinsage_recall_samples_total", "counter",
      "Live questions that were answered exactly as well.", .value = recall_sampled},
     {"pinsage_recall_wanted_total", "counter", "Pins in their exact answers.",

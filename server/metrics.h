@@ -94,8 +94,13 @@ typedef struct ps_facts {
         uint64_t writes, refused, failed, groups, again, waiting, stale;
         double stale_age, commit_seconds;
         uint64_t records, store_bytes, map_bytes, lsn;
-        bool full;
+        bool full, absorbing;
     } live;
+    struct ps_fold_facts {
+        uint64_t folds, failed;
+        double seconds; /* that the last one took */
+        bool running;
+    } fold;
     struct ps_recall_facts {
         uint64_t sampled, hits, wanted;
         double recall; /* of the last samples; NaN before the first */

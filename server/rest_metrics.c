@@ -3,6 +3,7 @@
  * Threads: see rest.h.
  */
 #include "pinsage/overlay.h"
+#include "server/folding.h"
 #include "server/health.h"
 #include "server/live/view.h"
 #include "server/recall.h"
@@ -49,6 +50,7 @@ static void add_writer(struct ps_live_facts *f, const ps_writes *w)
     f->stale_age = c.oldest_stale;
     f->commit_seconds = c.commit_seconds;
     f->full = c.full;
+    f->absorbing = c.absorbing;
     if (ps_store_count(w->store, &s, NULL))
         return;
     f->records = s.pins + s.edges + s.votes;
@@ -72,6 +74,7 @@ void ps_rest_metrics(ps_door *d, const ps_request *r, ps_reply *out)
                       .start_time = s->start_time,
                       .certificate_until = s->tls ? ps_tls_until(s->tls) : 0,
                       .recall = ps_recall_count(s->recall),
+                      .fold = ps_folding_count(s->folding),
                       .reloads = atomic_load(&s->reloads),
                       .reloads_failed = atomic_load(&s->reloads_failed),
                       .source = ps_source_name,

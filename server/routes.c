@@ -48,6 +48,7 @@ static const char *const none[] = {NULL};
 static const char *const related[] = {"k",        "method",  "board",
                                       "*exclude", "explain", NULL};
 static const char *const page[] = {"limit", "offset", NULL};
+static const char *const keep[] = {"keep", NULL};
 static const char *const checks[] = {"verbose", "*exclude", "...", NULL};
 
 static const ps_route routes[] = {
@@ -71,6 +72,7 @@ static const ps_route routes[] = {
     {PS_GET, "/healthz", ps_health_ready, PROBE, .params = checks},
     {PS_GET, "/healthz/{check}", ps_health_ready, PROBE, .params = checks},
     {PS_POST, "/admin/reload", ps_admin_reload, ADMIN, .params = none},
+    {PS_POST, "/admin/fold", ps_admin_fold, ADMIN, .params = keep},
     {PS_GET, "/metrics", ps_rest_metrics, FREE},
     {PS_GET, "/", ps_web_page, FREE},
     {PS_GET, "/openapi.json", ps_web_page, FREE},

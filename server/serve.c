@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "pinsage/workers.h"
+#include "server/folding.h"
 #include "server/health.h"
 #include "server/recall.h"
 #include "server/routes.h"
@@ -126,6 +127,7 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     ps_log_say(s->state.log, PS_LOG_INFO, "draining", "signal", name, NULL);
     ps_notify_tell(&s->notify, "STOPPING=1\nSTATUS=draining");
+    ps_folding_cancel(s->state.folding);
     atomic_store(&s->state.draining, true);
     enter(s, number == SIGTERM && s->state.opts->drain_delay ? DELAYING : DEAF);
     uv_timer_start(&s->timer, on_drain, DRAIN_STEP_MS, DRAIN_STEP_MS);
@@ -370,6 +372,8 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
     }
     if (!err)
         err = serve_live_start(&s.state, s.why);
+    if (!err && s.state.writes.writer)
+        err = ps_folding_start(&s.state.folding, &s.state, opts->fold_threads, s.why);
     if (!err)
         err = ps_recall_start(&s.state.recall, &s.state, opts->recall_every, s.why);
     if (!err)
@@ -385,8 +389,10 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
         uv_loop_close(&s.uv);
         err = s.err;
     }
+    ps_folding_cancel(s.state.folding);
     serve_live_stop(&s.state); /* who waits for a write is answered, while loops turn */
     serve_reload_stop(&s);
+    ps_folding_stop(s.state.folding);
     stop_loops(&s);
     ps_recall_stop(s.state.recall); /* loops and workers have questions for it */
     end_state(&s);

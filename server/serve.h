@@ -54,6 +54,7 @@ typedef struct ps_serve_opts {
     uint32_t write_queue;    /* 4096, 1..1000000: writes that may wait; 429 above */
     uint32_t stale_queue;    /* 100000, 1..100000000: pins waiting to be embedded anew */
     uint64_t live_map_bytes; /* 64 GiB, 1 MiB..: address space of live/ to begin with */
+    uint32_t fold_threads;   /* 0 = half of the cores, 0..256: of a fold */
     uint32_t recall_every;   /* 10000, 0..86400000: between looks at the index's recall;
                                 0 = none */
     bool lazy_meta;          /* commits sync the data but not the meta page */

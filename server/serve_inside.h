@@ -66,6 +66,8 @@ void serve_stop(server *s);
 /* ---- serve_live.c ---- */
 /* Open the catalog's live state and start its writer, unless the server is read-only. */
 int serve_live_start(ps_state *st, ps_why *why);
+/* This engine answers from now on: what its generation has absorbed may go. */
+void serve_live_taken_up(ps_state *st, const ps_engine *e);
 /* Finish what was submitted; what comes later is refused. While loops still turn. */
 void serve_live_stop(ps_state *st);
 /* When no engine is left. */

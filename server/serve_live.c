@@ -47,6 +47,13 @@ int serve_live_start(ps_state *st, ps_why *why)
     return err;
 }
 
+void serve_live_taken_up(ps_state *st, const ps_engine *e)
+{
+    const ps_manifest *m = ps_engine_generation(e)->manifest;
+    if (st->writes.writer)
+        ps_writer_absorb(st->writes.writer, ps_manifest_u64(m, PS_ABSORBED, 0));
+}
+
 void serve_live_stop(ps_state *st)
 {
     ps_writer_stop(st->writes.writer);

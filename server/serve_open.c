@@ -163,6 +163,7 @@ static void on_opened(uv_work_t *work, int status)
     if (s->opened) {
         atomic_fetch_add(&s->state.reloads, !first);
         install_everywhere(s);
+        serve_live_taken_up(&s->state, s->state.engine);
         say_listening(s, first);
     } else if (first) {
         serve_stop(s);

@@ -39,10 +39,11 @@ typedef struct ps_state {
     _Atomic uint64_t reloads, reloads_failed;
     _Atomic bool draining;
     pthread_mutex_t lock;
-    struct ps_recall *recall; /* NULL: it is not watched */
-    ps_writes writes;         /* store NULL: nothing is written */
-    ps_engine *engine;        /* guarded by lock; NULL until loaded */
-    uint32_t install;         /* guarded by lock: how many engines there were */
+    struct ps_recall *recall;   /* NULL: it is not watched */
+    struct ps_folding *folding; /* NULL: nothing is written */
+    ps_writes writes;           /* store NULL: nothing is written */
+    ps_engine *engine;          /* guarded by lock; NULL until loaded */
+    uint32_t install;           /* guarded by lock: how many engines there were */
     struct {
         char name[24]; /* "" when nothing is being opened */
         uint64_t done, total;

@@ -60,6 +60,8 @@ static const ps_option options[] = {
     {"deadline", 0, PS_OPT_MS, "TIME", AT(deadline), "1s", 0, 3600000, NULL,
      "A request that is not answered within this is given up; 0: never. Clients may ask "
      "for less by Connect-Timeout-Ms"},
+    {"fold-threads", 0, PS_OPT_U32, "N", AT(fold_threads), "0", 0, 256, NULL,
+     "Threads of a fold, beside those that serve; 0: half of the cores"},
     {"recall-every", 0, PS_OPT_MS, "TIME", AT(recall_every), "10s", 0, 86400000, NULL,
      "How often a live question is answered exactly too, to watch the index's recall; 0: "
      "never"},

@@ -23,9 +23,8 @@
 
 /* What another thread waits for the writer to do. */
 typedef struct command {
-    enum { ATTACH, DETACH, ABSORBED } what;
+    enum { ATTACH, DETACH } what;
     ps_live_view *l;
-    uint64_t lsn;
     int err;
     ps_why *why;
     bool done;
@@ -53,7 +52,8 @@ struct ps_writer {
     bool stopping, ended;    /* asked to; the thread is gone */
     ps_writer_counts counts;
     ps_live_view *views; /* newest first */
-    uint64_t absorb;     /* records up to it may go; 0: nothing to do */
+    uint64_t told;       /* under the lock: records up to it may go; 0: nothing new */
+    uint64_t absorb;     /* the same, being done; 0: nothing to do */
     member *member;      /* (group) */
     uint64_t *hash;      /* (group) of their pins */
     ps_arena arena;
@@ -195,25 +195,13 @@ static void detach(ps_writer *w, ps_live_view *l)
         *at = l->next;
 }
 
-/* At every start somebody says so again: mostly there is nothing left to be done. */
-static void absorbed(ps_writer *w, uint64_t lsn)
-{
-    ps_store_counts counts;
-    bool known = ps_store_count(w->store, &counts, NULL) == PS_OK;
-    if (known && counts.absorbed >= lsn && !ps_store_littered(w->store))
-        return;
-    w->absorb = lsn > w->absorb ? lsn : w->absorb;
-}
-
 /* By the writer's thread without the lock; when that is gone, under it. */
 static void obey(ps_writer *w, command *c)
 {
     if (c->what == ATTACH)
         c->err = attach(w, c->l, c->why);
-    else if (c->what == DETACH)
-        detach(w, c->l);
     else
-        absorbed(w, c->lsn);
+        detach(w, c->l);
 }
 
 static void answer_command(ps_writer *w)
@@ -257,7 +245,11 @@ void ps_writer_detach(ps_writer *w, ps_live_view *l)
 
 void ps_writer_absorb(ps_writer *w, uint64_t lsn)
 {
-    ask(w, &(command){.what = ABSORBED, .lsn = lsn});
+    pthread_mutex_lock(&w->lock);
+    w->told = lsn > w->told ? lsn : w->told;
+    w->counts.absorbing = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
 }
 
 /* ------------------------------ Snapshots ---------------------------------- */
@@ -314,27 +306,71 @@ int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
 
 /* ------------------------------ The thread --------------------------------- */
 
-/* What is mostly not urgent: a few stale rows, a few records that a fold made needless.
- */
-static void tidy(ps_writer *w, bool hurry)
+/* At every start somebody says so again: mostly there is nothing left to be done. */
+static void begin_absorbing(ps_writer *w, uint64_t lsn)
+{
+    ps_store_counts counts;
+    bool known = ps_store_count(w->store, &counts, NULL) == PS_OK;
+    if (known && counts.absorbed >= lsn && !ps_store_littered(w->store))
+        return;
+    w->absorb = lsn > w->absorb ? lsn : w->absorb;
+}
+
+/* A failure ends it: it is tried again after the next fold or start. */
+static void absorb(ps_writer *w)
 {
     bool more = false;
+    int err = ps_store_absorb(w->store, w->absorb, true, ABSORB, &more, NULL);
+    if (!err && !more && ps_store_littered(w->store))
+        ps_store_compact(w->store, NULL);
+    if (err || !more)
+        w->absorb = 0;
+}
+
+/* A few stale rows, a few records that a fold made needless. */
+static void tidy(ps_writer *w, bool hurry)
+{
     uint64_t again = 0;
     for (ps_live_view *l = w->views; l; l = l->next)
         for (int i = 0; i < (hurry ? 2 : 1); i++) {
             int n = ps_live_view_refresh(l, hurry ? HURRY : REFRESH);
             again += n > 0 ? (uint64_t)n : 0;
         }
-    if (w->absorb && ps_store_absorb(w->store, w->absorb, true, ABSORB, &more, NULL))
-        more = false; /* tried again after the next fold or start */
-    if (w->absorb && !more && ps_store_littered(w->store))
-        ps_store_compact(w->store, NULL); /* that too */
-    if (!more)
-        w->absorb = 0;
+    if (w->absorb)
+        absorb(w);
     pthread_mutex_lock(&w->lock);
     w->counts.embedded_again += again;
     note_stale(w);
+    w->counts.absorbing = w->absorb || w->told;
     pthread_mutex_unlock(&w->lock);
+}
+
+/* Under the lock. */
+static void hear(ps_writer *w)
+{
+    uint64_t lsn = w->told;
+    w->told = 0;
+    pthread_mutex_unlock(&w->lock);
+    begin_absorbing(w, lsn);
+    pthread_mutex_lock(&w->lock);
+    w->counts.absorbing = w->absorb || w->told;
+}
+
+/* Under the lock, which it lets go of meanwhile. */
+static void work_on(ps_writer *w)
+{
+    bool hurry = w->wish, late = oldest_stale(w) > LATE;
+    uint32_t n = 0;
+    if (w->first) {
+        wait_for_more(w);
+        n = take_group(w);
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (n)
+        run_group(w, n);
+    if (!n || hurry || late || w->absorb)
+        tidy(w, hurry);
+    pthread_mutex_lock(&w->lock);
 }
 
 /* Under the lock: nothing waits. What readers held is freed when they are gone, and what
@@ -362,32 +398,18 @@ static void *run(void *cls)
     ps_writer *w = cls;
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        if (w->command) {
+        if (w->command)
             answer_command(w);
-            continue;
-        }
-        if (w->wish && !stale_rows(w)) {
+        else if (w->wish && !stale_rows(w))
             fulfil(w);
-            continue;
-        }
-        bool hurry = w->wish, late = oldest_stale(w) > LATE;
-        if (w->first) {
-            wait_for_more(w);
-            uint32_t n = take_group(w);
-            pthread_mutex_unlock(&w->lock);
-            run_group(w, n);
-            if (hurry || late)
-                tidy(w, hurry);
-        } else if (w->stopping) {
+        else if (w->told)
+            hear(w);
+        else if (w->first || (!w->stopping && (stale_rows(w) || w->absorb)))
+            work_on(w);
+        else if (w->stopping)
             break;
-        } else if (stale_rows(w) || w->absorb) {
-            pthread_mutex_unlock(&w->lock);
-            tidy(w, hurry);
-        } else {
+        else
             rest(w);
-            continue;
-        }
-        pthread_mutex_lock(&w->lock);
     }
     w->ended = true;
     pthread_mutex_unlock(&w->lock);

@@ -83,7 +83,9 @@ void ps_writer_detach(ps_writer *w, ps_live_view *l);
  * with what is left of it in *stale: ask again, the writer hurries meanwhile. */
 int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
                        ps_snapshot *s, uint64_t *lsn, uint32_t *stale);
-/* The generation in use has absorbed all up to lsn: the store may forget it, in time. */
+/* The generation in use has absorbed all up to lsn: the store forgets it, a little after
+ * each group, and has its file written anew at the end (`absorbing` of the counts). May
+ * be said again at every start; does not wait. */
 void ps_writer_absorb(ps_writer *w, uint64_t lsn);
 
 /* What an engine needs to be written to. */
@@ -100,6 +102,7 @@ typedef struct ps_writer_counts {
     double oldest_stale;     /* age in seconds of the longest waiting, 0: none */
     double commit_seconds;   /* all groups together */
     bool full;               /* the last group found no room */
+    bool absorbing;          /* records that a fold made needless are still there */
 } ps_writer_counts;
 ps_writer_counts ps_writer_count(ps_writer *w);
 

@@ -20,7 +20,8 @@ from serving import Server, pinsage, run, scratch, test, write_npy
 
 FILE = 'server/web/openapi.json'
 VERBS = ('get', 'put', 'post', 'delete')
-VOLATILE = {'version', 'index', 'vector_age_seconds', 'milliseconds', 'etag', 'votes', 'If-Match'}
+VOLATILE = {'version', 'index', 'vector_age_seconds', 'milliseconds', 'etag', 'votes', 'If-Match',
+            'seconds', 'recall_at_10'}
 
 PINS = ['teapot', 'kettle', 'cup', 'saucer', 'sugar bowl', 'spoon', 'rose', 'tulip', 'daisy',
         'vase', 'watering can', 'garden gnome']
