@@ -27,9 +27,9 @@ static void write_epochs(const ps_train_result *r, ps_buf *out)
 {
     for (uint32_t i = 0; i < r->n_epochs; i++) {
         const ps_epoch *e = &r->epoch[i];
-        ps_buf_printf(out, "%" PRIu32 " %a %a %a %a %a %a %a\n", e->epoch,
+        ps_buf_printf(out, "%" PRIu32 " %a %a %a %a %a %a %a %a\n", e->epoch,
                       (double)e->loss, (double)e->violated, e->hit_10, e->hit_100, e->mrr,
-                      e->pairs_per_s, e->seconds);
+                      e->score, e->pairs_per_s, e->seconds);
     }
 }
 
@@ -39,9 +39,9 @@ static int read_epochs(ps_train_result *r, const char *text)
     while (*text && r->n_epochs < PS_EPOCHS_MAX) {
         ps_epoch *e = &r->epoch[r->n_epochs++];
         int used = 0;
-        if (sscanf(text, "%" SCNu32 " %a %a %la %la %la %la %la\n%n", &e->epoch, &e->loss,
-                   &e->violated, &e->hit_10, &e->hit_100, &e->mrr, &e->pairs_per_s,
-                   &e->seconds, &used) != 8)
+        if (sscanf(text, "%" SCNu32 " %a %a %la %la %la %la %la %la\n%n", &e->epoch,
+                   &e->loss, &e->violated, &e->hit_10, &e->hit_100, &e->mrr, &e->score,
+                   &e->pairs_per_s, &e->seconds, &used) != 9)
             return PS_EFORMAT;
         text += used;
     }

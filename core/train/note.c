@@ -19,8 +19,11 @@ static int note_trials(ps_manifest *m, const ps_train_report *r)
         const ps_trial *t = &r->trial[i];
         ps_buf_printf(&b, "%s{\"what\":", i ? "," : "");
         ps_buf_json(&b, t->what, strlen(t->what));
-        ps_buf_printf(&b, ",\"hit_10\":%.5f,\"hit_100\":%.5f,\"mrr\":%.5f,\"chosen\":%s}",
-                      t->hit_10, t->hit_100, t->mrr, t->chosen ? "true" : "false");
+        ps_buf_printf(&b,
+                      ",\"hit_10\":%.5f,\"hit_100\":%.5f,\"mrr\":%.5f,\"score\":%.5f,"
+                      "\"chosen\":%s}",
+                      t->hit_10, t->hit_100, t->mrr, t->score,
+                      t->chosen ? "true" : "false");
     }
     ps_buf_char(&b, ']');
     int err = b.failed ? PS_ENOMEM : ps_manifest_set_json(m, "train.trials", b.data);

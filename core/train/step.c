@@ -90,11 +90,6 @@ static void describe(const ps_train_opts *o, char *out, size_t n)
              blocks[0] && !strstr(blocks, "structure") ? "no structure" : "all blocks");
 }
 
-static double score_of(const ps_trial *t)
-{
-    return 0.5 * (t->hit_10 + t->hit_100);
-}
-
 static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
                     const ps_pairs *valid, ps_why *why)
 {
@@ -115,6 +110,7 @@ static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
         const ps_epoch *e = &result->epoch[result->best - 1];
         t->hit_10 = e->hit_10;
         t->hit_100 = e->hit_100;
+        t->score = e->score;
         t->mrr = e->mrr;
         t->seconds = ps_now() - began;
     }
@@ -129,8 +125,8 @@ static int consider(step *s, const ps_train_opts *o, size_t *best, const ps_pair
 {
     int err = try_once(s, o, pairs, valid, why);
     size_t last = s->report->n_trials - 1;
-    if (!err && (last == 0 || score_of(&s->report->trial[last]) >
-                                  score_of(&s->report->trial[*best]))) {
+    if (!err &&
+        (last == 0 || s->report->trial[last].score > s->report->trial[*best].score)) {
         *best = last;
         s->train = *o;
     }

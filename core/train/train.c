@@ -59,7 +59,7 @@ static void decide(ps_train_opts *o, size_t pairs, uint32_t pins)
     if (!o->epochs)
         o->epochs = few ? 50 : 15;
     if (!o->patience)
-        o->patience = few ? 10 : 4;
+        o->patience = few ? 10 : 6;
     if (o->epochs > PS_EPOCHS_MAX)
         o->epochs = PS_EPOCHS_MAX;
     if (!o->hard_high) { /* the paper's 2000..5000, shrunk to the graph */
@@ -348,8 +348,9 @@ static int validate(trainer *t, ps_epoch *e)
     e->hit_10 = v.hit_10;
     e->hit_100 = v.hit_100;
     e->mrr = v.mrr;
-    if (ps_validation_score(&v) > t->best_score) {
-        t->best_score = ps_validation_score(&v);
+    e->score = v.score;
+    if (v.score > t->best_score) {
+        t->best_score = v.score;
         t->result->best = e->epoch;
         memcpy(t->best, params, t->model->n_params * sizeof(float));
     }
@@ -361,9 +362,10 @@ static void epoch_json(const trainer *t, const ps_epoch *e, ps_buf *b)
     ps_buf_printf(b,
                   "{\"stage\":\"%s\",\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
                   "\"valid_hit_10\":%.6g,\"valid_hit_100\":%.6g,\"valid_mrr\":%.6g,"
+                  "\"valid_score\":%.6g,"
                   "\"pairs_per_s\":%.0f,\"seconds\":%.2f}\n",
                   t->o.stage, e->epoch, (double)e->loss, (double)e->violated, e->hit_10,
-                  e->hit_100, e->mrr, e->pairs_per_s, e->seconds);
+                  e->hit_100, e->mrr, e->score, e->pairs_per_s, e->seconds);
 }
 
 static int write_log(const trainer *t, const ps_epoch *e, ps_why *why)

@@ -60,6 +60,13 @@ static int rank_pairs(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
+/* Early ranks are what people see, later ones are what there is most of: both count, and
+ * four cuts together move less by chance than one. */
+static double score_of(float rank)
+{
+    return 0.25 * ((rank <= 10) + (rank <= 50) + (rank <= 100) + (rank <= 500));
+}
+
 int ps_validate(const float *vectors, uint32_t n, uint32_t e, const ps_pairs *pairs,
                 ps_workers *team, ps_validation *out)
 {
@@ -72,21 +79,17 @@ int ps_validate(const float *vectors, uint32_t n, uint32_t e, const ps_pairs *pa
         err = ps_workers_run(team, pairs->n, 8 * BLOCK, rank_pairs, &c);
     *out = (ps_validation){0};
     for (size_t i = 0; i < pairs->n && !err; i++) {
+        out->score += score_of(c.rank[i]);
         out->hit_10 += c.rank[i] <= 10;
         out->hit_100 += c.rank[i] <= 100;
         out->mrr += 1 / (double)c.rank[i];
     }
     double pairs_n = pairs->n ? (double)pairs->n : 1;
+    out->score /= pairs_n;
     out->hit_10 /= pairs_n;
     out->hit_100 /= pairs_n;
     out->mrr /= pairs_n;
     free(c.scores);
     free(c.rank);
     return err;
-}
-
-/* Early ranks are what people see, later ones are what there is most of: both count. */
-double ps_validation_score(const ps_validation *v)
-{
-    return 0.5 * (v->hit_10 + v->hit_100);
 }

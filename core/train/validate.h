@@ -10,13 +10,12 @@
 
 typedef struct ps_validation {
     double hit_10, hit_100, mrr;
+    double score; /* one number to choose by: mean of hit rates at 10, 50, 100 and 500 */
 } ps_validation;
 
 /* Ranks by inner product of vectors (n, e) among all pins but the query, ties at their
  * average. */
 int ps_validate(const float *vectors, uint32_t n, uint32_t e, const ps_pairs *pairs,
                 ps_workers *team, ps_validation *out);
-/* One number to choose by. */
-double ps_validation_score(const ps_validation *v);
 
 #endif

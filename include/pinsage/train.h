@@ -33,7 +33,7 @@ typedef struct ps_train_opts {
     bool hard;          /* curriculum: epoch n adds n - 1 hard negatives a pair */
     uint32_t hard_low, hard_high; /* band of their ranks; 0 0: by graph size */
     float walk_pairs;             /* share of slots filled with walk pairs */
-    uint32_t epochs, patience;    /* 0: 15 and 4, or 50 and 10 under 5,000 pairs */
+    uint32_t epochs, patience;    /* 0: 15 and 6, or 50 and 10 under 5,000 pairs */
     float dropout; /* share of the numbers of x that a minibatch does not see; below 1 */
     float average; /* decay of the averaged weights, 0: none. Validated and kept are
                       the averages */
@@ -70,6 +70,7 @@ typedef struct ps_epoch {
     float loss, violated; /* means; share of negatives that break the margin, or beat the
                              related pin */
     double hit_10, hit_100, mrr; /* of the valid pairs */
+    double score;                /* what chooses: mean hit rate at 10, 50, 100, 500 */
     double pairs_per_s, seconds;
 } ps_epoch;
 
@@ -113,7 +114,7 @@ typedef struct ps_train_step_opts {
 #define PS_TRIALS_MAX 12
 typedef struct ps_trial {
     char what[96]; /* "inner product, walk pairs 0.5, structure" */
-    double hit_10, hit_100, mrr, seconds;
+    double hit_10, hit_100, mrr, score, seconds;
     bool chosen;
 } ps_trial;
 

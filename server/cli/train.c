@@ -74,7 +74,7 @@ const ps_option ps_cli_train_options[] = {
     {"epochs", 0, PS_OPT_U32, "N", AT(epochs), "0", 0, 512, NULL,
      "At most; 0: 15, or 50 under 5,000 pairs"},
     {"patience", 0, PS_OPT_U32, "N", AT(patience), "0", 0, 512, NULL,
-     "Epochs without a better valid score before it stops; 0: 4, or 10"},
+     "Epochs without a better valid score before it stops; 0: 6, or 10"},
     {"dropout", 0, PS_OPT_REAL, "SHARE", AT(dropout), "0.15", 0, 0.9, NULL,
      "Numbers of the features that a minibatch leaves out, against learning by heart"},
     {"average", 0, PS_OPT_REAL, "DECAY", AT(average), "0.99", 0, 0.99999, NULL,
@@ -154,11 +154,13 @@ static void train_opts(const ps_cli_train *s, ps_train_step_opts *out)
 static void print_trials(const ps_train_report *r)
 {
     if (r->n_trials)
-        puts("  trials on the valid pairs     hit@10  hit@100     MRR");
+        printf("  %-56s  hit@10  hit@100     MRR    score\n",
+               "trials on the valid pairs");
     for (uint32_t i = 0; i < r->n_trials; i++)
-        printf("  %c %-44s %5.1f %% %6.1f %% %7.4f  %.0f s\n",
+        printf("  %c %-54s %5.1f %% %6.1f %% %7.4f %6.2f %%  %.0f s\n",
                r->trial[i].chosen ? '*' : ' ', r->trial[i].what, 100 * r->trial[i].hit_10,
-               100 * r->trial[i].hit_100, r->trial[i].mrr, r->trial[i].seconds);
+               100 * r->trial[i].hit_100, r->trial[i].mrr, 100 * r->trial[i].score,
+               r->trial[i].seconds);
 }
 
 static void print_report(const char *catalog, const ps_train_report *r)

@@ -63,6 +63,7 @@ static full *filled(size_t n, uint64_t mark)
                                         .hit_10 = 1.0 / (7 + i),
                                         .hit_100 = 2.0 / (7 + i),
                                         .mrr = 1e-7 / (1 + i),
+                                        .score = 3.0 / (7 + i),
                                         .pairs_per_s = 12345.678,
                                         .seconds = 0.1};
     return f;
@@ -81,6 +82,7 @@ static void same(const full *a, const full *b)
         assert_true(x->epoch == y->epoch && x->loss == y->loss);
         assert_true(x->violated == y->violated && x->hit_10 == y->hit_10);
         assert_true(x->hit_100 == y->hit_100 && x->mrr == y->mrr);
+        assert_true(x->score == y->score);
         assert_true(x->pairs_per_s == y->pairs_per_s && x->seconds == y->seconds);
     }
 }
