@@ -29,7 +29,7 @@ typedef struct ps_train_opts {
     float rate_end;     /* then falls linearly to this share of it; default 0.05 */
     float warmup;       /* default 1: the whole first epoch */
     uint32_t batch;     /* 0: 512; 128 under 5,000 pairs, 1024 over 100,000 */
-    uint32_t negatives; /* shared by a minibatch; default 500 */
+    uint32_t negatives; /* shared by a minibatch; default 1500 */
     bool hard;          /* curriculum: epoch n adds n - 1 hard negatives a pair */
     uint32_t hard_low, hard_high; /* band of their ranks; 0 0: by graph size */
     float walk_pairs;             /* share of slots filled with walk pairs */
@@ -60,7 +60,7 @@ typedef struct ps_train_opts {
                      .rate = 1e-3f,                                                      \
                      .rate_end = 0.05f,                                                  \
                      .warmup = 1.0f,                                                     \
-                     .negatives = 500,                                                   \
+                     .negatives = 1500,                                                  \
                      .dropout = 0.15f,                                                   \
                      .average = 0.99f,                                                   \
                      .seed = 1})

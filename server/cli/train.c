@@ -61,7 +61,7 @@ const ps_option ps_cli_train_options[] = {
      "What is left of it at the end"},
     {"batch", 'b', PS_OPT_U32, "N", AT(batch), "0", 0, 65536, NULL,
      "Pairs a minibatch; 0: 512; 128 under 5,000 pairs, 1024 over 100,000"},
-    {"negatives", 0, PS_OPT_U32, "N", AT(negatives), "500", 1, 65536, NULL,
+    {"negatives", 0, PS_OPT_U32, "N", AT(negatives), "1500", 1, 65536, NULL,
      "Random pins that a minibatch shares as negatives"},
     {"hard", 0, PS_OPT_FLAG, NULL, AT(hard), NULL, 0, 0, NULL,
      "Hard negatives: epoch n adds n - 1 a pair from the query's walk ranking"},
