@@ -119,7 +119,8 @@ int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why
 /* Pins for a taste. With a method of vectors the query is the sum of the positives less
  * that of the negatives, each times its weight; with walks, visits are. missing (n of
  * positives and negatives) gets the examples that are left out. PS_ENOENT, PS_EINVAL in
- * words that name the field. */
+ * words that name the field. A taste that comes to nothing falls back to what is popular.
+ */
 typedef struct ps_taste {
     ps_ranking ranking;
     ps_text *missing; /* the caller's */

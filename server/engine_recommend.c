@@ -104,6 +104,14 @@ static int sum_examples(examples *e, ps_why *why)
     return err;
 }
 
+static bool is_zero(const float *v, size_t dim)
+{
+    for (size_t i = 0; i < dim; i++)
+        if (v[i] != 0)
+            return false;
+    return true;
+}
+
 /* ------------------------------ By walks ----------------------------------- */
 
 static int queries_of(examples *e, bool positive, ps_pixie_query *q, uint32_t *n,
@@ -279,7 +287,19 @@ static int rank_taste(examples *e, uint32_t k, uint32_t *n, ps_why *why)
     if (e->m->kind == BY_BLEND)
         return ps_fail(why, PS_EINVAL, NULL, 0, "method \"blend\" ranks for one pin");
     int err = sum_examples(e, why);
-    return err ? err : engine_by_vector(e->r, e->m, e->f, k, n, why);
+    if (err || is_zero(e->r->query, e->m->array->cols))
+        return err;
+    return engine_by_vector(e->r, e->m, e->f, k, n, why);
+}
+
+/* Examples that are all left out, or that outweigh each other, say nothing. */
+static int fall_back(examples *e, uint32_t k, uint32_t *n)
+{
+    static const char popular[] = "popular";
+    e->m = engine_find_method(e->r->e, (ps_text){popular, strlen(popular)});
+    e->out->ranking.method = e->m->name;
+    e->out->ranking.source = PS_FALLBACK;
+    return engine_by_popularity(e->r, e->f, k, n);
 }
 
 int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_why *why)
@@ -305,6 +325,9 @@ int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_w
     if (err)
         return err;
     engine_filter_ready(&f);
-    err = rank_taste(&e, wide < PS_K_MAX ? wide : PS_K_MAX, &found, why);
+    wide = wide < PS_K_MAX ? wide : PS_K_MAX;
+    err = rank_taste(&e, wide, &found, why);
+    if (!err && !found && e.m->kind != BY_POPULARITY)
+        err = fall_back(&e, wide, &found);
     return err ? err : diversify(r, e.m, found, q->k, q->diversity, &out->ranking.n);
 }
