@@ -226,8 +226,17 @@ def what_many_clients_see_agrees_with_one_order_of_all_they_did():
     assert server.stop() == 0
 
 
-def lives(catalog, kills, seconds, clients, *args, between=lambda: None):
-    """Server after server on one catalog, each killed while all clients are at it."""
+def fold_on(client, done):
+    """Fold again and again, until the server is gone."""
+    while True:
+        status, _, text = client.call('POST', '/admin/fold?keep=%d' % client.random.randrange(2))
+        assert status in (200, 409), (status, text)
+        done.append(json.loads(text).get('folded'))
+
+
+def lives(catalog, kills, seconds, clients, *args, between=lambda: None, beside=None):
+    """Server after server on one catalog, each killed while all clients are at it, and
+    something else beside them."""
     chance = random.Random(kills)
     for life in range(kills + 1):
         if life:
@@ -248,7 +257,8 @@ def lives(catalog, kills, seconds, clients, *args, between=lambda: None):
             time.sleep(chance.random() * seconds)
             server.kill()
             assert server.stop(0) == -signal.SIGKILL, server.lines
-        at_once([kill] + [lambda c=c: go_on(c) for c in clients])
+        others = [lambda: beside(server)] if beside else []
+        at_once([kill] + others + [lambda c=c: go_on(c) for c in clients])
 
 
 @test
@@ -280,6 +290,38 @@ def nothing_is_lost_by_folds_that_are_killed_between_servers_that_are():
     server = lives(catalog, KILLS, 0.3, clients, between=fold)
     must_fit(clients, folds=True)
     print('# %d folds, %d of them killed' % (len(ends), len([e for e in ends if e])))
+    assert server.stop() == 0
+
+
+@test
+def nothing_is_lost_by_kills_while_a_fold_is_running():
+    clients, done = [Client(0, seed) for seed in range(6)], []
+    server = lives(make_catalog(scratch()), KILLS, 0.8, clients,
+                   beside=lambda server: fold_on(Client(server.port, 99), done))
+    must_fit(clients, folds=True)
+    print('# %d folds that ended' % done.count(True))
+    assert server.stop() == 0
+
+
+@test
+def folds_fail_no_request_and_lose_no_write():
+    server = Server(make_catalog(scratch()), '--drain-delay', '0')
+    clients, done, left = [Client(server.port, seed) for seed in range(6)], [], [6]
+
+    def work(c):
+        for i in range(200):
+            assert c.anything(i) != ('refused',)
+        left[0] -= 1
+
+    def fold():
+        c = Client(server.port, 99)
+        while left[0] > 0:
+            status, _, text = c.call('POST', '/admin/fold')
+            assert status == 200, (status, text)
+            done.append(json.loads(text)['folded'])
+    at_once([fold] + [lambda c=c: work(c) for c in clients])
+    must_fit(clients, folds=True)
+    assert done.count(True) > 0, done
     assert server.stop() == 0
 
 
