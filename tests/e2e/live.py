@@ -326,6 +326,30 @@ def folds_fail_no_request_and_lose_no_write():
 
 
 @test
+def what_was_deleted_is_in_no_file_after_a_fold():
+    catalog = make_catalog(scratch())
+    server = Server(catalog, '--drain-delay', '0')
+    c = Client(server.port, 1)
+    assert c.put('live 1', 'a secret', {'new 1'})[0] == 'ok'
+    assert c.call('PUT', '/pins/other', '{"title":"kept"}', JSON)[0] == 200
+    assert c.delete('live 1') == ('ok',)
+    assert c.call('DELETE', '/pins/lonely')[0] == 200
+    assert c.call('POST', '/admin/fold?keep=0')[0] == 200
+
+    def held(words):
+        return [name for folder, _, names in os.walk(catalog) for name in names
+                if words in open(os.path.join(folder, name), 'rb').read()]
+    assert held(b'kept') == ['pins.mdb'], held(b'kept')
+    for words in (b'a secret', b'live 1', b'new 1', b'title of lonely'):
+        assert held(words) == [], (words, held(words))
+    for pin in ('live 1', 'lonely'):
+        done = subprocess.run([PINSAGE, 'verify', '--erased', pin, catalog],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert done.returncode == 0, (pin, done)
+    assert server.stop() == 0
+
+
+@test
 def a_pin_is_found_by_its_like_at_once_and_never_once_it_is_deleted():
     server = Server(make_catalog(scratch()), '--drain-delay', '0')
 
