@@ -75,16 +75,6 @@ void ps_graph_close(ps_graph *g)
     *g = (ps_graph){0};
 }
 
-void ps_graph_measure(ps_graph *g)
-{
-    uint32_t most = 1;
-    for (uint32_t p = 0; p < g->pin_boards.rows; p++) {
-        uint32_t degree = ps_csr_degree(&g->pin_boards, p);
-        most = degree > most ? degree : most;
-    }
-    g->max_degree = most;
-}
-
 /* ------------------------------ Looking up -------------------------------- */
 
 int ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index)

@@ -126,3 +126,26 @@ uint32_t ps_graph_slice(const ps_graph *g, ps_side side, uint32_t row, uint32_t 
     copy_base(&c, base_degree(m, row));
     return max;
 }
+
+/* ------------------------------ The whole --------------------------------- */
+
+static uint32_t look_at_all(const ps_csr *m)
+{
+    uint32_t most = 1;
+    for (uint32_t row = 0; row < m->rows; row++) {
+        uint32_t degree = ps_csr_degree(m, row);
+        most = degree > most ? degree : most;
+    }
+    return most;
+}
+
+uint32_t ps_graph_max_degree(const ps_graph *g)
+{
+    if (!g->overlay)
+        return look_at_all(&g->pin_boards);
+    const ps_live *pins = ps_overlay_live(g->overlay, PS_PINS);
+    _Atomic uint32_t *known = (_Atomic uint32_t *)(uintptr_t)&pins->max_degree;
+    if (atomic_load(known) == 0) /* two who ask at once find the same */
+        atomic_store(known, look_at_all(&g->pin_boards));
+    return atomic_load(known);
+}

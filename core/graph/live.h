@@ -84,9 +84,10 @@ typedef struct ps_pages {
 /* The overlay of one matrix. */
 typedef struct ps_live {
     const ps_csr *base;
-    _Atomic(ps_pages *) pages; /* owned */
-    _Atomic uint32_t n;        /* rows that were ever changed */
-    _Atomic uint32_t end;      /* no row from here on has an entry in any version */
+    _Atomic(ps_pages *) pages;   /* owned */
+    _Atomic uint32_t n;          /* rows that were ever changed */
+    _Atomic uint32_t end;        /* no row from here on has an entry in any version */
+    _Atomic uint32_t max_degree; /* of a base row; 0 until it was asked for */
 } ps_live;
 
 const ps_live *ps_overlay_live(const ps_overlay *o, ps_side side);

@@ -35,7 +35,7 @@
 struct ps_pixie {
     const ps_graph *graph; /* borrowed */
     ps_pixie_opts opts;
-    uint32_t max_degree; /* of an unmeasured graph; 0 until it was needed */
+    uint32_t max_degree; /* of the graph; 0 until it was needed */
     size_t room;         /* rows that can be visited */
     uint32_t *log;       /* owned, (steps) */
     uint64_t *key;       /* owned, (room) */
@@ -126,14 +126,6 @@ void ps_pixie_free(ps_pixie *p)
 
 /* ------------------------------ Budgets ----------------------------------- */
 
-static uint32_t max_degree(const ps_graph *g)
-{
-    ps_graph measured = *g;
-    if (!measured.max_degree)
-        ps_graph_measure(&measured);
-    return measured.max_degree;
-}
-
 /* Of mapped pins and of the queries: C depends on what the graph is, not on how it came
  * to be so, and a live pin that outgrew all others has an appetite like theirs. */
 static double log_of_largest(const ps_graph *g, uint32_t most, const ps_pixie_query *q,
@@ -174,7 +166,7 @@ void ps_pixie_budget(const ps_graph *g, const ps_pixie_query *q, uint32_t n,
         out[0] = steps ? steps : 1; /* no need to look at the other pins */
         return;
     }
-    double most = log_of_largest(g, max_degree(g), q, n);
+    double most = log_of_largest(g, ps_graph_max_degree(g), q, n);
     double total = appetites(g, q, n, most);
     for (uint32_t i = 0; i < n; i++)
         out[i] = share(steps > n ? steps : n, n, appetite(g, q[i], most), total);
@@ -325,7 +317,7 @@ static size_t walk_all(ps_pixie *p, const ps_pixie_query *q, uint32_t n, uint64_
         return keys;
     }
     if (!p->max_degree)
-        p->max_degree = max_degree(p->graph);
+        p->max_degree = ps_graph_max_degree(p->graph);
     double most = log_of_largest(p->graph, p->max_degree, q, n);
     double total = appetites(p->graph, q, n, most);
     for (uint32_t i = 0; i < n; i++) {

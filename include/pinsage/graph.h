@@ -36,7 +36,6 @@ typedef struct ps_graph {
     ps_npy array[4];   /* what is mapped; empty for a graph made in memory, and a view */
     const struct ps_overlay *overlay; /* NULL: nothing live; borrowed */
     uint64_t at;                      /* the version of it that is seen */
-    uint32_t max_degree; /* of a pin that is mapped; 0: ps_graph_measure knows */
 } ps_graph;
 
 /* Map the four files below dir ("CATALOG/gen-000001/graph"). Checks sizes that cost
@@ -47,9 +46,6 @@ void ps_graph_close(ps_graph *g);
 /* Every offset ascending, every index in range, rows sorted without duplicates, and the
  * two matrices transposes of each other. Changes nothing. */
 int ps_graph_check(const ps_graph *g, ps_why *why);
-
-/* Look at every pin's offsets once, for max_degree. */
-void ps_graph_measure(ps_graph *g);
 
 static inline uint32_t ps_csr_degree(const ps_csr *m, uint32_t row)
 {
@@ -70,6 +66,7 @@ int ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index);
  * (epoch.h). */
 typedef enum ps_side { PS_PINS, PS_BOARDS } ps_side; /* what the rows are */
 
+/* What the functions below ask of a view. */
 uint32_t ps_live_rows(const ps_graph *g, ps_side side);
 uint32_t ps_live_degree(const ps_graph *g, ps_side side, uint32_t row);
 uint32_t ps_live_edge(const ps_graph *g, ps_side side, uint32_t row, uint32_t i);
@@ -110,6 +107,10 @@ static inline int ps_graph_has(const ps_graph *g, uint32_t pin, uint32_t board)
 /* The row from its first-th entry on, at most max into out; returns how many. */
 uint32_t ps_graph_slice(const ps_graph *g, ps_side side, uint32_t row, uint32_t first,
                         uint32_t max, uint32_t *out);
+
+/* The largest degree that a pin has in the matrix, at least 1. Looks at every pin, but of
+ * a live graph only when it is asked for the first time. */
+uint32_t ps_graph_max_degree(const ps_graph *g);
 
 /* ---- Building, out of core ---- */
 typedef struct ps_graph_builder ps_graph_builder;

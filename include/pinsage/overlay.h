@@ -69,8 +69,7 @@ static inline ps_graph ps_graph_view(const ps_graph *base, const ps_overlay *o,
     return (ps_graph){.pin_boards = base->pin_boards,
                       .board_pins = base->board_pins,
                       .overlay = o,
-                      .at = version,
-                      .max_degree = base->max_degree};
+                      .at = version};
 }
 
 #endif

@@ -60,8 +60,7 @@ int ps_pixie_related(ps_pixie *p, const ps_pixie_query *q, uint32_t n, ps_scored
                      uint32_t max, uint32_t *found, uint64_t *steps);
 
 /* Step budget of each query pin, (n) into out: at least 1 each. The rule of section 3.1
- * with C = log(max degree) + 1, see pixie.c. Several pins of a graph that nobody has
- * measured (graph.h): looks at every degree. */
+ * with C = log(max degree) + 1, see pixie.c. Several pins: ps_graph_max_degree. */
 void ps_pixie_budget(const ps_graph *g, const ps_pixie_query *q, uint32_t n,
                      uint32_t steps, uint32_t *out);
 
