@@ -2,7 +2,7 @@
  *
  * Chunks double from 64 KiB to 2 MiB, the size of a huge page: walks then seldom wait
  * for the page table. What is left of a chunk when the next begins is lost, less than
- * one block. The address sanitizer is told which blocks are not in use.
+ * the block that did not fit. The address sanitizer is told which blocks are not in use.
  *
  * Threads: see slab.h.
  */
@@ -24,7 +24,7 @@ void __asan_unpoison_memory_region(const volatile void *addr, size_t size);
 
 #define FIRST_CHUNK ((size_t)64 << 10)
 #define HUGE_PAGE   ((size_t)2 << 20)
-#define CLASSES     32 /* up to 2^30 lines */
+#define KINDS       32 /* up to 2^30 lines */
 
 typedef struct chunk {
     struct chunk *older;
@@ -38,7 +38,7 @@ typedef struct block {
 struct ps_slab {
     chunk *newest; /* owned; its head takes the first line */
     char *at, *end;
-    block *given[CLASSES];
+    block *given[KINDS];
     _Atomic uint64_t bytes;
 };
 
@@ -57,25 +57,25 @@ void ps_slab_free(ps_slab *s)
     free(s);
 }
 
-/* 1, 2, 3, 4 lines, then twice as many each. */
-static unsigned class_of(size_t size, size_t *whole)
+/* By size: 1, 2, 3, 4 lines, then twice as many each. */
+static unsigned kind_of(size_t size, size_t *whole)
 {
     size_t lines = size ? (size - 1) / PS_LINE + 1 : 1;
-    unsigned class = (unsigned)lines - 1;
+    unsigned kind = (unsigned)lines - 1;
     if (lines > 4) {
         size_t held = 8;
-        for (class = 4; held < lines; class ++)
+        for (kind = 4; held < lines; kind++)
             held *= 2;
         lines = held;
     }
     *whole = lines * PS_LINE;
-    return class;
+    return kind;
 }
 
 size_t ps_slab_size(size_t size)
 {
     size_t whole;
-    class_of(size, &whole);
+    kind_of(size, &whole);
     return whole;
 }
 
@@ -103,11 +103,11 @@ static int next_chunk(ps_slab *s, size_t size)
 void *ps_slab_take(ps_slab *s, size_t size)
 {
     size_t whole;
-    unsigned class = class_of(size, &whole);
-    block *b = s->given[class];
+    unsigned kind = kind_of(size, &whole);
+    block *b = s->given[kind];
     if (b) {
         UNFENCE(b, whole);
-        s->given[class] = b->next;
+        s->given[kind] = b->next;
         return b;
     }
     if ((size_t)(s->end - s->at) < whole && next_chunk(s, whole))
@@ -121,12 +121,12 @@ void *ps_slab_take(ps_slab *s, size_t size)
 void ps_slab_give(ps_slab *s, void *p, size_t size)
 {
     size_t whole;
-    unsigned class = class_of(size, &whole);
+    unsigned kind = kind_of(size, &whole);
     block *b = p;
     if (!b)
         return;
-    b->next = s->given[class];
-    s->given[class] = b;
+    b->next = s->given[kind];
+    s->given[kind] = b;
     FENCE(b, whole);
 }
 
