@@ -190,7 +190,7 @@ int ps_live_view_catch_up(ps_live_view *l, ps_store *store, const ps_progress *p
 {
     catching c = {.l = l, .after = l->lsn, .progress = progress};
     ps_store_counts counts;
-    uint64_t lsn;
+    uint64_t lsn = l->lsn;
     int err = ps_store_count(store, &counts, why);
     if (err || counts.lsn <= l->lsn)
         return err;
