@@ -63,18 +63,21 @@ static uint32_t part_rows(const filter *f, uint32_t n_base, uint32_t *row, uint3
     return n;
 }
 
-static float tail_score(const ps_reader *r, const method *m, const filter *f,
-                        uint32_t row)
+/* False when the row has no vector there, or a zero one: then it is not found, as a
+ * search of the tail does not find it. */
+static bool tail_score(const ps_reader *r, const method *m, const filter *f, uint32_t row,
+                       float *score)
 {
-    float score = 0, square = 1;
+    float square;
     size_t dim = m->array->cols;
     const float *v = f->tail ? ps_tail_find(f->tail, row, NULL) : NULL;
     if (!v)
-        return 0;
-    ps_dot_block(r->query, 1, (ps_rows){v, dim, 0}, 0, 1, &score, 1);
-    if (m->cosine)
-        ps_dot_squares((ps_rows){v, dim, 0}, 0, 1, &square);
-    return square > 0 ? score / sqrtf(square) : 0;
+        return false;
+    ps_dot_squares((ps_rows){v, dim, 0}, 0, 1, &square);
+    ps_dot_block(r->query, 1, (ps_rows){v, dim, 0}, 0, 1, score, 1);
+    if (m->cosine && square > 0)
+        *score /= sqrtf(square);
+    return square > 0;
 }
 
 static uint32_t scan_board(ps_reader *r, const method *m, filter *f, uint32_t k)
@@ -92,10 +95,12 @@ static uint32_t scan_board(ps_reader *r, const method *m, filter *f, uint32_t k)
             continue;
         if (i < stored && m->cosine)
             ps_dot_squares(rows, x.row, 1, &square);
-        if (i >= stored)
-            x.score = tail_score(r, m, f, x.row) * scale;
-        else
+        if (i < stored)
             x.score = square > 0 ? r->dots[i] * scale / sqrtf(square) : 0;
+        else if (tail_score(r, m, f, x.row, &x.score))
+            x.score *= scale;
+        else
+            continue;
         kept = engine_keep(r->found, kept, k, x);
     }
     return kept;
