@@ -1,7 +1,7 @@
 /* writer.c - a queue, a thread, and what it does when nothing waits.
  *
  * Threads: see writer.h. The lock guards the queue, the commands and the counts; views
- * are the thread's alone.
+ * are the thread's alone. Not here: what other threads have it do (writer_asked.c).
  */
 #include "server/live/writer.h"
 
@@ -12,52 +12,13 @@
 
 #include "pinsage/clock.h"
 #include "pinsage/hash.h"
-#include "server/live/group.h"
+#include "server/live/writer_inside.h"
 
 #define REFRESH 8   /* stale rows between two looks at the queue */
 #define HURRY   64  /* the same, twice, while somebody waits for a snapshot */
 #define ABSORB  512 /* records looked at in one transaction */
-#define MOMENT  50  /* ms that a snapshot is waited for */
 #define LATE    60  /* seconds after which stale rows do not wait for a pause any more */
 #define REST    1   /* second until what could not be done is tried again */
-
-/* What another thread waits for the writer to do. */
-typedef struct command {
-    enum { ATTACH, DETACH } what;
-    ps_live_view *l;
-    int err;
-    ps_why *why;
-    bool done;
-} command;
-
-/* Somebody wants to see a view when nothing in it is stale. */
-typedef struct wish {
-    const ps_live_view *l;
-    ps_epoch_slot *slot;
-    ps_snapshot *s;
-    uint64_t *lsn;
-    int err;
-    bool done;
-} wish;
-
-struct ps_writer {
-    ps_store *store;
-    ps_writer_opts opts;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t work, answered;
-    ps_write *first, **last; /* the queue */
-    command *command;        /* one at a time */
-    wish *wish;              /* the same; it may have to wait */
-    bool stopping, ended;    /* asked to; the thread is gone */
-    ps_writer_counts counts;
-    ps_live_view *views; /* newest first */
-    uint64_t told;       /* under the lock: records up to it may go; 0: nothing new */
-    uint64_t absorb;     /* the same, being done; 0: nothing to do */
-    member *member;      /* (group) */
-    uint64_t *hash;      /* (group) of their pins */
-    ps_arena arena;
-};
 
 /* ------------------------------ Groups ------------------------------------- */
 
@@ -101,21 +62,10 @@ static void put_back(ps_writer *w, uint32_t first, uint32_t n)
     }
 }
 
-static struct timespec ms_from_now(uint32_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000L;
-    t.tv_sec += t.tv_nsec / 1000000000L;
-    t.tv_nsec %= 1000000000L;
-    return t;
-}
-
 /* Under the lock: let more join, if that is wished. */
 static void wait_for_more(ps_writer *w)
 {
-    struct timespec until = ms_from_now(w->opts.delay);
+    struct timespec until = writer_until(w->opts.delay);
     if (!w->opts.delay)
         return;
     while (w->counts.waiting < w->opts.group && !w->stopping && !w->command && !w->wish &&
@@ -174,136 +124,6 @@ static void run_group(ps_writer *w, uint32_t n)
         w->member[i].w->done(w->member[i].w);
 }
 
-/* ------------------------------ Commands ----------------------------------- */
-
-static int attach(ps_writer *w, ps_live_view *l, ps_why *why)
-{
-    int err = ps_live_view_catch_up(l, w->store, NULL, why);
-    if (err)
-        return err;
-    l->next = w->views;
-    w->views = l;
-    return PS_OK;
-}
-
-static void detach(ps_writer *w, ps_live_view *l)
-{
-    ps_live_view **at = &w->views;
-    while (*at && *at != l)
-        at = &(*at)->next;
-    if (*at)
-        *at = l->next;
-}
-
-/* By the writer's thread without the lock; when that is gone, under it. */
-static void obey(ps_writer *w, command *c)
-{
-    if (c->what == ATTACH)
-        c->err = attach(w, c->l, c->why);
-    else
-        detach(w, c->l);
-}
-
-static void answer_command(ps_writer *w)
-{
-    command *c = w->command;
-    pthread_mutex_unlock(&w->lock);
-    obey(w, c);
-    pthread_mutex_lock(&w->lock);
-    c->done = true;
-    w->command = NULL;
-    pthread_cond_broadcast(&w->answered);
-}
-
-/* The thread answers commands until it is gone; then nobody else is left to do it. */
-static int ask(ps_writer *w, command *c)
-{
-    pthread_mutex_lock(&w->lock);
-    while (w->command)
-        pthread_cond_wait(&w->answered, &w->lock);
-    if (w->ended) {
-        obey(w, c);
-    } else {
-        w->command = c;
-        pthread_cond_signal(&w->work);
-        while (!c->done)
-            pthread_cond_wait(&w->answered, &w->lock);
-    }
-    pthread_mutex_unlock(&w->lock);
-    return c->err;
-}
-
-int ps_writer_attach(ps_writer *w, ps_live_view *l, ps_why *why)
-{
-    return ask(w, &(command){.what = ATTACH, .l = l, .why = why});
-}
-
-void ps_writer_detach(ps_writer *w, ps_live_view *l)
-{
-    ask(w, &(command){.what = DETACH, .l = l});
-}
-
-void ps_writer_absorb(ps_writer *w, uint64_t lsn)
-{
-    pthread_mutex_lock(&w->lock);
-    w->told = lsn > w->told ? lsn : w->told;
-    w->counts.absorbing = true;
-    pthread_cond_signal(&w->work);
-    pthread_mutex_unlock(&w->lock);
-}
-
-/* ------------------------------ Snapshots ---------------------------------- */
-
-static bool is_attached(const ps_writer *w, const ps_live_view *l)
-{
-    const ps_live_view *at = w->views;
-    while (at && at != l)
-        at = at->next;
-    return at != NULL;
-}
-
-/* Under the lock, between two groups. */
-static void fulfil(ps_writer *w)
-{
-    wish *x = w->wish;
-    x->err = is_attached(w, x->l) ? PS_OK : PS_EINVAL;
-    if (!x->err) {
-        ps_view_enter(x->l->view, x->slot, x->s);
-        *x->lsn = x->l->lsn;
-    }
-    x->done = true;
-    w->wish = NULL;
-    pthread_cond_broadcast(&w->answered);
-}
-
-static int await_wish(ps_writer *w, wish *x)
-{
-    struct timespec until = ms_from_now(MOMENT);
-    while (!x->done && !pthread_cond_timedwait(&w->answered, &w->lock, &until))
-        ;
-    if (!x->done)
-        w->wish = NULL;
-    return x->done ? x->err : PS_EBUSY;
-}
-
-int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
-                       ps_snapshot *s, uint64_t *lsn, uint32_t *stale)
-{
-    wish x = {.l = l, .slot = slot, .s = s, .lsn = lsn};
-    int err = PS_EBUSY;
-    pthread_mutex_lock(&w->lock);
-    if (w->stopping) {
-        err = PS_ECANCELLED;
-    } else if (!w->wish) {
-        w->wish = &x;
-        pthread_cond_signal(&w->work);
-        err = await_wish(w, &x);
-    }
-    *stale = w->counts.stale;
-    pthread_mutex_unlock(&w->lock);
-    return err;
-}
-
 /* ------------------------------ The thread --------------------------------- */
 
 /* At every start somebody says so again: mostly there is nothing left to be done. */
@@ -316,13 +136,15 @@ static void begin_absorbing(ps_writer *w, uint64_t lsn)
     w->absorb = lsn > w->absorb ? lsn : w->absorb;
 }
 
-/* A failure ends it: it is tried again after the next fold or start. */
+/* A failure ends it: it is tried again after the next fold or start; or soon, when it is
+ * only that another process reads the file. */
 static void absorb(ps_writer *w)
 {
     bool more = false;
     int err = ps_store_absorb(w->store, w->absorb, true, ABSORB, &more, NULL);
     if (!err && !more && ps_store_littered(w->store))
-        ps_store_compact(w->store, NULL);
+        err = ps_store_compact(w->store, NULL);
+    w->hindered = err == PS_EBUSY ? w->absorb : 0;
     if (err || !more)
         w->absorb = 0;
 }
@@ -383,14 +205,17 @@ static void rest(ps_writer *w)
         held += ps_view_reclaim(l->view);
         failed = failed || l->failed;
     }
-    if (!held && !failed) {
+    if (!held && !failed && !w->hindered) {
         pthread_cond_wait(&w->work, &w->lock);
         return;
     }
-    struct timespec until = ms_from_now(REST * 1000);
-    if (pthread_cond_timedwait(&w->work, &w->lock, &until))
-        for (ps_live_view *l = w->views; l; l = l->next)
-            ps_live_view_retry(l);
+    struct timespec until = writer_until(REST * 1000);
+    if (!pthread_cond_timedwait(&w->work, &w->lock, &until))
+        return;
+    for (ps_live_view *l = w->views; l; l = l->next)
+        ps_live_view_retry(l);
+    w->told = w->hindered > w->told ? w->hindered : w->told;
+    w->hindered = 0;
 }
 
 static void *run(void *cls)
@@ -399,9 +224,9 @@ static void *run(void *cls)
     pthread_mutex_lock(&w->lock);
     for (;;) {
         if (w->command)
-            answer_command(w);
+            writer_answer(w);
         else if (w->wish && !stale_rows(w))
-            fulfil(w);
+            writer_fulfil(w);
         else if (w->told)
             hear(w);
         else if (w->first || (!w->stopping && (stale_rows(w) || w->absorb)))

@@ -5,12 +5,15 @@
 #include "server/erased.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -206,6 +209,33 @@ static void pages_that_are_free_are_looked_at_too(void **state)
     life_writes = (ps_writes){0};
 }
 
+/* Another process that reads keeps the file from being replaced: only for a while. */
+static void bytes_go_when_no_other_process_reads_any_more(void **state)
+{
+    (void)state;
+    ps_why why = {0};
+    char path[PS_PATH_MAX];
+    ps_fold_opts opts = {.threads = 1, .keep = 1, .seed = 1};
+    life_make("readers", &known);
+    life_start();
+    post();
+    delete ();
+    must(ps_fold_engine(life_engine, catalog, &opts, &report, NULL, &why), &why);
+    assert_int_equal(ps_path_join(path, sizeof path, catalog, "live/readers"), PS_OK);
+    int fd = open(path, O_RDONLY | O_CREAT, 0644); /* as a store opened for reading */
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    ps_writer_absorb(life_writes.writer, report.absorbed);
+    while (ps_writer_count(life_writes.writer).absorbing)
+        usleep(1000);
+    assert_string_equal(held_by(ID), "live");
+    close(fd);
+    for (int i = 0; i < 500 && *held_by(ID); i++)
+        usleep(10000);
+    assert_string_equal(held_by(ID), "");
+    life_stop();
+    assert_int_equal(count_all(), 0);
+}
+
 /* ------------------------------ Numbers for names -------------------------- */
 
 /* Pins 1 .. 3000, but not those that 7 divides; boards 1 .. 40. */
@@ -285,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_deleted_pin_is_in_no_file_after_the_fold),
         cmocka_unit_test(a_pin_that_lived_between_two_folds_is_in_no_file_either),
         cmocka_unit_test(pages_that_are_free_are_looked_at_too),
+        cmocka_unit_test(bytes_go_when_no_other_process_reads_any_more),
         cmocka_unit_test(numbers_are_told_from_other_numbers),
         cmocka_unit_test(every_pin_of_a_catalog_is_found_in_it),
         cmocka_unit_test(an_id_that_cannot_be_is_refused),

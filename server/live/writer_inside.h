@@ -1,0 +1,59 @@
+/* writer_inside.h - the writer as its own files see it.
+ *
+ * Threads: see writer.h.
+ */
+#ifndef PINSAGE_SERVER_LIVE_WRITER_INSIDE_H
+#define PINSAGE_SERVER_LIVE_WRITER_INSIDE_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "server/live/group.h"
+
+/* What another thread waits for the writer to do. */
+typedef struct command {
+    enum { ATTACH, DETACH } what;
+    ps_live_view *l;
+    int err;
+    ps_why *why;
+    bool done;
+} command;
+
+/* Somebody wants to see a view when nothing in it is stale. */
+typedef struct wish {
+    const ps_live_view *l;
+    ps_epoch_slot *slot;
+    ps_snapshot *s;
+    uint64_t *lsn;
+    int err;
+    bool done;
+} wish;
+
+struct ps_writer {
+    ps_store *store;
+    ps_writer_opts opts;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work, answered;
+    ps_write *first, **last; /* the queue */
+    command *command;        /* one at a time */
+    wish *wish;              /* the same; it may have to wait */
+    bool stopping, ended;    /* asked to; the thread is gone */
+    ps_writer_counts counts;
+    ps_live_view *views; /* newest first */
+    uint64_t told;       /* under the lock: records up to it may go; 0: nothing new */
+    uint64_t absorb;     /* the same, being done; 0: nothing to do */
+    uint64_t hindered;   /* the same, once no other process reads the file; 0: none */
+    member *member;      /* (group) */
+    uint64_t *hash;      /* (group) of their pins */
+    ps_arena arena;
+};
+
+/* CLOCK_MONOTONIC, so many ms from now. */
+struct timespec writer_until(uint32_t ms);
+/* Under the lock, which it lets go of meanwhile: do what is asked. */
+void writer_answer(ps_writer *w);
+/* Under the lock, between two groups, when nothing is stale: the wish is granted. */
+void writer_fulfil(ps_writer *w);
+
+#endif
