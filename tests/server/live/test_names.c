@@ -62,8 +62,8 @@ static ps_text name_of(uint32_t i, char *room)
 {
     int n = snprintf(room, 32, "%*u", (int)(i % 20), i);
     if (i % 3 == 0)
-        room[n / 2] = '\0';
-    return i ? (ps_text){room, (size_t)n} : (ps_text){room, 0};
+        memcpy(room + n++, "\0", 1);
+    return (ps_text){room, i ? (size_t)n : 0};
 }
 
 static void check(uint32_t i)

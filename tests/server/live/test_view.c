@@ -1,0 +1,300 @@
+/* test_view.c - versions of a view: who entered earlier sees what was, whatever is
+ * written; and memory that is bounded by what is there, not by how often it changed.
+ *
+ * Threads: one, which is writer and readers.
+ */
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/live/view.h"
+#include "tests/support/changes.h"
+#include "tests/support/lives.h"
+
+static ps_generation *g;
+static ps_view *view;
+static ps_pins_reader *base;
+
+static ps_text text(const char *s)
+{
+    return (ps_text){s, strlen(s)};
+}
+
+static int make(void **state)
+{
+    static life known;
+    (void)state;
+    life_make("view", &known);
+    g = planted_open();
+    return ps_pins_reader_new(&base, g->pins);
+}
+
+static int unmake(void **state)
+{
+    (void)state;
+    ps_pins_reader_free(base);
+    ps_generation_release(g);
+    return 0;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    return ps_view_new(&view, g, 8, NULL);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    ps_view_free(view);
+    return 0;
+}
+
+/* ------------------------------ Writing ------------------------------------ */
+
+static uint64_t lsn = 10;
+
+static void post(const char *pin, const char *title)
+{
+    uint32_t row;
+    ps_row_state s = {.lsn = ++lsn, .time = 5, .title = text(title)};
+    assert_int_equal(ps_view_put_pin(view, text(pin), &s, false, &row), PS_OK);
+}
+
+static void drop(const char *pin)
+{
+    uint32_t row;
+    assert_int_equal(ps_view_delete_pin(view, text(pin), ++lsn, 5, &row), PS_OK);
+}
+
+static void edge(const char *pin, const char *board, bool saved)
+{
+    uint32_t row;
+    assert_int_equal(ps_view_put_edge(view, text(pin), text(board), saved, ++lsn, &row),
+                     PS_OK);
+}
+
+/* ------------------------------ Looking ------------------------------------ */
+
+typedef struct looker {
+    ps_epoch_slot *slot;
+    ps_snapshot s;
+} looker;
+
+static looker enter(void)
+{
+    looker l;
+    assert_int_equal(ps_view_join(view, &l.slot), PS_OK);
+    ps_view_enter(view, l.slot, &l.s);
+    return l;
+}
+
+static void leave(looker *l)
+{
+    ps_epoch_exit(l->slot);
+    ps_epoch_leave(l->slot);
+}
+
+/* "title on N", or "" when the pin is not there. */
+static const char *seen(const looker *l, const char *pin)
+{
+    static char out[64];
+    ps_pin p;
+    uint32_t row = ps_view_pin_row(view, &l->s, base, text(pin));
+    *out = '\0';
+    if (row == PS_NO_ROW)
+        return out;
+    assert_int_equal(ps_view_pin(view, &l->s, base, row, &p), PS_OK);
+    assert_int_equal(p.id.len, strlen(pin));
+    assert_memory_equal(p.id.data, pin, p.id.len);
+    snprintf(out, sizeof out, "%.*s on %u", (int)p.title.len, p.title.data,
+             ps_graph_degree(&l->s.graph, PS_PINS, row));
+    return out;
+}
+
+static uint64_t version_of(const looker *l, const char *pin)
+{
+    return ps_view_lsn(view, &l->s, ps_view_pin_row(view, &l->s, base, text(pin)));
+}
+
+static bool has_board(const looker *l, const char *board)
+{
+    return ps_view_board_number(view, &l->s, base, text(board)) != PS_NO_ROW;
+}
+
+/* ------------------------------ Tests -------------------------------------- */
+
+static void a_reader_sees_the_version_it_entered(void **state)
+{
+    (void)state;
+    looker at[5];
+    uint64_t told[5];
+    at[0] = enter();
+    ps_view_begin(view);
+    post("new", "one");
+    edge("new", "fresh", true);
+    assert_string_equal(seen(&at[0], "new"), "");
+    ps_view_publish(view);
+    told[1] = lsn;
+    at[1] = enter();
+    ps_view_begin(view);
+    post("new", "two");
+    edge("new", "b1", true);
+    edge("new", "b2", true);
+    ps_view_publish(view);
+    told[2] = lsn;
+    at[2] = enter();
+    ps_view_begin(view);
+    drop("new");
+    ps_view_publish(view);
+    at[3] = enter();
+    ps_view_begin(view);
+    post("new", "four");
+    ps_view_publish(view);
+    told[4] = lsn;
+    at[4] = enter();
+    const char *const want[] = {"", "one on 1", "two on 3", "", "four on 0"};
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = turn ? 4 : 0; i < 5; i++) {
+            assert_string_equal(seen(&at[i], "new"), want[i]);
+            assert_int_equal(has_board(&at[i], "fresh"), i == 1 || i == 2);
+            assert_true(has_board(&at[i], "b1"));
+            if (*want[i])
+                assert_int_equal(version_of(&at[i], "new"), told[i]);
+        }
+        for (int i = 0; i < 4 && !turn; i++)
+            leave(&at[i]);
+        ps_view_reclaim(view);
+    }
+    leave(&at[4]);
+    assert_int_equal(ps_view_reclaim(view), 0);
+}
+
+static void a_stored_pin_has_the_generations_version_until_it_is_written(void **state)
+{
+    (void)state;
+    looker before = enter();
+    uint64_t stored = version_of(&before, "p3");
+    assert_true(stored & PS_STORED_IN);
+    ps_view_begin(view);
+    edge("p3", "fresh", true);
+    edge("p3", "fresh", false);
+    ps_view_publish(view);
+    looker after = enter();
+    assert_int_equal(version_of(&before, "p3"), stored);
+    assert_int_equal(version_of(&after, "p3"), lsn);
+    assert_int_equal(version_of(&after, "p4"), stored);
+    leave(&before);
+    leave(&after);
+}
+
+static void dead_pins_are_counted_and_ids_keep_their_rows(void **state)
+{
+    (void)state;
+    ps_view_begin(view);
+    post("new", "x");
+    drop("p7");
+    drop("nobody");
+    ps_view_publish(view);
+    uint32_t row = ps_view_row_of(view, text("new"));
+    assert_int_equal(row, LIFE_PLANTED);
+    assert_int_equal(ps_view_row_of(view, text("nobody")), PS_NO_ROW);
+    assert_int_equal(ps_view_count(view).dead, 1);
+    for (int i = 0; i < 3; i++) {
+        ps_view_begin(view);
+        drop("new");
+        drop("new");
+        ps_view_publish(view);
+        assert_int_equal(ps_view_count(view).dead, 2);
+        ps_view_begin(view);
+        post("new", "y");
+        post("new", "z");
+        ps_view_publish(view);
+        assert_int_equal(ps_view_count(view).dead, 1);
+        assert_int_equal(ps_view_row_of(view, text("new")), row);
+    }
+    looker l = enter();
+    assert_string_equal(seen(&l, "new"), "z on 0");
+    assert_string_equal(seen(&l, "p7"), "");
+    leave(&l);
+}
+
+static void count_stale(void *cls, uint32_t row, double since)
+{
+    assert_true(since == 42 && (row == 3 || row == 5));
+    ++*(int *)cls;
+}
+
+static void rows_are_stale_from_the_first_change_until_they_are_settled(void **state)
+{
+    (void)state;
+    ps_staleness s;
+    bool first;
+    int n = 0;
+    assert_false(ps_view_staleness(view, 3, &s));
+    ps_view_settle(view, 3);
+    assert_int_equal(ps_view_touch(view, 3, 42, &first), PS_OK);
+    assert_true(first);
+    assert_int_equal(ps_view_touch(view, 3, 50, &first), PS_OK);
+    assert_false(first);
+    assert_int_equal(ps_view_touch(view, 5, 42, &first), PS_OK);
+    assert_true(ps_view_staleness(view, 3, &s));
+    assert_int_equal(s.changes, 2);
+    assert_true(s.since == 42);
+    ps_view_each_stale(view, count_stale, &n);
+    assert_int_equal(n, 2);
+    ps_view_settle(view, 3);
+    assert_false(ps_view_staleness(view, 3, &s));
+    assert_int_equal(ps_view_touch(view, 3, 60, &first), PS_OK);
+    assert_true(first);
+}
+
+/* Memory in use, where the allocator tells it. */
+static size_t in_use(void)
+{
+    return mallinfo2().uordblks;
+}
+
+static void a_pin_written_again_and_again_takes_no_more_memory(void **state)
+{
+    (void)state;
+    const char *san = getenv("PS_SAN");
+    float z[9] = {1};
+    size_t before = 0;
+    for (int i = 0; i < 200000; i++) {
+        bool first;
+        ps_view_begin(view);
+        post("again", i % 2 ? "odd" : "even");
+        edge("again", "b1", i % 2);
+        edge("p3", "fresh", i % 2);
+        if (i % 5 == 4)
+            drop("again");
+        assert_int_equal(
+            ps_tail_put(ps_view_embeddings(view), ps_view_next(view), 3, z, NULL), PS_OK);
+        assert_int_equal(ps_view_touch(view, 3, 1, &first), PS_OK);
+        ps_view_settle(view, 3);
+        ps_view_publish(view);
+        before = i == 1000 ? in_use() : before;
+    }
+    assert_int_equal(ps_view_reclaim(view), 0);
+    if (!san || !*san)
+        assert_true(in_use() < before + 20000);
+}
+
+int main(void)
+{
+#define WITH_VIEW(test) cmocka_unit_test_setup_teardown(test, begin, end)
+    const struct CMUnitTest tests[] = {
+        WITH_VIEW(a_reader_sees_the_version_it_entered),
+        WITH_VIEW(a_stored_pin_has_the_generations_version_until_it_is_written),
+        WITH_VIEW(dead_pins_are_counted_and_ids_keep_their_rows),
+        WITH_VIEW(rows_are_stale_from_the_first_change_until_they_are_settled),
+        WITH_VIEW(a_pin_written_again_and_again_takes_no_more_memory),
+    };
+    return cmocka_run_group_tests(tests, make, unmake);
+}
