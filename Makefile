@@ -144,7 +144,7 @@ deps:
 	$(Q)deploy/setup/faiss.sh $(FAISS)
 
 check-image: all
-	$(Q)$(call run_tests,tests/image/image.py)
+	$(Q)$(call run_tests,tests/image/image.py tests/image/systemd.py)
 
 image:
 	$(Q)BUILD=$(B) FAISS=$(FAISS) VERSION=$(VERSION) BASE=$(BASE) deploy/image/image.sh
@@ -180,7 +180,7 @@ help:
 	@echo 'make bench      the measurements of tests/bench; T=walk as above'
 	@echo 'make demo       pictures, training, evaluation, server; ONCE=1 stops after'
 	@echo 'make image      container image, by docker or buildah; BASE=auto|local|NAME'
-	@echo 'make check-image  builds the image and runs it with podman: minutes'
+	@echo 'make check-image  the image and the systemd units really run, by podman: minutes'
 	@echo 'make man        manual pages from the help texts, into build/man'
 	@echo 'make install    into $$DESTDIR$$PREFIX; PREFIX=/usr/local'
 	@echo 'make clean      remove build/'
