@@ -138,4 +138,14 @@ def a_server_that_hangs_is_started_again_and_tokens_come_by_the_drop_in():
     assert 'Watchdog timeout' in inside('journalctl -u pinsage --no-pager')
 
 
+@test
+@needs_container
+def the_nightly_fold_makes_a_generation_of_what_was_written():
+    inside('install -o root -g pinsage -m 0640 /dev/null /etc/pinsage/fold-header;'
+           'echo "%s" > /etc/pinsage/fold-header; systemctl start pinsage-fold.service' % TOKEN)
+    assert show('Result', 'pinsage-fold.service') == 'success', inside('journalctl -u pinsage-fold')
+    assert 'serving gen-000003, 72 pins' in show('StatusText'), show('StatusText')
+    assert json.loads(ask('/pins/new'))['title'] == 't'
+
+
 run()
