@@ -261,6 +261,27 @@ static void what_is_undone_takes_no_room(void **state)
     end(&s);
 }
 
+static void a_long_row_cleared_at_once_takes_no_room(void **state)
+{
+    (void)state;
+    static story s;
+    begin(&s);
+    blocks = 0;
+    for (uint64_t version = 1; version <= 20; version++) {
+        ps_overlay_begin(s.o, version);
+        for (uint32_t b = 0; b < BOARDS; b++)
+            change(&s, version, PINS - 1, b, false);
+        change(&s, version, PINS - 1, 0, true);
+        ps_overlay_commit(s.o);
+        ps_epoch_publish(s.epoch, version);
+        ps_epoch_reclaim(s.epoch);
+    }
+    ps_overlay_counts c = ps_overlay_count(s.o);
+    assert_int_equal(c.added + c.removed, 0);
+    assert_int_equal(blocks, c.pins + c.boards + 2);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +289,7 @@ int main(void)
         cmocka_unit_test(no_memory_for_an_overlay_is_told),
         cmocka_unit_test(old_versions_are_given_back),
         cmocka_unit_test(what_is_undone_takes_no_room),
+        cmocka_unit_test(a_long_row_cleared_at_once_takes_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
