@@ -1,9 +1,9 @@
 /* group.c - what each write comes to, given what stands.
  *
- * No two writes of a group are of one pin, so each is judged by the state before the
- * group. Edges that a put takes away or brings are written one by one, and absolutely (a
- * board is "saved" or "not saved", never "as the generation has it"): the store then
- * means the same beside any generation.
+ * No two writes of a group are of one pin, but for saves to different boards, so each is
+ * judged by the state before the group. Edges that a put takes away or brings are written
+ * one by one, and absolutely (a board is "saved" or "not saved", never "as the generation
+ * has it"): the store then means the same beside any generation.
  *
  * Threads: see group.h.
  */

@@ -22,15 +22,26 @@
 
 /* ------------------------------ Groups ------------------------------------- */
 
-/* Of two writes to one pin the second waits for the next group. A vote is nobody's. */
-static bool joins(ps_writer *w, uint32_t n, const ps_write *write, uint64_t *hash)
+static subject subject_of(const ps_write *w)
 {
-    *hash = ps_hash(write->pin.data, write->pin.len);
-    if (write->kind == PS_WRITE_VOTE)
-        *hash = 0;
-    for (uint32_t i = 0; i < n && *hash; i++)
-        if (w->hash[i] == *hash)
+    subject s = {.whole = w->kind == PS_WRITE_PUT || w->kind == PS_WRITE_DELETE};
+    if (w->kind != PS_WRITE_VOTE) /* which is nobody's */
+        s.pin = ps_hash(w->pin.data, w->pin.len);
+    if (!s.whole)
+        s.board = ps_hash(w->board.data, w->board.len);
+    return s;
+}
+
+/* Of two writes to one pin the second waits for the next group, unless they are saves to
+ * different boards: a pin that everybody saves is not written once a commit. */
+static bool joins(const ps_writer *w, uint32_t n, const ps_write *write, subject *s)
+{
+    *s = subject_of(write);
+    for (uint32_t i = 0; i < n && s->pin; i++) {
+        const subject *t = &w->subject[i];
+        if (t->pin == s->pin && (t->whole || s->whole || t->board == s->board))
             return false;
+    }
     return true;
 }
 
@@ -38,7 +49,7 @@ static bool joins(ps_writer *w, uint32_t n, const ps_write *write, uint64_t *has
 static uint32_t take_group(ps_writer *w)
 {
     uint32_t n = 0;
-    while (w->first && n < w->opts.group && joins(w, n, w->first, &w->hash[n])) {
+    while (w->first && n < w->opts.group && joins(w, n, w->first, &w->subject[n])) {
         ps_write *write = w->first;
         w->first = write->next;
         if (!w->first)
@@ -252,7 +263,7 @@ void ps_writer_free(ps_writer *w)
     pthread_cond_destroy(&w->answered);
     pthread_mutex_destroy(&w->lock);
     free(w->member);
-    free(w->hash);
+    free(w->subject);
     free(w);
 }
 
@@ -272,8 +283,8 @@ int ps_writer_start(ps_writer **out, ps_store *store, ps_writer_opts opts, ps_wh
     pthread_cond_init(&w->answered, &clock);
     pthread_condattr_destroy(&clock);
     w->member = calloc(opts.group, sizeof *w->member);
-    w->hash = calloc(opts.group, sizeof *w->hash);
-    if (w->member && w->hash && !pthread_create(&w->thread, NULL, run, w)) {
+    w->subject = calloc(opts.group, sizeof *w->subject);
+    if (w->member && w->subject && !pthread_create(&w->thread, NULL, run, w)) {
         *out = w;
         return PS_OK;
     }

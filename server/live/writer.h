@@ -3,10 +3,10 @@
  *     submit -> queue -> group -> LMDB transaction -> views -> embedding -> done()
  *
  * Writes that wait together are committed together, at most `group` of them and never two
- * of the same pin, so that each is judged by what stood before the group. A write is
- * done, and only then answered, when its transaction is durable, every view shows it and
- * a new pin has its vector. When no write waits, or too long after the last pause, the
- * writer embeds stored pins anew whose boards changed.
+ * of the same pin, but for saves to different boards, so that each is judged by what
+ * stood before the group. A write is done, and only then answered, when its transaction
+ * is durable, every view shows it and a new pin has its vector. When no write waits, or
+ * too long after the last pause, the writer embeds stored pins anew whose boards changed.
  *
  * Threads: submit from any; done() is called on the writer's thread.
  */

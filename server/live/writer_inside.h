@@ -29,6 +29,12 @@ typedef struct wish {
     bool done;
 } wish;
 
+/* What a write is about, in hashes: one board of a pin, or the whole of it. */
+typedef struct subject {
+    uint64_t pin, board; /* pin 0: nobody's */
+    bool whole;
+} subject;
+
 struct ps_writer {
     ps_store *store;
     ps_writer_opts opts;
@@ -45,7 +51,7 @@ struct ps_writer {
     uint64_t absorb;     /* the same, being done; 0: nothing to do */
     uint64_t hindered;   /* the same, once no other process reads the file; 0: none */
     member *member;      /* (group) */
-    uint64_t *hash;      /* (group) of their pins */
+    subject *subject;    /* (group) what they are about */
     ps_arena arena;
 };
 

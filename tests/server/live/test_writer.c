@@ -181,6 +181,43 @@ static void a_group_has_no_pin_twice_and_no_more_than_its_size(void **state)
     assert_int_equal(c.writes, 10);
 }
 
+static int save(uint32_t i, const char *pin, const char *board, ps_write_kind kind)
+{
+    all->write[i] =
+        (ps_write){.kind = kind, .pin = text(pin), .board = text(board), .done = on_done};
+    return ps_writer_submit(life_writes.writer, &all->write[i]);
+}
+
+static void saves_of_a_pin_to_different_boards_are_one_group(void **state)
+{
+    (void)state;
+    static const char *const board[] = {"x", "y", "z"};
+    uint32_t row;
+    start_with_engine((ps_writer_opts){.group = 40, .queue = 100, .stale = 9});
+    hold();
+    uint64_t before = ps_writer_count(life_writes.writer).groups;
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(save(i, "p1", board[i], PS_WRITE_SAVE), PS_OK);
+    assert_int_equal(save(3, "p1", "y", PS_WRITE_UNSAVE), PS_OK); /* another group */
+    assert_int_equal(save(4, "p1", "y", PS_WRITE_SAVE), PS_OK);   /* another */
+    assert_int_equal(save(5, "p1", "w", PS_WRITE_SAVE), PS_OK);
+    assert_int_equal(post(6, "p1"), PS_OK); /* another, which takes it from all */
+    assert_int_equal(save(7, "p1", "x", PS_WRITE_SAVE), PS_OK); /* another */
+    sem_post(&go);
+    wait_for(8);
+    assert_int_equal(ps_writer_count(life_writes.writer).groups - before, 5);
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_int_equal(all->order[i], i);
+        assert_int_equal(all->write[i].err, PS_OK);
+        assert_int_equal(all->write[i].changed, i != 6);
+        assert_true(!i || all->write[i].lsn > all->write[i - 1].lsn);
+    }
+    ps_reader_begin(life_reader);
+    assert_int_equal(ps_reader_find_pin(life_reader, text("p1"), &row, NULL), PS_OK);
+    assert_int_equal(ps_graph_degree(ps_reader_graph(life_reader), PS_PINS, row), 1);
+    assert_int_equal(ps_reader_lsn(life_reader, row), all->write[7].lsn);
+}
+
 static void a_delay_gathers_what_comes_meanwhile(void **state)
 {
     (void)state;
@@ -400,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_WRITER(writes_are_done_in_the_order_they_came_in),
         WITH_WRITER(a_group_has_no_pin_twice_and_no_more_than_its_size),
+        WITH_WRITER(saves_of_a_pin_to_different_boards_are_one_group),
         WITH_WRITER(a_delay_gathers_what_comes_meanwhile),
         WITH_WRITER(a_full_queue_refuses_and_takes_more_later),
         WITH_WRITER(what_does_not_fit_beside_others_is_not_refused_for_it),
