@@ -79,7 +79,7 @@ tests_c := $(sort $(shell find tests -name 'test_*.c' 2>/dev/null))
 support_o := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 tests := $(tests_c:%.c=$(B)/%)
 fuzzers := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+benches := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 e2e := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.py tests/e2e/*.mjs))
 styles := $(sort $(wildcard tests/style/*.sh))
 
@@ -238,7 +238,7 @@ $(fuzzers): $(B)/%: $(B)/%.o $(B)/tests/fuzz/fuzz.o $(fuzz_main) $(support_o) $(
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) $(if $(fuzz_main),,-fsanitize=fuzzer) -o $@ \
 	    $(filter %.o,$^) $(lib) -lcmocka $(LIBS)
 
-$(B)/bench/%: $(B)/tests/bench/%.o $(lib)
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/tests/bench/site.o $(lib)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 

@@ -22,143 +22,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "pinsage/ann.h"
-#include "pinsage/file.h"
 #include "pinsage/generation.h"
-#include "pinsage/import.h"
-#include "pinsage/rng.h"
-#include "server/engine.h"
 #include "server/listen.h"
 #include "server/loop.h"
-#include "server/serve.h"
+#include "tests/bench/site.h"
 
-enum { PINS = 50000, DIM = 128, HOT = 1000, ROUNDS = 3, PATH = 200 };
-
-static char folder[PATH] = "build/bench_http.XXXXXX";
-static ps_why why;
-
-static void die(const char *what)
-{
-    fprintf(stderr, "bench_http: %s: %s %s\n", what, why.where, why.text);
-    exit(1);
-}
-
-#define must(err, what) ((err) ? die(what) : (void)0)
-
-static const char *below(const char *name)
-{
-    static char path[8][PATH + 64];
-    static unsigned turn;
-    char *out = path[turn++ % 8];
-    snprintf(out, sizeof path[0], "%s/%s", folder, name);
-    return out;
-}
-
-/* ------------------------------ A catalog ---------------------------------- */
-
-static void write_text(void)
-{
-    uint64_t rng = 1;
-    FILE *pins = fopen(below("pins.tsv"), "w"), *edges = fopen(below("edges.tsv"), "w");
-    if (!pins || !edges)
-        die("cannot write");
-    fputs("pin\ttitle\timage\n", pins);
-    fputs("pin\tboard\n", edges);
-    for (int i = 0; i < PINS; i++) {
-        fprintf(pins, "pin-%d\tA picture of number %d, as people name them\t", i, i);
-        fprintf(pins, "folder/picture-%d.jpg\n", i);
-        for (int e = 0; e < 8; e++)
-            fprintf(edges, "pin-%d\tboard-%d\n", i, (int)ps_rng_below(&rng, PINS / 8));
-    }
-    fclose(pins);
-    fclose(edges);
-}
-
-/* Around 200 centres, brought to length 1 as learned embeddings are. */
-static void write_vectors(void)
-{
-    ps_npy a;
-    void *data;
-    static float centre[200][DIM];
-    uint64_t rng = 2;
-    must(ps_npy_create(&a, &data, below("e.npy"), PS_F32, PINS, DIM, &why), "vectors");
-    for (size_t i = 0; i < 200 * DIM; i++)
-        centre[i / DIM][i % DIM] = ps_rng_unit(&rng) - .5f;
-    for (size_t i = 0; i < PINS; i++) {
-        float *row = (float *)data + i * DIM, squares = 0;
-        const float *c = centre[ps_rng_below(&rng, 200)];
-        for (size_t j = 0; j < DIM; j++) {
-            row[j] = c[j] + .5f * (ps_rng_unit(&rng) - .5f);
-            squares += row[j] * row[j];
-        }
-        for (size_t j = 0; j < DIM; j++)
-            row[j] /= __builtin_sqrtf(squares);
-    }
-    must(ps_map_sync(&a.map, below("e.npy"), &why), "vectors");
-    ps_npy_close(&a);
-}
-
-static const char *make_catalog(void)
-{
-    if (!mkdtemp(folder))
-        die("cannot make a folder");
-    write_text();
-    write_vectors();
-    const char *catalog = strdup(below("catalog"));
-    ps_import_opts in = {.pins = below("pins.tsv"),
-                         .edges = below("edges.tsv"),
-                         .embeddings = below("e.npy"),
-                         .keep = 1};
-    ps_ann_build_opts build = PS_ANN_BUILD_DEFAULTS;
-    ps_ann_report report;
-    must(ps_import(catalog, &in, NULL, NULL, &why), "import");
-    must(ps_ann_build(catalog, &build, &report, NULL, &why), "index");
-    printf("%d pins, %d dimensions, %s %s: recall@10 %.3f, %.0f us a search\n", PINS, DIM,
-           report.factory, report.knob, report.recall_at_10, report.search_us);
-    fflush(stdout);
-    return catalog;
-}
+enum { HOT = 1000, ROUNDS = 3 };
 
 /* ------------------------------ Processes ---------------------------------- */
-
-static void pin_to(unsigned core)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    sched_setaffinity(0, sizeof set, &set); /* one core only: they share it */
-}
-
-static unsigned free_port(void)
-{
-    int fd;
-    char told[PS_ADDRESS_MAX];
-    must(ps_listen(&fd, 1, "127.0.0.1:0", told, &why), "listen");
-    close(fd);
-    return (unsigned)strtoul(strrchr(told, ':') + 1, NULL, 10);
-}
-
-static pid_t serve(const char *catalog, unsigned port, uint64_t cache_bytes)
-{
-    char address[40];
-    pid_t pid = fork();
-    if (pid)
-        return pid;
-    pin_to(0);
-    snprintf(address, sizeof address, "127.0.0.1:%u", port);
-    ps_serve_opts o = PS_SERVE_DEFAULTS;
-    o.catalog = catalog;
-    o.listen = address;
-    o.loops = 1;
-    o.cache_bytes = cache_bytes;
-    o.log_level = "error";
-    must(ps_serve(&o, &why), "serve");
-    exit(0);
-}
 
 typedef struct constant {
     struct MHD_Daemon *daemon;
@@ -199,10 +76,11 @@ static pid_t serve_constant(unsigned port, void *body, size_t size)
     pid_t pid = fork();
     if (pid)
         return pid;
-    pin_to(0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    site_pin_to(0);
     signal(SIGPIPE, SIG_IGN);
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
-    must(ps_listen(&fd, 1, address, told, &why), "listen");
+    site_must(ps_listen(&fd, 1, address, told, &site_why), "listen");
     constant k = {0};
     k.response = MHD_create_response_from_buffer(size, body, MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(k.response, "Content-Type", "application/json");
@@ -218,58 +96,9 @@ static pid_t serve_constant(unsigned port, void *body, size_t size)
                     .run = run,
                     .timeout = timeout,
                     .cls = &k};
-    must(ps_loop_start(&loop, pump, &why), "loop");
+    site_must(ps_loop_start(&loop, pump, &site_why), "loop");
     for (;;)
         pause();
-}
-
-static void stop(pid_t pid)
-{
-    kill(pid, SIGINT);
-    waitpid(pid, NULL, 0);
-}
-
-/* ------------------------------ Asking ------------------------------------- */
-
-/* Output of a command, in a buffer that the next call reuses. */
-static const char *output(const char *command)
-{
-    static char text[65536];
-    FILE *f = popen(command, "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    text[n] = '\0';
-    if (f)
-        pclose(f);
-    return text;
-}
-
-static void wait_until_ready(unsigned port)
-{
-    char command[200];
-    snprintf(command, sizeof command,
-             "curl -s -o /dev/null -w %%{http_code} http://127.0.0.1:%u/readyz", port);
-    for (int i = 0; i < 600; i++) {
-        if (strcmp(output(command), "200") == 0)
-            return;
-        usleep(50000);
-    }
-    die("a server does not get ready");
-}
-
-/* The script that asks for the listed pins, one after the other. */
-static void write_script(const char *path, char (*ids)[64], uint32_t n)
-{
-    FILE *f = fopen(path, "w");
-    if (!f)
-        die("cannot write the script");
-    fputs("local list, at = {}, 0\nfunction init(args)\n", f);
-    fputs("  for _, id in ipairs({", f);
-    for (uint32_t i = 0; i < n; i++)
-        fprintf(f, "\"%s\",", ids[i]);
-    fputs("}) do list[#list + 1] = wrk.format(\"GET\", \"/related/\" .. id) end\nend\n"
-          "function request()\n  at = at % #list + 1\n  return list[at]\nend\n",
-          f);
-    fclose(f);
 }
 
 /* Requests by the second of the clock, and of the server's processor time. */
@@ -288,7 +117,7 @@ static double cpu_seconds(pid_t pid)
         fclose(f);
     if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
                       &user, &system) != 2)
-        die("no processor time");
+        site_die("no processor time");
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
@@ -300,14 +129,14 @@ static rate ask(pid_t pid, unsigned port, unsigned connections, const char *scri
     snprintf(command, sizeof command,
              "taskset -c %d wrk -t1 -c%u -d1s -s %s http://127.0.0.1:%u/",
              sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0, connections, script, port);
-    const char *text = output(command), *wall = strstr(text, "Requests/sec:");
+    const char *text = site_output(command), *wall = strstr(text, "Requests/sec:");
     const char *total = strstr(text, " requests in ");
     if (strstr(text, "Non-2xx") || strstr(text, "Socket errors"))
         fprintf(stderr, "%s", text);
     while (total && total > text && total[-1] != ' ' && total[-1] != '\n')
         total--;
     if (!wall || !total || sscanf(total, "%llu", &done) != 1)
-        die("wrk gave no figures");
+        site_die("wrk gave no figures");
     return (rate){strtod(wall + 13, NULL), (double)done / (cpu_seconds(pid) - before)};
 }
 
@@ -339,8 +168,8 @@ static void search_all(const char *catalog, const uint32_t *rows, uint32_t n, ra
     ps_ann *a;
     ps_scored best[21];
     uint32_t found, i = 0;
-    must(ps_generation_open(&g, catalog, &why), "open");
-    must(ps_ann_open(&a, g, &why), "index");
+    site_must(ps_generation_open(&g, catalog, &site_why), "open");
+    site_must(ps_ann_open(&a, g, &site_why), "index");
     const ps_block *block = ps_generation_block(g, ps_ann_vectors(a));
     const ps_npy *array = block ? &block->array : &g->embeddings;
     float *query = malloc(array->cols * sizeof *query);
@@ -348,7 +177,8 @@ static void search_all(const char *catalog, const uint32_t *rows, uint32_t n, ra
     double cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), end = wall + 1;
     for (; clock_seconds(CLOCK_MONOTONIC) < end; i++) {
         ps_npy_row_f32(array, rows[i % n], query);
-        must(ps_ann_search(a, query, 21, NULL, NULL, best, &found, &why), "search");
+        site_must(ps_ann_search(a, query, 21, NULL, NULL, best, &found, &site_why),
+                  "search");
     }
     *out = (rate){i / (clock_seconds(CLOCK_MONOTONIC) - wall),
                   i / (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu)};
@@ -362,50 +192,21 @@ static rate search_rate(const char *catalog, const uint32_t *rows, uint32_t n)
     int ends[2];
     rate out;
     if (pipe(ends))
-        die("pipe");
+        site_die("pipe");
     if (!fork()) {
-        pin_to(0);
+        site_pin_to(0);
         search_all(catalog, rows, n, &out);
         _exit(write(ends[1], &out, sizeof out) != sizeof out);
     }
     close(ends[1]);
     if (read(ends[0], &out, sizeof out) != sizeof out)
-        die("the search failed");
+        site_die("the search failed");
     close(ends[0]);
     wait(NULL);
     return out;
 }
 
 /* ------------------------------ The tables --------------------------------- */
-
-typedef struct corpus {
-    const char *catalog;
-    uint32_t *rows; /* (n) scattered */
-    char (*ids)[64];
-    uint32_t n;
-} corpus;
-
-static corpus scatter(const char *catalog)
-{
-    ps_engine *e;
-    ps_reader *r;
-    must(ps_engine_open(&e, catalog, NULL, NULL, &why), "open");
-    must(ps_reader_new(&r, e), "open");
-    uint32_t pins = ps_engine_generation(e)->n_pins;
-    corpus c = {catalog, NULL, NULL, pins < PINS ? pins : PINS};
-    c.rows = malloc(c.n * sizeof *c.rows);
-    c.ids = malloc(c.n * sizeof *c.ids);
-    uint64_t rng = 3;
-    for (uint32_t i = 0; i < c.n; i++) {
-        ps_pin pin;
-        c.rows[i] = (uint32_t)ps_rng_below(&rng, pins);
-        must(ps_reader_pin(r, c.rows[i], &pin), "pin");
-        snprintf(c.ids[i], sizeof c.ids[i], "%.*s", (int)pin.id.len, pin.id.data);
-    }
-    ps_reader_free(r);
-    ps_engine_release(e);
-    return c;
-}
 
 /* What two servers did, round by round. */
 typedef struct rates {
@@ -437,16 +238,16 @@ static void print_rates(unsigned connections, rates *r)
     fflush(stdout);
 }
 
-static void compare_hot(const corpus *c, pid_t server, unsigned port)
+static void compare_hot(const site_corpus *c, pid_t server, unsigned port)
 {
     char command[400];
-    const char *script = strdup(below("hot.lua"));
-    write_script(script, c->ids, c->n < HOT ? c->n : HOT);
+    const char *script = strdup(site_below("hot.lua"));
+    site_write_script(script, c->ids, c->n < HOT ? c->n : HOT, "");
     snprintf(command, sizeof command, "curl -s 127.0.0.1:%u/related/%s", port, *c->ids);
-    char *body = strdup(output(command));
-    unsigned other = free_port();
+    char *body = strdup(site_output(command));
+    unsigned other = site_free_port();
     pid_t pid = serve_constant(other, body, strlen(body));
-    wait_until_ready(other);       /* it says 200 to everything */
+    site_wait_until_ready(other);  /* it says 200 to everything */
     ask(server, port, 32, script); /* the hot set gets hot */
     printf("\nThe hot set beside one constant answer of %zu bytes\n", strlen(body));
     print_head("constant");
@@ -458,15 +259,15 @@ static void compare_hot(const corpus *c, pid_t server, unsigned port)
                       ask(server, port, connections[i], script));
         print_rates(connections[i], &r);
     }
-    stop(pid);
+    site_stop(pid);
     free(body);
 }
 
-static void compare_uniform(const corpus *c, pid_t server, unsigned port)
+static void compare_uniform(const site_corpus *c, pid_t server, unsigned port)
 {
-    const char *script = strdup(below("all.lua"));
+    const char *script = strdup(site_below("all.lua"));
     rates r;
-    write_script(script, c->ids, c->n);
+    site_write_script(script, c->ids, c->n, "");
     for (int round = 0; round < ROUNDS; round++)
         add_round(&r, round, search_rate(c->catalog, c->rows, c->n),
                   ask(server, port, 32, script));
@@ -481,20 +282,18 @@ int main(int argc, char **argv)
         puts("bench_http: wrk is not installed");
         return 0;
     }
-    const char *catalog = argc > 1 ? argv[1] : NULL;
-    if (!catalog)
-        catalog = make_catalog();
-    else if (!mkdtemp(folder))
-        die("cannot make a folder");
-    corpus c = scatter(catalog);
-    unsigned cached = free_port(), plain = free_port();
-    pid_t one = serve(catalog, cached, 64 << 20), two = serve(catalog, plain, 0);
-    wait_until_ready(cached);
-    wait_until_ready(plain);
+    const char *catalog = site_open("bench_http", argc > 1 ? argv[1] : NULL);
+    site_corpus c = site_scatter(catalog);
+    unsigned cached = site_free_port(), plain = site_free_port();
+    ps_serve_opts hot = site_opts(catalog, cached), cold = site_opts(catalog, plain);
+    cold.cache_bytes = 0;
+    pid_t one = site_serve(&hot, 0), two = site_serve(&cold, 0);
+    site_wait_until_ready(cached);
+    site_wait_until_ready(plain);
     compare_hot(&c, one, cached);
     compare_uniform(&c, two, plain);
-    stop(one);
-    stop(two);
-    ps_dir_remove(folder, &why);
+    site_stop(one);
+    site_stop(two);
+    site_close();
     return 0;
 }
