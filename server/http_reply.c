@@ -15,8 +15,7 @@
 #include "pinsage/hash.h"
 #include "server/http_inside.h"
 
-#define MS        1000000u /* ns */
-#define SEND_RATE 16384u   /* bytes a second that a client must take */
+#define MS 1000000u /* ns */
 
 /* ------------------------------ Keeping ------------------------------------ */
 
@@ -81,7 +80,7 @@ static enum MHD_Result queue(ps_http *h, exchange *x, struct MHD_Response *respo
         ps_count_add(&h->stats->method[r->method].answers[r->source], 1);
     if (x->conn && x->conn->deadline != UINT64_MAX)
         x->conn->deadline = ps_now_ns() + (uint64_t)h->state->opts->send_timeout * MS +
-                            size / SEND_RATE * 1000 * MS;
+                            size / HTTP_RATE * 1000 * MS;
     return MHD_queue_response(x->mhd, r->status, response);
 }
 

@@ -40,7 +40,8 @@ typedef struct ps_serve_opts {
     uint32_t loops;          /* 0 = one a core, 0..256: I/O threads */
     uint32_t connections;    /* 8192, 16..1000000: at once, all loops together */
     uint32_t idle_timeout;   /* 30000, 100..3600000: quiet keep-alive connections */
-    uint32_t header_timeout; /* 10000, 100..3600000: for a request to arrive whole */
+    uint32_t header_timeout; /* 10000, 100..3600000: for a request to arrive whole, + 1 s
+                                per 16 KiB */
     uint32_t send_timeout;   /* 30000, 100..3600000: for an answer, + 1 s per 16 KiB */
     uint32_t drain_delay;    /* 5000, 0..3600000: served after SIGTERM */
     uint32_t drain_limit;    /* 10000, 0..3600000: wait for connections after that */

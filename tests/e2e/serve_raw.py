@@ -310,6 +310,12 @@ def dripping_requests_are_cut_off():
     with slow.connect() as s:
         s.sendall(head(lines=HOST + b'Content-Length: 900\r\n', method=b'POST'))
         drip(s, b'')
+    with slow.connect() as s:  # a long body that does come may take its time
+        s.sendall(head(b'/related/p1', HOST + b'Content-Length: 100000\r\n'))
+        for _ in range(20):
+            s.sendall(b'x' * 5000)
+            time.sleep(0.1)
+        assert s.recv(65536).startswith(b'HTTP/1.1 200')
     with slow.connect() as s:
         s.sendall(head())
         assert s.recv(65536).startswith(b'HTTP/1.1 200')
