@@ -168,6 +168,8 @@ int ps_reader_find_board(ps_reader *r, ps_text name, uint32_t *board, ps_why *wh
 uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row);
 /* Records of rows that exist. */
 int ps_reader_pin(ps_reader *r, uint32_t row, ps_pin *pin);
+/* The records of all these will be asked for. */
+void ps_reader_expect(ps_reader *r, const ps_scored *list, uint32_t n);
 int ps_reader_board(ps_reader *r, uint32_t board, ps_text *name);
 /* Ids near a misspelt one. */
 size_t ps_reader_suggest(ps_reader *r, ps_text id, ps_text *out, size_t max);

@@ -138,6 +138,17 @@ int ps_reader_pin(ps_reader *r, uint32_t row, ps_pin *pin)
     return ps_view_pin(r->e->live.view, &r->snap, r->pins, row, pin);
 }
 
+void ps_reader_expect(ps_reader *r, const ps_scored *list, uint32_t n)
+{
+    uint32_t row[64];
+    for (uint32_t i = 0; i < n;) {
+        uint32_t m = 0;
+        while (i < n && m < 64)
+            row[m++] = list[i++].row;
+        ps_pins_prefetch(r->pins, row, m);
+    }
+}
+
 int ps_reader_board(ps_reader *r, uint32_t board, ps_text *name)
 {
     return ps_view_board_name(r->e->live.view, r->pins, board, name);

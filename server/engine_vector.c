@@ -143,6 +143,8 @@ int engine_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k, uint3
 {
     uint32_t live = 0;
     f->tail = ps_view_tail_of(r->e->live.view, m->array);
+    if (f->tail && !ps_tail_size(f->tail))
+        f->tail = NULL;
     if (f->n_boards == 1 &&
         ps_graph_degree(&r->snap.graph, PS_BOARDS, f->board[0]) <= BOARD_SCAN) {
         *n = scan_board(r, m, f, k);
@@ -152,7 +154,7 @@ int engine_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k, uint3
                                          n, why)
                          : ps_exact_search(m->array, m->cosine, r->query, k, skip_stored,
                                            f, r->found, n);
-    if (!err && f->tail && ps_tail_size(f->tail))
+    if (!err && f->tail)
         ps_tail_search(f->tail, r->query, k, engine_skip, f, r->near, &live);
     if (!err && live)
         *n = merge(r, *n, live, k);

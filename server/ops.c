@@ -78,6 +78,7 @@ int op_add_results(ps_door *d, ps_answer *a, ps_field f, const ps_scored *result
 {
     ps_buf scratch = {0};
     int err = PS_OK;
+    ps_reader_expect(d->reader, result, n);
     ps_list_begin(a, f);
     for (uint32_t i = 0; i < n && !err; i++)
         err = add_result(d, a, f, result[i], &scratch);

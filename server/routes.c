@@ -275,7 +275,7 @@ bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
 
 /* The same for the same question as long as the answer is, on every server that has this
  * generation and these writes. */
-static const char *make_etag(const ps_door *d, const ps_request *r, uint64_t version)
+static void make_etag(ps_door *d, uint64_t version)
 {
     const ps_generation *g = ps_engine_generation(ps_reader_engine(d->reader));
     char text[300];
@@ -283,8 +283,17 @@ static const char *make_etag(const ps_door *d, const ps_request *r, uint64_t ver
                      ps_manifest_text(g->manifest, "created", ""),
                      (unsigned long long)version, d->state->images != NULL);
     uint64_t hash = ps_hash(text, (size_t)n < sizeof text ? (size_t)n : sizeof text);
-    n = snprintf(text, sizeof text, "W/\"%016llx\"", (unsigned long long)hash);
-    return ps_arena_copy(r->arena, text, (size_t)n);
+    snprintf(d->etag, sizeof d->etag, "W/\"%016llx\"", (unsigned long long)hash);
+    d->etag_install = d->install;
+    d->etag_version = version;
+}
+
+/* The same for all answers of one version. */
+static const char *etag_of(ps_door *d, const ps_request *r, uint64_t version)
+{
+    if (d->etag_install != d->install || d->etag_version != version)
+        make_etag(d, version);
+    return ps_arena_copy(r->arena, d->etag, strlen(d->etag));
 }
 
 static void ask_engine(ps_door *d, const ps_request *r, ps_reply *out)
@@ -298,7 +307,7 @@ static void ask_engine(ps_door *d, const ps_request *r, ps_reply *out)
     ps_reader_end(d->reader);
     out->keep = route->keep && out->status == 200 && !out->later && !out->passing;
     if (out->keep && !out->etag)
-        out->etag = make_etag(d, r, out->version);
+        out->etag = etag_of(d, r, out->version);
 }
 
 void ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)

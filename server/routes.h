@@ -22,6 +22,9 @@ typedef struct ps_door {
     ps_reader *reader; /* this thread's way into the engine; NULL until one is loaded */
     uint32_t install;  /* number of the reader's engine, as the state has it */
     bool worker;       /* a worker's: may take its time */
+    uint32_t etag_install; /* what etag was made for */
+    uint64_t etag_version;
+    char etag[PS_ETAG_ROOM]; /* of answers at that version */
 } ps_door;
 
 /* What its engine has seen written; 0 without one. */

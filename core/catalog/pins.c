@@ -291,6 +291,18 @@ static int find_record(ps_pins_reader *r, uint32_t row, MDB_val *value)
     return PS_OK;
 }
 
+void ps_pins_prefetch(ps_pins_reader *r, const uint32_t *row, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (row[i] < r->pins->count)
+            __builtin_prefetch(&r->pins->records[row[i]]);
+    for (size_t i = 0; i < n; i++) {
+        MDB_val value;
+        if (find_record(r, row[i], &value) == PS_OK)
+            __builtin_prefetch(value.mv_data);
+    }
+}
+
 int ps_pins_get(ps_pins_reader *r, uint32_t row, ps_pin *pin)
 {
     MDB_val value;

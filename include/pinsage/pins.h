@@ -47,6 +47,8 @@ void ps_pins_reader_free(ps_pins_reader *r);
 uint32_t ps_pins_row(ps_pins_reader *r, const char *id, size_t len);
 /* Record of a row; PS_ENOENT past the end. */
 int ps_pins_get(ps_pins_reader *r, uint32_t row, ps_pin *pin);
+/* Records that will be asked for: their memory is fetched for all at once. */
+void ps_pins_prefetch(ps_pins_reader *r, const uint32_t *row, size_t n);
 /* Step through a pin's metadata: *at is 0 first; 0 when there is no more. */
 int ps_pin_meta(const ps_pin *pin, size_t *at, ps_text *name, ps_text *value);
 uint32_t ps_pins_board(ps_pins_reader *r, const char *board, size_t len);
