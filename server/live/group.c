@@ -278,16 +278,19 @@ static void show(group *g, ps_live_view *l)
     l->lsn = ps_store_lsn(g->store);
 }
 
+/* Those of the store, and those that folds have put into the generation. */
 static void count_votes(group *g)
 {
     ps_store_counts counts;
     bool any = false;
     for (uint32_t i = 0; i < g->n; i++)
         any = any || g->member[i].w->kind == PS_WRITE_VOTE;
-    if (!any || ps_store_count(g->store, &counts, NULL))
+    if (!any || !g->views || ps_store_count(g->store, &counts, NULL))
         return;
+    const ps_generation *base = ps_view_generation(g->views->view);
+    uint64_t folded = ps_manifest_u64(base->manifest, "counts.votes", 0);
     for (uint32_t i = 0; i < g->n; i++)
-        g->member[i].w->votes = counts.votes;
+        g->member[i].w->votes = counts.votes + folded;
 }
 
 int ps_group_run(group *g)

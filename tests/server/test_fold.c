@@ -3,10 +3,11 @@
  * Beside an oracle (lives.h) that knows the corpus, beside a fresh import of the same,
  * and with writes going on while it is folded.
  *
- * Threads: one, and the writer's.
+ * Threads: one and the writer's, and in one test clients.
  */
 #include "server/fold.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "pinsage/catalog.h"
 #include "pinsage/embed.h"
 #include "pinsage/rng.h"
+#include "pinsage/structure.h"
 #include "server/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/lives.h"
@@ -212,58 +214,47 @@ static void a_fold_is_an_import_of_what_was_written(void **state)
     ps_generation_release(b);
 }
 
-/* ------------------------------ Writes meanwhile --------------------------- */
-
-/* Writes at random moments of a fold. */
-typedef struct meanwhile {
-    uint64_t rng;
-    int left;
-} meanwhile;
-
-static int on_progress(void *cls, const char *stage, uint64_t done, uint64_t total,
-                       const char *unit, const char *note)
-{
-    meanwhile *m = cls;
-    (void)stage, (void)done, (void)total, (void)unit, (void)note;
-    for (int i = 0; i < 6 && m->left > 0; i++, m->left--)
-        life_random(&known, &m->rng);
-    return PS_OK;
-}
-
-static void one_round(uint64_t *rng)
-{
-    ps_why why = {0};
-    meanwhile m = {.rng = ps_rng_at(*rng, 5), .left = (int)ps_rng_below(rng, 120)};
-    ps_progress progress = {.at = on_progress, .cls = &m};
-    uint64_t what = ps_rng_below(rng, 4);
-    write_many(*rng, (int)ps_rng_below(rng, 60));
-    must(fold_live(&progress, &why), &why);
-    bool restart = what & 1, absorb = what & 2;
-    if (restart) { /* killed before anything else was done */
-        life_stop();
-        life_start();
-    } else {
-        must(life_reload(&why), &why);
-    }
-    life_check(&known);
-    if (absorb)
-        ps_writer_absorb(life_writes.writer, report.absorbed);
-    write_many(*rng + 1, (int)ps_rng_below(rng, 40));
-    life_check(&known);
-}
-
-static void writes_before_during_and_after_are_all_there(void **state)
+/* Of boards that the structure knew before, by name. */
+static void without_a_model_structure_follows_the_boards(void **state)
 {
     (void)state;
-    uint64_t rng = ps_rng_at(17, 1);
-    life_make("rounds", &known);
+    enum { DIM = 8 };
+    ps_npy boards;
+    ps_pins_reader *r;
+    ps_why why = {0};
+    char path[PS_PATH_MAX];
+    uint32_t moved = 0;
+    life_make_plain("plain", &known);
+    ps_generation *old = planted_open();
     life_start();
-    for (int i = 0; i < 25; i++)
-        one_round(&rng);
+    write_many(12, 300);
     life_stop();
     fold_alone();
     life_check_generation(&known);
     verify();
+    ps_generation *g = planted_open();
+    ps_generation_file(g, "structure.boards.npy", path);
+    must(ps_npy_open_as(&boards, path, PS_F32, g->n_boards, DIM, PS_RANDOM, &why), &why);
+    assert_int_equal(ps_pins_reader_new(&r, g->pins), PS_OK);
+    for (uint32_t i = 0; i < g->n_pins; i++) {
+        float want[DIM];
+        const float *got =
+            (const float *)ps_generation_block(g, "structure")->array.data + i * DIM;
+        const ps_csr *m = &g->graph.pin_boards;
+        ps_structure_fold(&boards, ps_csr_row(m, i), ps_csr_degree(m, i), want);
+        for (int j = 0; j < DIM; j++)
+            assert_true(fabsf(got[j] - want[j]) < 1e-5f);
+        moved += i < old->n_pins &&
+                 memcmp(got,
+                        (const float *)ps_generation_block(old, "structure")->array.data +
+                            i * DIM,
+                        sizeof want) != 0;
+    }
+    assert_true(moved > 20);
+    ps_pins_reader_free(r);
+    ps_npy_close(&boards);
+    ps_generation_release(old);
+    ps_generation_release(g);
     life_start();
     life_check(&known);
     life_stop();
@@ -437,7 +428,7 @@ int main(void)
         cmocka_unit_test(the_generation_is_what_the_view_showed),
         cmocka_unit_test(of_pins_that_nobody_touched_nothing_changes),
         cmocka_unit_test(a_fold_is_an_import_of_what_was_written),
-        cmocka_unit_test(writes_before_during_and_after_are_all_there),
+        cmocka_unit_test(without_a_model_structure_follows_the_boards),
         cmocka_unit_test(without_writes_nothing_is_made),
         cmocka_unit_test(a_server_and_another_writer_are_in_the_way),
         cmocka_unit_test(a_fold_can_be_called_off_at_every_stage),

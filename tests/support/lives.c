@@ -17,6 +17,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/file.h"
 #include "pinsage/rng.h"
+#include "pinsage/structure.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"
 #include "tests/support/models.h"
@@ -55,25 +56,48 @@ static void know(life *l, const planted *world)
     }
 }
 
-void life_make(const char *name, life *l)
+static void import_planted(const char *name, life *l)
 {
-    ps_why why = {0};
     planted world;
-    ps_embed_report embedded;
-    ps_ann_report indexed;
-    ps_model_config c = model_config();
-    ps_model m = model_random(&c, 9);
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
     planted_make(&world, LIFE_PLANTED, 6, 3);
     know(l, &world);
     use(name);
     planted_import(&world);
-    model_install(&m);
-    must(ps_embed(catalog, &(ps_embed_opts){.threads = 1}, &embedded, NULL, &why), &why);
+    planted_free(&world);
+}
+
+static void build_index(void)
+{
+    ps_why why = {0};
+    ps_ann_report indexed;
+    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
     opts.threads = 1;
     must(ps_ann_build(catalog, &opts, &indexed, NULL, &why), &why);
+}
+
+void life_make(const char *name, life *l)
+{
+    ps_why why = {0};
+    ps_embed_report embedded;
+    ps_model_config c = model_config();
+    ps_model m = model_random(&c, 9);
+    import_planted(name, l);
+    model_install(&m);
+    must(ps_embed(catalog, &(ps_embed_opts){.threads = 1}, &embedded, NULL, &why), &why);
+    build_index();
     ps_model_free(&m);
-    planted_free(&world);
+}
+
+void life_make_plain(const char *name, life *l)
+{
+    ps_why why = {0};
+    ps_structure_report made;
+    ps_structure_opts opts = PS_STRUCTURE_DEFAULTS;
+    opts.dim = 8;
+    opts.threads = 1;
+    import_planted(name, l);
+    must(ps_structure(catalog, &opts, &made, NULL, &why), &why);
+    build_index();
 }
 
 /* ------------------------------ The server's parts ------------------------- */
@@ -220,7 +244,12 @@ static void vote(life *l, uint32_t i)
 
 void life_random(life *l, uint64_t *rng)
 {
-    uint32_t i = (uint32_t)ps_rng_below(rng, LIFE_PINS);
+    life_random_of(l, rng, 0, LIFE_PINS);
+}
+
+void life_random_of(life *l, uint64_t *rng, uint32_t first, uint32_t n)
+{
+    uint32_t i = first + (uint32_t)ps_rng_below(rng, n);
     uint32_t board = (uint32_t)ps_rng_below(rng, LIFE_BOARDS);
     uint64_t what = ps_rng_below(rng, 20);
     l->writes++;

@@ -5,7 +5,7 @@
  * b0 .. b(LIFE_BOARDS-1). The oracle is a table of what each pin is and which boards it
  * is on; nothing of the code under test is in it.
  *
- * Threads: one, beside the writer's.
+ * Threads: one, beside the writer's; several may write, each with an oracle of its own.
  */
 #ifndef TESTS_SUPPORT_LIVES_H
 #define TESTS_SUPPORT_LIVES_H
@@ -39,14 +39,17 @@ extern ps_reader *life_reader;
 /* Make the planted catalog `name`, with a model, vectors and an index; and what is in it.
  */
 void life_make(const char *name, life *l);
+/* The same with the block `structure`, without a model and vectors. */
+void life_make_plain(const char *name, life *l);
 void life_start(void);
 void life_stop(void);
 /* The engine alone, opened anew, as at a reload. Returns what opening returned. */
 int life_reload(ps_why *why);
 /* Submit, wait, look again; returns what came of it. */
 int life_write(ps_write *w);
-/* A random write, to the catalog and to the oracle. */
+/* A random write, to the catalog and to the oracle; and one of these pins. */
 void life_random(life *l, uint64_t *rng);
+void life_random_of(life *l, uint64_t *rng, uint32_t first, uint32_t n);
 /* Wait until nothing is stale. */
 void life_settle(void);
 
