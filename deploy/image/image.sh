@@ -75,7 +75,7 @@ local_base()
 }
 
 if [ "$base" = auto ]; then
-    base=docker.io/library/$(sed -n 's/^ARG BASE=//p' Dockerfile)
+    base=$(sed -n 's/^ARG BASE=//p' Dockerfile)
     timeout 120 $engine pull "$base" >/dev/null 2>&1 || base=local
 fi
 [ "$base" != local ] || base=$(local_base)
