@@ -123,14 +123,15 @@ PS_STAGE void follow_edge(const ps_ground *next, ps_lane *l, const bool live)
         come_to(next, l, *l->edge, live);
 }
 
-/* A lane at the begin of a walk from a pin. */
-static inline ps_lane ps_lane_at(const ps_graph *g, uint32_t pin, uint64_t rng)
+/* Put a lane at the begin of a walk from a pin. */
+static inline void ps_lane_begin(ps_lane *l, const ps_graph *g, uint32_t pin,
+                                 uint64_t rng)
 {
-    ps_lane l = {.rng = rng, .row = pin};
-    ps_page *page = g->overlay ? ps_page_of(ps_live_pages(g, PS_PINS), pin) : NULL;
-    if (page)
-        l.slot = &page->slot[pin % PS_PAGE];
-    return l;
+    *l = (ps_lane){.rng = rng, .row = pin};
+    if (g->overlay) {
+        ps_page *page = ps_page_of(ps_live_pages(g, PS_PINS), pin);
+        l->slot = page ? &page->slot[pin % PS_PAGE] : NULL;
+    }
 }
 
 /* The lanes that are somewhere, moved to the front. */
@@ -174,8 +175,11 @@ static inline void ps_lanes_stages(const ps_ground *forth, const ps_ground *back
     follow_edge(forth, &b[i], false);
 }
 
-static inline void ps_lanes_live_stages(const ps_ground *forth, const ps_ground *back,
-                                        ps_lane *a, ps_lane *b, unsigned half)
+/* Apart, so that walks on a graph that is not live have the registers to themselves. */
+static __attribute__((noinline, unused)) void ps_lanes_live_stages(const ps_ground *forth,
+                                                                   const ps_ground *back,
+                                                                   ps_lane *a, ps_lane *b,
+                                                                   unsigned half)
 {
     EACH(i, half)
     stand_on(forth, &a[i]);

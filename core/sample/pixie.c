@@ -189,7 +189,7 @@ static void begin_walk(const ps_pixie *p, sequence *s, ps_lane *l)
     uint32_t hops = 1, left = s->budget - s->begun;
     while (hops < left && ps_rng_unit(&rng) >= p->opts.restart)
         hops++;
-    *l = ps_lane_at(p->graph, s->query.row, rng);
+    ps_lane_begin(l, p->graph, s->query.row, rng);
     l->at = s->begun;
     l->left = hops;
     s->begun += hops;

@@ -124,7 +124,7 @@ static void begin_walk(ps_walker *w, batch *b, ps_lane *l)
 {
     uint32_t pin = b->pins[b->pin], j = b->pin % w->n_jobs;
     w->jobs[j].pin = pin;
-    *l = ps_lane_at(w->graph, pin, ps_rng_at(b->seeds[b->pin], b->walk));
+    ps_lane_begin(l, w->graph, pin, ps_rng_at(b->seeds[b->pin], b->walk));
     l->owner = j;
     if (++b->walk < w->opts.n_walks)
         return;

@@ -168,7 +168,7 @@ static double walk_lanes(const ps_graph *g)
         unsigned n = PS_LANES;
         for (unsigned i = 0; i < n; i++) {
             uint32_t pin = (uint32_t)ps_rng_below(&rng, g->pin_boards.rows);
-            lane[i] = ps_lane_at(g, pin, ps_rng_at(rng, i));
+            ps_lane_begin(&lane[i], g, pin, ps_rng_at(rng, i));
         }
         for (int hop = 0; hop < 32 && n; hop++) {
             n = ps_lanes_hop(g, lane, n);
