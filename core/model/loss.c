@@ -1,7 +1,8 @@
 /* loss.c - scores of all pairs against all shared negatives as one product.
  *
  * Row b of the score matrix becomes, in place, the gradient of the loss with respect to
- * each score; two more products turn it into gradients of the vectors.
+ * each score; two more products turn it into gradients of the vectors. Pairs are cut
+ * among workers, then negatives are.
  *
  * Threads: see loss.h.
  */
@@ -11,26 +12,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/model/dense.h"
 #include "pinsage/gemm.h"
 
 #define NONE UINT32_MAX
 
 typedef struct scratch {
-    float *q, *n;    /* (B, e), (negatives, e) gathered */
-    float *score;    /* (B, negatives), then its gradient */
-    float *own;      /* (B, hard), then its gradient */
-    float *positive; /* (B), then its gradient */
-    float *dq, *dn;  /* like q and n */
-    float *block;    /* owns all of the above */
+    float *q, *n;         /* (B, e), (negatives, e) gathered */
+    float *score;         /* (B, negatives), then its gradient */
+    float *own;           /* (B, hard), then its gradient */
+    float *positive;      /* (B), then its gradient */
+    float *dq, *dn;       /* like q and n */
+    float *block;         /* owns all of the above */
+    ps_loss_value *value; /* owned (B) */
 } scratch;
+
+static void scratch_done(scratch *s)
+{
+    free(s->block);
+    free(s->value);
+}
 
 static int scratch_new(scratch *s, const ps_loss_batch *b)
 {
     size_t B = b->pairs, n = b->negatives, e = b->e;
     size_t all = 2 * (B + n) * e + B * n + B * b->hard + B;
     float *at = s->block = malloc((all + 1) * sizeof *at);
-    if (!at)
+    s->value = malloc((B + 1) * sizeof *s->value);
+    if (!at || !s->value) {
+        scratch_done(s);
         return PS_ENOMEM;
+    }
     s->q = at, at += B * e;
     s->n = at, at += n * e;
     s->score = at, at += B * n;
@@ -59,20 +71,6 @@ static void axpy(float a, const float *x, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] += a * x[i];
-}
-
-static void score(const ps_loss_batch *b, const float *z, scratch *s)
-{
-    size_t e = b->e;
-    gather(z, b->query, b->pairs, e, s->q);
-    gather(z, b->negative, b->negatives, e, s->n);
-    ps_gemm_nt(b->pairs, b->negatives, e, s->q, e, s->n, e, 0.0f, s->score, b->negatives);
-    for (size_t p = 0; p < b->pairs; p++) {
-        const float *q = s->q + p * e;
-        s->positive[p] = dot(q, z + b->related[p] * e, e);
-        for (size_t h = p * b->hard; h < (p + 1) * b->hard; h++)
-            s->own[h] = b->own[h] == NONE ? 0.0f : dot(q, z + b->own[h] * e, e);
-    }
 }
 
 /* One pair's negatives, shared and own, as one list of slots. */
@@ -137,60 +135,145 @@ static double margin_row(const row *r, float *positive, const ps_loss_opts *o,
         *x = over ? each : 0.0f;
     }
     *positive = -each * (float)wrong;
+    clear_unused(r);
     *violated += n ? (double)wrong / n : 0;
     return n ? loss / n : 0;
+}
+
+/* Slots that do not count get the score of what can never be related, so that the loops
+ * below have no branch; the exponential makes it no gradient. */
+static void hide(const row *r)
+{
+    for (uint32_t j = 0; j < r->n; j++)
+        r->shared[j] = r->masked[j] ? -INFINITY : r->shared[j];
+    for (uint32_t j = 0; j < r->hard; j++)
+        r->own[j] = r->own_row[j] == NONE ? -INFINITY : r->own[j];
+}
+
+static float highest(const float *x, uint32_t n, float top)
+{
+    for (uint32_t j = 0; j < n; j++)
+        top = x[j] > top ? x[j] : top;
+    return top;
+}
+
+static uint32_t count_above(const float *x, uint32_t n, float limit)
+{
+    uint32_t above = 0;
+    for (uint32_t j = 0; j < n; j++)
+        above += x[j] > limit;
+    return above;
+}
+
+/* x becomes exp((x - top) inverse); returns the sum. */
+static double exponentials(float *x, uint32_t n, float top, float inverse)
+{
+    double sum = 0;
+    for (uint32_t j = 0; j < n; j++)
+        sum += (double)(x[j] = expf((x[j] - top) * inverse));
+    return sum;
+}
+
+static void scale_all(float *x, uint32_t n, float by)
+{
+    for (uint32_t j = 0; j < n; j++)
+        x[j] *= by;
 }
 
 static double xent_row(const row *r, float *positive, const ps_loss_opts *o, float scale,
                        double *violated)
 {
-    uint32_t n = count_slots(r), wrong = 0;
-    float top = *positive, inverse = 1.0f / o->temperature;
-    for (uint32_t j = 0; j < r->n + r->hard; j++) {
-        const float *x = slot(r, j);
-        if (x && *x > top)
-            top = *x;
-        wrong += x && *x > *positive;
-    }
+    uint32_t n = count_slots(r), hard = r->hard;
+    float inverse = 1.0f / o->temperature;
+    hide(r);
+    float top = highest(r->own, hard, highest(r->shared, r->n, *positive));
+    uint32_t wrong =
+        count_above(r->shared, r->n, *positive) + count_above(r->own, hard, *positive);
     double own = exp((double)((*positive - top) * inverse)), sum = own;
-    for (uint32_t j = 0; j < r->n + r->hard; j++) {
-        float *x = slot(r, j);
-        if (x)
-            sum += (double)(*x = expf((*x - top) * inverse));
-    }
+    sum += exponentials(r->shared, r->n, top, inverse);
+    sum += exponentials(r->own, hard, top, inverse);
     float each = scale * inverse / (float)sum;
-    for (uint32_t j = 0; j < r->n + r->hard; j++) {
-        float *x = slot(r, j);
-        if (x)
-            *x *= each;
-    }
+    scale_all(r->shared, r->n, each);
+    scale_all(r->own, hard, each);
     *positive = scale * inverse * (float)(own / sum - 1.0);
     *violated += n ? (double)wrong / n : 0;
     return log(sum) - log(own);
 }
 
-static void differentiate(const ps_loss_batch *b, const ps_loss_opts *o, scratch *s,
-                          ps_loss_value *value)
+/* ------------------------------ Pieces ------------------------------------ */
+
+enum { PAIRS = 64, NEGATIVES = 128 }; /* a worker's piece: fixed, so sums are the same */
+
+typedef struct job {
+    const ps_loss_batch *b;
+    const ps_loss_opts *o;
+    const float *z;
+    scratch *s;
+} job;
+
+static void score(const job *k, size_t begin, size_t end)
 {
-    float scale = 1.0f / (float)b->pairs;
-    *value = (ps_loss_value){0};
-    for (size_t p = 0; p < b->pairs; p++) {
-        row r = row_of(b, s, p);
-        value->loss += o->kind == PS_LOSS_XENT
-                           ? xent_row(&r, &s->positive[p], o, scale, &value->violated)
-                           : margin_row(&r, &s->positive[p], o, scale, &value->violated);
-        clear_unused(&r);
+    const ps_loss_batch *b = k->b;
+    scratch *s = k->s;
+    size_t e = b->e, n = b->negatives;
+    gather(k->z, b->query + begin, end - begin, e, s->q + begin * e);
+    ps_gemm_nt(end - begin, n, e, s->q + begin * e, e, s->n, e, 0.0f,
+               s->score + begin * n, n);
+    for (size_t p = begin; p < end; p++) {
+        const float *q = s->q + p * e;
+        s->positive[p] = dot(q, k->z + b->related[p] * e, e);
+        for (size_t h = p * b->hard; h < (p + 1) * b->hard; h++)
+            s->own[h] = b->own[h] == NONE ? 0.0f : dot(q, k->z + b->own[h] * e, e);
     }
-    value->loss /= b->pairs;
-    value->violated /= b->pairs;
 }
 
-/* Gradients of scores -> gradients of vectors, added in a fixed order. */
-static void scatter(const ps_loss_batch *b, const float *z, scratch *s, float *dz)
+static void differentiate(const job *k, size_t begin, size_t end)
 {
+    const ps_loss_batch *b = k->b;
+    scratch *s = k->s;
+    float scale = 1.0f / (float)b->pairs;
+    for (size_t p = begin; p < end; p++) {
+        row r = row_of(b, s, p);
+        ps_loss_value *v = &s->value[p];
+        *v = (ps_loss_value){0};
+        v->loss = k->o->kind == PS_LOSS_XENT
+                      ? xent_row(&r, &s->positive[p], k->o, scale, &v->violated)
+                      : margin_row(&r, &s->positive[p], k->o, scale, &v->violated);
+    }
+}
+
+/* Scores of some pairs, their gradients, and through them those of the queries. */
+static int pairs_piece(void *cls, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    const job *k = cls;
+    size_t e = k->b->e, n = k->b->negatives;
+    score(k, begin, end);
+    differentiate(k, begin, end);
+    ps_gemm_nn(end - begin, e, n, k->s->score + begin * n, n, k->s->n, e, 0.0f,
+               k->s->dq + begin * e, e);
+    return PS_OK;
+}
+
+static int negatives_piece(void *cls, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    const job *k = cls;
+    size_t e = k->b->e;
+    ps_gemm_tn(end - begin, e, k->b->pairs, k->s->score + begin, k->b->negatives, k->s->q,
+               e, 0.0f, k->s->dn + begin * e, e);
+    return PS_OK;
+}
+
+/* ------------------------------ The whole --------------------------------- */
+
+/* Gradients of scores -> gradients of vectors, added in a fixed order. */
+static void scatter(const job *k, float *dz)
+{
+    const ps_loss_batch *b = k->b;
+    const scratch *s = k->s;
+    const float *z = k->z;
     size_t e = b->e, n = b->negatives;
-    ps_gemm_nn(b->pairs, e, n, s->score, n, s->n, e, 0.0f, s->dq, e);
-    ps_gemm_tn(n, e, b->pairs, s->score, n, s->q, e, 0.0f, s->dn, e);
     memset(dz, 0, b->n * e * sizeof *dz);
     for (size_t j = 0; j < n; j++)
         axpy(1.0f, s->dn + j * e, dz + b->negative[j] * e, e);
@@ -208,16 +291,33 @@ static void scatter(const ps_loss_batch *b, const float *z, scratch *s, float *d
     }
 }
 
-int ps_loss_backward(const ps_loss_batch *b, const ps_loss_opts *o, const float *z,
-                     float *dz, ps_loss_value *value)
+static void sum_up(const job *k, ps_loss_value *value)
+{
+    *value = (ps_loss_value){0};
+    for (size_t p = 0; p < k->b->pairs; p++) {
+        value->loss += k->s->value[p].loss;
+        value->violated += k->s->value[p].violated;
+    }
+    value->loss /= k->b->pairs;
+    value->violated /= k->b->pairs;
+}
+
+int ps_loss_backward(ps_workers *team, const ps_loss_batch *b, const ps_loss_opts *o,
+                     const float *z, float *dz, ps_loss_value *value)
 {
     scratch s;
+    job k = {b, o, z, &s};
     int err = scratch_new(&s, b);
     if (err)
         return err;
-    score(b, z, &s);
-    differentiate(b, o, &s, value);
-    scatter(b, z, &s, dz);
-    free(s.block);
-    return PS_OK;
+    gather(z, b->negative, b->negatives, b->e, s.n);
+    err = ps_team_run(team, b->pairs, PAIRS, pairs_piece, &k);
+    if (!err)
+        err = ps_team_run(team, b->negatives, NEGATIVES, negatives_piece, &k);
+    if (!err) {
+        sum_up(&k, value);
+        scatter(&k, dz);
+    }
+    scratch_done(&s);
+    return err;
 }

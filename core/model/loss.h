@@ -7,7 +7,7 @@
  * and the mean over pairs. A shared negative that is a labelled positive of the query, or
  * the query or the related pin itself, is masked out.
  *
- * Threads: scratch belongs to one thread.
+ * Threads: uses the team it is given.
  */
 #ifndef PINSAGE_CORE_MODEL_LOSS_H
 #define PINSAGE_CORE_MODEL_LOSS_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "pinsage/model.h"
+#include "pinsage/workers.h"
 
 typedef struct ps_loss_batch {
     uint32_t pairs, negatives, hard; /* B, shared, and hard ones of each pair */
@@ -37,8 +38,9 @@ typedef struct ps_loss_value {
         violated; /* share of negatives within the margin; xent: that beat the positive */
 } ps_loss_value;
 
-/* z (n, e) -> dz (n, e), overwritten. PS_ENOMEM when scratch cannot be had. */
-int ps_loss_backward(const ps_loss_batch *b, const ps_loss_opts *o, const float *z,
-                     float *dz, ps_loss_value *value);
+/* z (n, e) -> dz (n, e), overwritten. team may be NULL; any gives the same numbers.
+ * PS_ENOMEM when scratch cannot be had. */
+int ps_loss_backward(ps_workers *team, const ps_loss_batch *b, const ps_loss_opts *o,
+                     const float *z, float *dz, ps_loss_value *value);
 
 #endif

@@ -26,10 +26,12 @@ int ps_minibatch_new(ps_minibatch **out, const ps_sampler *s)
     b->query = malloc(B * sizeof *b->query);
     b->related = malloc(B * sizeof *b->related);
     b->negative = malloc(((size_t)s->negatives + 1) * sizeof *b->negative);
+    b->sorted = malloc(((size_t)s->negatives + 1) * sizeof *b->sorted);
     b->masked = malloc(B * s->negatives + 1);
     b->place = malloc((n + 1) * sizeof *b->place);
     b->stamp = calloc(n + 1, sizeof *b->stamp);
-    if (b->query && b->related && b->negative && b->masked && b->place && b->stamp) {
+    if (b->query && b->related && b->negative && b->sorted && b->masked && b->place &&
+        b->stamp) {
         *out = b;
         return PS_OK;
     }
@@ -42,7 +44,7 @@ void ps_minibatch_free(ps_minibatch *b)
     if (!b)
         return;
     free(b->query), free(b->related), free(b->negative), free(b->own);
-    free(b->masked), free(b->row), free(b->nbr), free(b->weight);
+    free(b->sorted), free(b->masked), free(b->row), free(b->nbr), free(b->weight);
     free(b->place), free(b->stamp), free(b->x);
     free(b);
 }
@@ -136,6 +138,40 @@ static void draw_hard(const ps_sampler *s, const known *k, uint32_t q, uint32_t 
     }
 }
 
+static int by_key(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Negatives in order of their pins: (pin << 32 | which). */
+static void sort_negatives(ps_minibatch *b, uint32_t n)
+{
+    for (uint32_t j = 0; j < n; j++)
+        b->sorted[j] = (uint64_t)b->negative[j] << 32 | j;
+    qsort(b->sorted, n, sizeof *b->sorted, by_key);
+}
+
+static void mask_pin(const ps_minibatch *b, uint32_t v, uint32_t p)
+{
+    uint32_t n = b->loss.negatives;
+    uint8_t *masked = b->masked + (size_t)p * n;
+    size_t at = lower_bound(b->sorted, 0, n, (uint64_t)v << 32);
+    for (; at < n && b->sorted[at] >> 32 == v; at++)
+        masked[(uint32_t)b->sorted[at]] = 1;
+}
+
+/* A right answer is no negative. A query has few right answers and a minibatch many
+ * negatives: the former are looked up among the latter. */
+static void mask_known(ps_minibatch *b, const known *k, uint32_t p)
+{
+    memset(b->masked + (size_t)p * b->loss.negatives, 0, b->loss.negatives);
+    mask_pin(b, b->query[p], p);
+    mask_pin(b, b->related[p], p);
+    for (size_t i = k->low; i < k->high; i++)
+        mask_pin(b, (uint32_t)k->keys[i], p);
+}
+
 /* Rows (not yet places) of everything that the loss looks at. */
 static void draw(ps_minibatch *b, const ps_sampler *s, uint32_t epoch, uint64_t index)
 {
@@ -147,17 +183,14 @@ static void draw(ps_minibatch *b, const ps_sampler *s, uint32_t epoch, uint64_t 
     l->negatives = s->negatives;
     for (uint32_t j = 0; j < l->negatives; j++)
         b->negative[j] = (uint32_t)ps_rng_below(&rng, N);
+    sort_negatives(b, l->negatives);
     for (uint32_t p = 0; p < l->pairs; p++) {
         draw_pair(s, first + p, &rng, &b->query[p], &b->related[p]);
         known k = known_of(s, b->query[p]);
         if (l->hard)
             draw_hard(s, &k, b->query[p], b->related[p], l->hard, &rng,
                       b->own + (size_t)p * l->hard);
-        for (uint32_t j = 0; j < l->negatives; j++) {
-            uint32_t v = b->negative[j];
-            b->masked[(size_t)p * l->negatives + j] =
-                v == b->query[p] || v == b->related[p] || is_known(&k, v);
-        }
+        mask_known(b, &k, p);
     }
 }
 

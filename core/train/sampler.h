@@ -52,6 +52,7 @@ typedef struct ps_minibatch {
     float *x; /* (n[0], D) */
     /* what the two views above point into; owned */
     uint32_t *query, *related, *negative, *own;
+    uint64_t *sorted; /* (negatives) by pin */
     uint8_t *masked;
     uint32_t *row, *nbr;
     float *weight;

@@ -258,7 +258,7 @@ static int learn(trainer *t, const ps_minibatch *b, ps_loss_value *value)
     loss.e = t->o.model.e;
     int err = t->dz ? ps_forward(t->tape, t->model, &b->graph, b->x, &z) : PS_ENOMEM;
     if (!err)
-        err = ps_loss_backward(&loss, &o, z, t->dz, value);
+        err = ps_loss_backward(t->corpus->team, &loss, &o, z, t->dz, value);
     if (!err && isfinite(value->loss))
         err = ps_backward(t->tape, t->model, &b->graph, b->x, t->dz, &t->grad);
     if (!err && isfinite(value->loss))

@@ -88,7 +88,7 @@ static void check(ps_loss_opts o)
     float dz[N * E];
     ps_loss_value value;
     ps_loss_batch b = random_batch(21);
-    assert_int_equal(ps_loss_backward(&b, &o, z, dz, &value), PS_OK);
+    assert_int_equal(ps_loss_backward(NULL, &b, &o, z, dz, &value), PS_OK);
     assert_true(fabs(value.loss - slow_loss(&o)) < 1e-5);
     assert_true(value.violated >= 0 && value.violated <= 1);
     for (size_t i = 0; i < (size_t)N * E; i++) {
@@ -127,7 +127,7 @@ static void a_pair_whose_negatives_are_all_masked_costs_nothing(void **state)
     b.hard = 0;
     for (int kind = 0; kind < 2; kind++) {
         ps_loss_opts o = {.kind = (ps_loss)kind, .margin = 0.1f, .temperature = 0.05f};
-        assert_int_equal(ps_loss_backward(&b, &o, z, dz, &value), PS_OK);
+        assert_int_equal(ps_loss_backward(NULL, &b, &o, z, dz, &value), PS_OK);
         assert_true(fabs(value.loss) < 1e-12);
         for (size_t i = 0; i < (size_t)N * E; i++)
             assert_true(dz[i] == 0.0f);
