@@ -109,7 +109,7 @@ void ps_add_text(ps_answer *a, ps_field f, ps_text value)
 
 void ps_add_name(ps_answer *a, ps_field f, const char *value)
 {
-    ps_add_text(a, f, (ps_text){value, strlen(value)});
+    ps_add_text(a, f, ps_text_of(value));
 }
 
 void ps_add_u64(ps_answer *a, ps_field f, uint64_t value)

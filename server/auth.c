@@ -270,7 +270,7 @@ static int find_who(ps_auth *a, ps_request *r, ps_text shown)
         return -1;
     const char *name = a->tokens.token[i].name;
     const char *copy = ps_arena_copy(r->arena, name, strlen(name));
-    r->who = (ps_text){copy ? copy : "", copy ? strlen(copy) : 0};
+    r->who = ps_text_of(copy ? copy : "");
     return i;
 }
 
@@ -286,7 +286,7 @@ bool ps_auth_check(ps_auth *a, ps_request *r, unsigned powers, ps_reply *out)
     if (no)
         return forbid(out, no);
     if (!tokens)
-        r->who = (ps_text){"the loopback", 12};
+        r->who = ps_text_of("the loopback");
     pthread_mutex_lock(&a->lock);
     int who = tokens ? find_who(a, r, shown) : LOOPBACK;
     double wait = who < 0 ? 0 : take(a, &a->bucket[who]);

@@ -29,19 +29,14 @@ static int read(const ps_body *b, const ProtobufCMessageDescriptor *d, void **me
 
 /* ------------------------------ Texts -------------------------------------- */
 
-static ps_text text_of(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static ps_text text_or_none(const char *s)
 {
-    return *s ? text_of(s) : (ps_text){NULL, 0};
+    return *s ? ps_text_of(s) : (ps_text){NULL, 0};
 }
 
 static int take_id(const char *s, const char *field, ps_text *out, ps_why *why)
 {
-    *out = text_of(s);
+    *out = ps_text_of(s);
     if (!out->len)
         return REFUSE("%s: is required", field);
     return out->len > PS_ID_MAX ? REFUSE("%s: longer than %d bytes", field, PS_ID_MAX)
@@ -51,8 +46,7 @@ static int take_id(const char *s, const char *field, ps_text *out, ps_why *why)
 /* The pin of the address, or the body's own. */
 static int take_pin(const ps_body *b, const char *s, ps_text *out, ps_why *why)
 {
-    if (b->pin.data && *s &&
-        (strlen(s) != b->pin.len || memcmp(s, b->pin.data, b->pin.len)))
+    if (b->pin.data && *s && !ps_text_is(b->pin, s))
         return REFUSE("pin: is not the one of the address");
     if (!b->pin.data)
         return take_id(s, "pin", out, why);
@@ -77,7 +71,7 @@ static int take_texts(const ps_body *b, texts t, const ps_text **out, uint32_t *
     if (!list)
         return PS_ENOMEM;
     for (size_t i = 0; i < t.n; i++) {
-        list[i] = text_of(t.list[i]);
+        list[i] = ps_text_of(t.list[i]);
         if (t.ids && (!list[i].len || list[i].len > PS_ID_MAX))
             return REFUSE("%s[%zu]: not 1 to %d bytes", t.field, i, PS_ID_MAX);
     }
@@ -130,11 +124,10 @@ static int take_feature(const pair *p, const ps_named_vector *list, size_t n,
         return REFUSE("features: a block without a name");
     if (!p->value || !p->value->n_values)
         return REFUSE("%s: no numbers", field);
-    *out = (ps_named_vector){text_of(p->key), p->value->values,
+    *out = (ps_named_vector){ps_text_of(p->key), p->value->values,
                              (uint32_t)p->value->n_values};
     for (size_t i = 0; i < n; i++)
-        if (list[i].name.len == out->name.len &&
-            memcmp(list[i].name.data, out->name.data, out->name.len) == 0)
+        if (ps_text_same(list[i].name, out->name))
             return REFUSE("%s: is told twice", field);
     return check_finite(out->value, out->dim, field, why);
 }
@@ -219,8 +212,9 @@ int ps_body_put_pin(const ps_body *b, ps_put_pin *q, ps_why *why)
         return err;
     const Pinsage__V1__PutPinRequest *m = message;
     ps_content *c = &q->content;
-    *c = (ps_content){
-        .title = text_of(m->title), .text = text_of(m->text), .image = text_of(m->image)};
+    *c = (ps_content){.title = ps_text_of(m->title),
+                      .text = ps_text_of(m->text),
+                      .image = ps_text_of(m->image)};
     q->if_match = b->if_match.data ? b->if_match : text_or_none(m->if_match);
     err = take_pin(b, m->pin, &q->pin, why);
     if (!err)
@@ -276,7 +270,7 @@ int ps_body_embed(const ps_body *b, ps_embed_pin *q, ps_why *why)
     const Pinsage__V1__EmbedRequest *m = message;
     ps_content *c = &q->content;
     *c = (ps_content){
-        .title = text_of(m->title), .text = text_of(m->text), .image = {"", 0}};
+        .title = ps_text_of(m->title), .text = ps_text_of(m->text), .image = {"", 0}};
     q->explain = m->explain;
     err = take_features(b, (pair *const *)m->features, m->n_features, c, why);
     if (!err)
@@ -293,7 +287,7 @@ int ps_body_health(const ps_body *b, ps_text *service, ps_why *why)
     void *message;
     int err = read(b, &grpc__health__v1__health_check_request__descriptor, &message, why);
     if (!err)
-        *service = text_of(((Grpc__Health__V1__HealthCheckRequest *)message)->service);
+        *service = ps_text_of(((Grpc__Health__V1__HealthCheckRequest *)message)->service);
     return err;
 }
 
@@ -378,7 +372,7 @@ static int take_candidate(const Pinsage__V1__Candidate *m, const char *field,
 {
     if (!m || !*m->method)
         return REFUSE("%s.method: is required", field);
-    *out = (ps_candidate){text_of(m->method), text_of(m->pin)};
+    *out = (ps_candidate){ps_text_of(m->method), ps_text_of(m->pin)};
     if (out->method.len > PS_ID_MAX)
         return REFUSE("%s.method: longer than %d bytes", field, PS_ID_MAX);
     return out->pin.len > PS_ID_MAX
@@ -402,7 +396,7 @@ int ps_body_vote(const ps_body *b, ps_vote *q, ps_why *why)
                  m->winner > PINSAGE__V1__WINNER__WINNER_DRAW))
         err = REFUSE("winner: none of left, right, draw");
     q->winner = (ps_winner)(m->winner - PINSAGE__V1__WINNER__WINNER_LEFT);
-    q->voter = text_of(m->voter);
+    q->voter = ps_text_of(m->voter);
     if (!err && q->voter.len > PS_VOTER_MAX)
         err = REFUSE("voter: longer than %d bytes", PS_VOTER_MAX);
     return err;

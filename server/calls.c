@@ -4,8 +4,6 @@
  */
 #include "server/calls.h"
 
-#include <string.h>
-
 /* The question lives in the request's arena, as all that it points to. */
 #define XX(method, name, question)                                                       \
     void ps_call_##name(ps_door *d, const ps_body *b, ps_reply *out)                     \
@@ -33,8 +31,7 @@ static const struct {
 ps_call ps_call_find(ps_text method)
 {
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (strlen(calls[i].method) == method.len &&
-            memcmp(calls[i].method, method.data, method.len) == 0)
+        if (ps_text_is(method, calls[i].method))
             return calls[i].call;
     return NULL;
 }

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/target.h"
-
 /* "https://host" or "http://host:port": no path, no capitals, nothing else. */
 static bool is_origin(ps_text t)
 {
@@ -39,7 +37,7 @@ static int add_origin(ps_cors *c, ps_text t, ps_why *why)
 int ps_cors_init(ps_cors *c, const char *origins, ps_why *why)
 {
     *c = (ps_cors){0};
-    ps_text rest = {origins, origins ? strlen(origins) : 0}, piece;
+    ps_text rest = ps_text_of(origins), piece;
     c->any = origins && strcmp(origins, "*") == 0;
     int err = PS_OK;
     while (!c->any && !err && ps_text_cut(&rest, ',', &piece))
@@ -61,8 +59,7 @@ unsigned ps_cors_find(const ps_cors *c, ps_text origin)
     if (!origin.data || c->any)
         return origin.data && c->any;
     for (unsigned i = 0; i < c->n; i++)
-        if (strlen(c->text[i]) == origin.len &&
-            memcmp(c->text[i], origin.data, origin.len) == 0)
+        if (ps_text_is(origin, c->text[i]))
             return i + 1;
     return 0;
 }

@@ -84,8 +84,7 @@ const method *engine_find_method(const ps_engine *e, ps_text name)
     if (!name.data)
         return &e->methods[0];
     for (unsigned i = 0; i < e->n_methods; i++)
-        if (strlen(e->methods[i].name) == name.len &&
-            memcmp(e->methods[i].name, name.data, name.len) == 0)
+        if (ps_text_is(name, e->methods[i].name))
             return &e->methods[i];
     return NULL;
 }

@@ -292,8 +292,7 @@ static int fall_back(ps_reader *r, const method *asked, uint32_t row, filter *f,
     static const char *const ladder[] = {"pixie", "popular"};
     bool hurried = r->deadline && (asked->kind == BY_WALK || !engine_fits(r, SEARCH));
     for (unsigned i = asked->kind == BY_WALK; i < 2; i++) {
-        const method *m =
-            engine_find_method(r->e, (ps_text){ladder[i], strlen(ladder[i])});
+        const method *m = engine_find_method(r->e, ps_text_of(ladder[i]));
         int err = rank(r, m, row, f, k, out, why);
         out->source = PS_FALLBACK;
         if (hurried)

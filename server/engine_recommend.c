@@ -295,8 +295,7 @@ static int rank_taste(examples *e, uint32_t k, uint32_t *n, ps_why *why)
 /* Examples that are all left out, or that outweigh each other, say nothing. */
 static int fall_back(examples *e, uint32_t k, uint32_t *n)
 {
-    static const char popular[] = "popular";
-    e->m = engine_find_method(e->r->e, (ps_text){popular, strlen(popular)});
+    e->m = engine_find_method(e->r->e, ps_text_of("popular"));
     e->out->ranking.method = e->m->name;
     e->out->ranking.source = PS_FALLBACK;
     return engine_by_popularity(e->r, e->f, k, n);

@@ -217,7 +217,7 @@ static bool is_table(ps_text id)
                                         "pins",    "edges",    "votes",     "meta",
                                         "format",  "absorbed", "litter",    "lsn"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (id.len == strlen(names[i]) && memcmp(id.data, names[i], id.len) == 0)
+        if (ps_text_is(id, names[i]))
             return true;
     return false;
 }

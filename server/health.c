@@ -76,16 +76,11 @@ static const struct {
 
 enum { N_CHECKS = sizeof checks / sizeof *checks };
 
-static bool named(ps_text value, const char *name)
-{
-    return value.len == strlen(name) && memcmp(value.data, name, value.len) == 0;
-}
-
 static bool excluded(const ps_request *r, const char *name)
 {
     for (size_t i = 0; i < r->target.n_params; i++)
-        if (named(r->target.param[i].name, "exclude") &&
-            named(r->target.param[i].value, name))
+        if (ps_text_is(r->target.param[i].name, "exclude") &&
+            ps_text_is(r->target.param[i].value, name))
             return true;
     return false;
 }
@@ -98,7 +93,7 @@ static bool run_checks(ps_state *s, const ps_request *r, bool live, unsigned *as
         char why[128] = "";
         if ((live && !checks[i].live) || excluded(r, checks[i].name))
             continue;
-        if (r->arg[0].data && !named(r->arg[0], checks[i].name))
+        if (r->arg[0].data && !ps_text_is(r->arg[0], checks[i].name))
             continue;
         ++*asked;
         bool passed = checks[i].check(s, why, sizeof why);

@@ -157,7 +157,7 @@ static ps_text name_peer(const conn *c, char *out, socklen_t room)
         address = &((const struct sockaddr_in6 *)(const void *)p)->sin6_addr;
     if (!address || !inet_ntop(p->ss_family, address, out, room))
         return (ps_text){"", 0};
-    return (ps_text){out, strlen(out)};
+    return ps_text_of(out);
 }
 
 static bool is_worth_a_line(ps_http *h, const exchange *x, unsigned status, uint64_t ns)
@@ -178,9 +178,9 @@ static void log_request(ps_http *h, const exchange *x, unsigned status, uint64_t
         return;
     char peer[INET6_ADDRSTRLEN];
     ps_line *l = &h->log;
-    const char *verb = x->request.verb ? ps_verb_name(x->request.verb) : "";
     ps_line_begin(l, h->state->log, level, "request");
-    ps_line_text(l, "method", (ps_text){verb, strlen(verb)});
+    ps_line_text(l, "method",
+                 ps_text_of(x->request.verb ? ps_verb_name(x->request.verb) : ""));
     ps_line_text(l, "path", x->request.raw);
     ps_line_u64(l, "status", status);
     ps_line_u64(l, "bytes", x->sent);

@@ -217,11 +217,6 @@ void ps_line_real(ps_line *l, const char *name, double value)
     ps_buf_real(&l->text, value, 6);
 }
 
-static ps_text text_of(const char *text)
-{
-    return (ps_text){text, strlen(text)};
-}
-
 void ps_line_begin(ps_line *l, const ps_log *log, ps_level level, const char *msg)
 {
     l->log = log;
@@ -232,8 +227,8 @@ void ps_line_begin(ps_line *l, const ps_log *log, ps_level level, const char *ms
     add_time(l);
     if (log->json)
         ps_buf_char(&l->text, '"');
-    ps_line_text(l, "level", text_of(level_names[level]));
-    ps_line_text(l, "msg", text_of(msg));
+    ps_line_text(l, "level", ps_text_of(level_names[level]));
+    ps_line_text(l, "msg", ps_text_of(msg));
 }
 
 void ps_line_end(ps_line *l)
@@ -259,7 +254,7 @@ void ps_log_say(ps_log *log, ps_level level, const char *msg, ...)
     va_start(args, msg);
     for (const char *name; (name = va_arg(args, const char *));) {
         const char *value = va_arg(args, const char *);
-        ps_line_text(&line, name, text_of(value ? value : ""));
+        ps_line_text(&line, name, ps_text_of(value));
     }
     va_end(args);
     ps_line_end(&line);

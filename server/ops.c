@@ -258,7 +258,7 @@ static void add_methods(ps_buf *b, const ps_engine *e)
     const char *name;
     ps_buf_text(b, ",\"methods\":[");
     for (unsigned i = 0; (name = ps_engine_method(e, i)); i++)
-        add_element(b, i, (ps_text){name, strlen(name)});
+        add_element(b, i, ps_text_of(name));
     ps_buf_text(b, "]");
 }
 

@@ -81,8 +81,8 @@ static void add_spent(ps_door *d, ps_answer *a, uint64_t since)
     ps_map_begin(a, spent);
     for (size_t i = 0; i < sizeof stage / sizeof *stage; i++)
         if (stage[i].seconds > 0)
-            ps_pair_double(a, spent, (ps_text){stage[i].name, strlen(stage[i].name)},
-                           stage[i].seconds * 1e3, 4);
+            ps_pair_double(a, spent, ps_text_of(stage[i].name), stage[i].seconds * 1e3,
+                           4);
     ps_map_end(a);
 }
 

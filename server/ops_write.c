@@ -93,21 +93,17 @@ static bool parse_etag(ps_text t, uint64_t *lsn)
     bool stored = t.len > 0 && *t.data == 'g';
     if (stored)
         t = (ps_text){t.data + 1, t.len - 1};
-    *lsn = 0;
-    for (size_t i = 0; i < t.len; i++) {
-        if (t.data[i] < '0' || t.data[i] > '9' || t.len > 18)
-            return false;
-        *lsn = *lsn * 10 + (uint64_t)(t.data[i] - '0');
-    }
+    if (!ps_text_number(t, lsn))
+        return false;
     *lsn |= stored ? PS_STORED_IN : 0;
-    return t.len > 0;
+    return true;
 }
 
 int op_write_match(ps_text if_match, ps_write *w, ps_why *why)
 {
     if (!if_match.data || !if_match.len)
         return PS_OK;
-    w->match = if_match.len == 1 && *if_match.data == '*' ? PS_MATCH_THERE : PS_MATCH_LSN;
+    w->match = ps_text_is(if_match, "*") ? PS_MATCH_THERE : PS_MATCH_LSN;
     if (w->match == PS_MATCH_THERE || parse_etag(if_match, &w->match_lsn))
         return PS_OK;
     return ps_fail(why, PS_EINVAL, NULL, 0,

@@ -6,14 +6,9 @@
 
 #include <string.h>
 
-static bool is_name(ps_text t, const char *name)
-{
-    return t.len == strlen(name) && memcmp(t.data, name, t.len) == 0;
-}
-
 static bool fits(ps_text name, const char *row)
 {
-    return strcmp(row, "...") == 0 || is_name(name, row + (*row == '*'));
+    return strcmp(row, "...") == 0 || ps_text_is(name, row + (*row == '*'));
 }
 
 int ps_params_check(const ps_request *r, const char *const *names, ps_why *why)
@@ -41,15 +36,10 @@ int ps_params_number(const ps_request *r, const char *name, uint32_t low, uint32
                      uint32_t *out, ps_why *why)
 {
     const ps_text *text = ps_request_param(r, name);
-    uint64_t value = 0;
+    uint64_t value;
     if (!text)
         return PS_OK;
-    bool digits = text->len > 0 && text->len <= 10;
-    for (size_t i = 0; i < text->len && digits; i++) {
-        digits = text->data[i] >= '0' && text->data[i] <= '9';
-        value = value * 10 + (uint64_t)(text->data[i] - '0');
-    }
-    if (!digits || value < low || value > high)
+    if (text->len > 10 || !ps_text_number(*text, &value) || value < low || value > high)
         return ps_fail(why, PS_EINVAL, NULL, 0, "%s is not a whole number in %u..%u",
                        name, low, high);
     *out = (uint32_t)value;
@@ -63,7 +53,7 @@ int ps_params_flag(const ps_request *r, const char *name, bool *out, ps_why *why
     if (!text)
         return PS_OK;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (is_name(*text, words[i])) {
+        if (ps_text_is(*text, words[i])) {
             *out = i >= 2;
             return PS_OK;
         }

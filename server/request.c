@@ -7,16 +7,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "pinsage/clock.h"
-
 const ps_text *ps_request_param(const ps_request *r, const char *name)
 {
-    size_t len = strlen(name);
-    for (size_t i = 0; i < r->target.n_params; i++) {
-        const ps_param *p = &r->target.param[i];
-        if (p->name.len == len && memcmp(p->name.data, name, len) == 0)
-            return &p->value;
-    }
+    for (size_t i = 0; i < r->target.n_params; i++)
+        if (ps_text_is(r->target.param[i].name, name))
+            return &r->target.param[i].value;
     return NULL;
 }
 
@@ -24,19 +19,10 @@ int ps_request_timeout(const ps_request *r, uint64_t *ms, ps_why *why)
 {
     ps_text t = r->header.connect_timeout;
     *ms = 0;
-    bool good = !t.data || (t.len > 0 && t.len <= 10);
-    for (size_t i = 0; i < t.len && good; i++) {
-        good = t.data[i] >= '0' && t.data[i] <= '9';
-        *ms = *ms * 10 + (uint64_t)(t.data[i] - '0');
-    }
-    return good ? PS_OK
-                : ps_fail(why, PS_EINVAL, NULL, 0,
-                          "Connect-Timeout-Ms is not a whole number of 1 to 10 digits");
-}
-
-int64_t ps_request_time_left(const ps_request *r)
-{
-    return r->deadline_ns ? (int64_t)(r->deadline_ns - ps_now_ns()) : INT64_MAX;
+    if (!t.data || (t.len <= 10 && ps_text_number(t, ms)))
+        return PS_OK;
+    return ps_fail(why, PS_EINVAL, NULL, 0,
+                   "Connect-Timeout-Ms is not a whole number of 1 to 10 digits");
 }
 
 static ps_text trim(ps_text t)
@@ -92,7 +78,7 @@ bool ps_type_is(ps_text content_type, const char *type)
 bool ps_etag_matches(ps_text if_none_match, const char *etag)
 {
     ps_text t = trim(if_none_match);
-    if (t.len == 1 && t.data[0] == '*')
+    if (ps_text_is(t, "*"))
         return true;
     return t.len && memmem(t.data, t.len, etag, strlen(etag)) != NULL;
 }

@@ -62,8 +62,6 @@ void ps_trace_id(ps_text traceparent, char out[PS_TRACE_ID]);
 /* Milliseconds that a Connect-Timeout-Ms header allows, 0 when there is none or it says
  * 0; PS_EINVAL in words. */
 int ps_request_timeout(const ps_request *r, uint64_t *ms, ps_why *why);
-/* Nanoseconds until the deadline, below 0 when it has passed; INT64_MAX without one. */
-int64_t ps_request_time_left(const ps_request *r);
 /* First parameter of that name, NULL when there is none. */
 const ps_text *ps_request_param(const ps_request *r, const char *name);
 /* True if a comma-separated header value names the token with a weight above 0. */

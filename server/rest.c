@@ -37,11 +37,6 @@ static int add_excluded(ps_text *list, uint32_t *n, ps_text value, ps_why *why)
     return err;
 }
 
-static bool is_exclude(ps_text name)
-{
-    return name.len == 7 && memcmp(name.data, "exclude", 7) == 0;
-}
-
 static int read_excluded(const ps_request *r, ps_related *q, ps_why *why)
 {
     if (!ps_request_param(r, "exclude"))
@@ -49,7 +44,7 @@ static int read_excluded(const ps_request *r, ps_related *q, ps_why *why)
     ps_text *list = ps_arena_alloc(r->arena, PS_EXCLUDE_MAX * sizeof *list);
     int err = list ? PS_OK : PS_ENOMEM;
     for (size_t i = 0; i < r->target.n_params && !err; i++)
-        if (is_exclude(r->target.param[i].name))
+        if (ps_text_is(r->target.param[i].name, "exclude"))
             err = add_excluded(list, &q->n_exclude, r->target.param[i].value, why);
     q->exclude = list;
     return err;
@@ -131,8 +126,7 @@ static bool is_unchanged(const ps_request *r, const char *etag, const char *date
     if (r->header.if_none_match.data)
         return ps_etag_matches(r->header.if_none_match, etag);
     ps_text since = r->header.if_modified_since;
-    return since.data && since.len == strlen(date) &&
-           !memcmp(since.data, date, since.len);
+    return since.data && ps_text_is(since, date);
 }
 
 void ps_rest_image(ps_door *d, const ps_request *r, ps_reply *out)

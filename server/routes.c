@@ -240,7 +240,7 @@ bool ps_route_is_bulk(ps_request *r)
 /* "OPTIONS *" asks about the server as such. */
 static bool is_about_all(const ps_request *r)
 {
-    return r->verb == PS_OPTIONS && r->raw.len == 1 && *r->raw.data == '*';
+    return r->verb == PS_OPTIONS && ps_text_is(r->raw, "*");
 }
 
 bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)

@@ -13,11 +13,6 @@
 #define REFUSE(code_, ...)                                                               \
     (ps_reply_error(out, (ps_failure){.code = PS_CODE_##code_}, __VA_ARGS__), false)
 
-static bool is(ps_text t, const char *wanted)
-{
-    return t.len == strlen(wanted) && memcmp(t.data, wanted, t.len) == 0;
-}
-
 /* The protocol has no words for this status: clients go by the number. */
 static bool refuse_type(ps_reply *out, const char *text)
 {
@@ -79,7 +74,7 @@ static bool take_post(const ps_request *r, ps_body *b, ps_reply *out)
     if (!json && !(type.data && ps_type_is(type, "application/proto")))
         return refuse_type(out,
                            "Content-Type: wanted application/json or application/proto");
-    if (packing.data && packing.len && !is(packing, "identity"))
+    if (packing.data && packing.len && !ps_text_is(packing, "identity"))
         return refuse_packing(out, packing);
     b->dialect = json ? PS_LOOSE_JSON : PS_BINARY;
     b->bytes = r->body;
@@ -93,18 +88,19 @@ static bool take_get(const ps_request *r, ps_body *b, ps_reply *out)
     const ps_text *packing = ps_request_param(r, "compression");
     const ps_text *base64 = ps_request_param(r, "base64");
     const ps_text *version = ps_request_param(r, "connect");
-    bool json = encoding && is(*encoding, "json");
-    if (!json && !(encoding && is(*encoding, "proto")))
+    bool json = encoding && ps_text_is(*encoding, "json");
+    if (!json && !(encoding && ps_text_is(*encoding, "proto")))
         return refuse_type(out, "encoding: wanted json or proto");
-    if (version && !is(*version, "v1"))
+    if (version && !ps_text_is(*version, "v1"))
         return REFUSE(INVALID_ARGUMENT, "connect: wanted v1");
-    if (packing && packing->len && !is(*packing, "identity"))
+    if (packing && packing->len && !ps_text_is(*packing, "identity"))
         return refuse_packing(out, *packing);
     if (!message)
         return REFUSE(INVALID_ARGUMENT, "message: is required");
     b->dialect = json ? PS_LOOSE_JSON : PS_BINARY;
     b->bytes = *message;
-    if (base64 && is(*base64, "1") && !decode_base64(*message, r->arena, &b->bytes))
+    if (base64 && ps_text_is(*base64, "1") &&
+        !decode_base64(*message, r->arena, &b->bytes))
         return REFUSE(INVALID_ARGUMENT, "message: not base64");
     return true;
 }
@@ -114,7 +110,7 @@ static bool take_message(const ps_door *d, const ps_request *r, ps_body *b, ps_r
 {
     ps_text version = r->header.connect_version;
     *b = (ps_body){.request = r, .k_max = d->state->opts->k_max, .arena = r->arena};
-    if (version.data && !is(version, "1"))
+    if (version.data && !ps_text_is(version, "1"))
         return REFUSE(INVALID_ARGUMENT, "Connect-Protocol-Version: wanted 1");
     bool taken = r->verb == PS_POST ? take_post(r, b, out) : take_get(r, b, out);
     out->binary = taken && b->dialect == PS_BINARY;
@@ -154,7 +150,7 @@ void ps_rpc_health(ps_door *d, const ps_request *r, ps_reply *out)
     if (!take_message(d, r, &b, out))
         return;
     int err = ps_body_health(&b, &service, &why);
-    if (!err && service.len && !is(service, PS_SERVICE))
+    if (!err && service.len && !ps_text_is(service, PS_SERVICE))
         err = ps_fail(&why, PS_ENOENT, NULL, 0, "there is no such service here");
     if (err) {
         ps_reply_failed(out, err, &why);

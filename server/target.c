@@ -69,16 +69,6 @@ static int decode(ps_text *out, ps_text raw, int plus_is_space, ps_arena *arena,
     return PS_OK;
 }
 
-int ps_text_cut(ps_text *rest, char separator, ps_text *piece)
-{
-    if (!rest->data)
-        return 0;
-    const char *at = memchr(rest->data, separator, rest->len);
-    *piece = (ps_text){rest->data, at ? (size_t)(at - rest->data) : rest->len};
-    *rest = at ? (ps_text){at + 1, rest->len - piece->len - 1} : (ps_text){NULL, 0};
-    return 1;
-}
-
 static int split_path(ps_target *t, ps_text path, ps_arena *arena, ps_why *why)
 {
     ps_text rest = {path.data + 1, path.len - 1}, piece;

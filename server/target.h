@@ -35,8 +35,4 @@ typedef struct ps_target {
  * absolute form ("http://host/a") are understood. */
 int ps_target_parse(ps_target *t, ps_text raw, ps_arena *arena, ps_why *why);
 
-/* Cut the next piece off *rest, up to a separator, which goes too; 0 when there is no
- * more (rest->data is NULL then). "a,,b" has three pieces. */
-int ps_text_cut(ps_text *rest, char separator, ps_text *piece);
-
 #endif

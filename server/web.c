@@ -19,8 +19,7 @@ static const char policy[] =
 static const ps_asset *find_asset(ps_text name)
 {
     for (size_t i = 0; i < ps_n_assets; i++)
-        if (strlen(ps_assets[i].name) == name.len &&
-            memcmp(ps_assets[i].name, name.data, name.len) == 0)
+        if (ps_text_is(name, ps_assets[i].name))
             return &ps_assets[i];
     return NULL;
 }

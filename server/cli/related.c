@@ -34,11 +34,6 @@ static const ps_option options[] = {
     {0},
 };
 
-static ps_text text_of(const char *s)
-{
-    return (ps_text){.data = s, .len = s ? strlen(s) : 0};
-}
-
 static void json_member(ps_buf *b, const char *name, ps_text value)
 {
     ps_buf_printf(b, "%s\"%s\":", b->data[b->size - 1] == '{' ? "" : ",", name);
@@ -52,11 +47,11 @@ static void print_json(ps_reader *r, const settings *s, const ps_ranking *a, ps_
     ps_reader_pin(r, a->row, &pin);
     ps_buf_char(b, '{');
     json_member(b, "pin", pin.id);
-    json_member(b, "method", text_of(a->method));
-    json_member(b, "source", text_of(ps_source_name[a->source]));
-    json_member(b, "generation", text_of(g->name));
+    json_member(b, "method", ps_text_of(a->method));
+    json_member(b, "source", ps_text_of(ps_source_name[a->source]));
+    json_member(b, "generation", ps_text_of(g->name));
     if (s->board)
-        json_member(b, "board", text_of(s->board));
+        json_member(b, "board", ps_text_of(s->board));
     ps_buf_text(b, ",\"results\":[");
     for (uint32_t i = 0; i < a->n; i++) {
         ps_reader_pin(r, a->result[i].row, &pin);
@@ -95,7 +90,7 @@ static void print_table(ps_reader *r, const ps_ranking *a, ps_buf *b)
 static int suggest(ps_reader *r, const char *id, ps_why *why)
 {
     ps_text near[5];
-    size_t n = ps_reader_suggest(r, text_of(id), near, 5);
+    size_t n = ps_reader_suggest(r, ps_text_of(id), near, 5);
     ps_buf b = {0};
     ps_buf_printf(&b, "there is no pin \"%s\"", id);
     for (size_t i = 0; i < n; i++)
@@ -111,11 +106,11 @@ static int ask(ps_reader *r, const settings *s, const char *id, ps_why *why)
     ps_text exclude[PS_LIST_MAX];
     uint32_t row;
     for (size_t i = 0; i < s->exclude.n; i++)
-        exclude[i] = text_of(s->exclude.item[i]);
-    ps_related q = {.pin = text_of(id),
-                    .method = text_of(s->method),
+        exclude[i] = ps_text_of(s->exclude.item[i]);
+    ps_related q = {.pin = ps_text_of(id),
+                    .method = ps_text_of(s->method),
                     .k = s->k,
-                    .board = text_of(s->board),
+                    .board = ps_text_of(s->board),
                     .exclude = exclude,
                     .n_exclude = (uint32_t)s->exclude.n};
     ps_ranking answer;

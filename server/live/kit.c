@@ -81,18 +81,13 @@ void ps_kit_close(ps_kit *k)
 
 /* ------------------------------ Content ------------------------------------ */
 
-static bool is_called(ps_text name, const char *block)
-{
-    return name.len == strlen(block) && memcmp(name.data, block, name.len) == 0;
-}
-
 int ps_kit_check(const ps_kit *k, const ps_named_vector *vector, uint32_t n, ps_why *why)
 {
     for (uint32_t i = 0; i < n; i++) {
         const ps_block *block = NULL;
         int shown = (int)(vector[i].name.len < 60 ? vector[i].name.len : 60);
         for (uint32_t b = 0; b < k->g->n_blocks; b++)
-            if (is_called(vector[i].name, k->g->blocks[b].name))
+            if (ps_text_is(vector[i].name, k->g->blocks[b].name))
                 block = &k->g->blocks[b];
         if (!block)
             return ps_fail(why, PS_EINVAL, NULL, 0,
@@ -125,7 +120,7 @@ bool ps_kit_block(const ps_kit *k, uint32_t b, const ps_content *c,
 {
     uint32_t dim = (uint32_t)k->g->blocks[b].array.cols;
     for (uint32_t i = 0; i < c->n_features; i++)
-        if (is_called(c->feature[i].name, k->g->blocks[b].name) &&
+        if (ps_text_is(c->feature[i].name, k->g->blocks[b].name) &&
             c->feature[i].dim == dim) {
             memcpy(out, c->feature[i].value, dim * sizeof *out);
             return true;

@@ -107,11 +107,6 @@ static int damaged(const ps_store_reader *r, const char *what, ps_text name, ps_
                    (int)(name.len < 100 ? name.len : 100), name.data);
 }
 
-static bool same(ps_text a, ps_text b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 static int look_up(ps_store_reader *r, int table, MDB_val key, MDB_val *value,
                    ps_why *why)
 {
@@ -153,7 +148,8 @@ int ps_store_get_edge(ps_store_reader *r, ps_text pin, ps_text board, ps_store_e
         return err;
     if (!ps_record_read_edge(value, edge))
         return damaged(r, "an edge of pin", pin, why);
-    return same(edge->pin, pin) && same(edge->board, board) ? PS_OK : PS_ENOENT;
+    return ps_text_same(edge->pin, pin) && ps_text_same(edge->board, board) ? PS_OK
+                                                                            : PS_ENOENT;
 }
 
 /* ------------------------------ All records ------------------------------- */
@@ -225,7 +221,7 @@ static int on_edge_of(scan *s, MDB_val key, MDB_val value, int *result)
     uint64_t hash = ps_hash(s->pin.data, s->pin.len);
     if (key.mv_size != PS_EDGE_KEY || memcmp(key.mv_data, &hash, sizeof hash) != 0)
         return ENOUGH;
-    if (ps_record_read_edge(value, &edge) && !same(edge.pin, s->pin))
+    if (ps_record_read_edge(value, &edge) && !ps_text_same(edge.pin, s->pin))
         return 0;
     return on_edge(s, key, value, result);
 }

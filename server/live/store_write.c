@@ -187,8 +187,7 @@ static int drop_pin(const ps_store *s, MDB_txn *txn, MDB_val key, MDB_val value)
     while (!rc && memcmp(at.mv_data, &hash, sizeof hash) == 0) {
         if (!ps_record_read_edge(edge, &read))
             rc = MDB_CORRUPTED;
-        else if (read.pin.len == key.mv_size &&
-                 memcmp(read.pin.data, key.mv_data, key.mv_size) == 0)
+        else if (ps_text_same(read.pin, (ps_text){key.mv_data, key.mv_size}))
             rc = mdb_cursor_del(c, 0);
         if (!rc)
             rc = mdb_cursor_get(c, &at, &edge, MDB_NEXT);
@@ -207,9 +206,7 @@ static int put_edge(const ps_store *s, MDB_txn *txn, MDB_val key, MDB_val value)
         return rc;
     if (!rc && (!ps_record_read_edge(old, &was) || !ps_record_read_edge(value, &is)))
         return MDB_CORRUPTED;
-    if (!rc && (was.pin.len != is.pin.len || was.board.len != is.board.len ||
-                memcmp(was.pin.data, is.pin.data, is.pin.len) != 0 ||
-                memcmp(was.board.data, is.board.data, is.board.len) != 0))
+    if (!rc && !(ps_text_same(was.pin, is.pin) && ps_text_same(was.board, is.board)))
         return MDB_KEYEXIST;
     return mdb_put(txn, s->dbi[EDGES], &key, &value, 0);
 }

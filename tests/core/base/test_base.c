@@ -24,6 +24,7 @@
 #include "pinsage/file.h"
 #include "pinsage/hash.h"
 #include "pinsage/rng.h"
+#include "pinsage/text.h"
 #include "pinsage/workers.h"
 
 static char folder[64];
@@ -118,6 +119,47 @@ static void json_strings_are_escaped_and_bad_bytes_replaced(void **state)
                                 "\xf0\x9f\x98\x80 "
                                 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
     ps_buf_done(&b);
+}
+
+/* ------------------------------ Texts -------------------------------------- */
+
+static void texts_are_compared_to_the_last_byte(void **state)
+{
+    (void)state;
+    ps_text none = ps_text_of(NULL), empty = ps_text_of(""), abc = {"abcd", 3};
+    assert_null(none.data);
+    assert_true(ps_text_same(none, empty) && ps_text_is(none, ""));
+    assert_true(ps_text_is(abc, "abc"));
+    assert_false(ps_text_is(abc, "abd") || ps_text_is(abc, "ab") ||
+                 ps_text_is(abc, "abcd") || ps_text_is(abc, "") || ps_text_is(none, "a"));
+    assert_false(ps_text_is((ps_text){"a\0b", 3}, "a"));
+}
+
+static void a_text_is_cut_into_pieces_empty_ones_too(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"a", "", "b", ""};
+    ps_text rest = ps_text_of("a,,b,"), piece, none = {NULL, 0};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        assert_true(ps_text_cut(&rest, ',', &piece));
+        assert_true(ps_text_is(piece, pieces[i]));
+    }
+    assert_false(ps_text_cut(&rest, ',', &piece));
+    assert_false(ps_text_cut(&none, ',', &piece));
+}
+
+static void a_number_is_digits_that_fit_and_nothing_else(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "", "-1", "+1", " 1", "1 ", "0x1", "1.", "1a", "/", ":", "1000000000000000000"};
+    uint64_t n;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(ps_text_number(ps_text_of(bad[i]), &n));
+    assert_true(ps_text_number(ps_text_of("0"), &n) && n == 0);
+    assert_true(ps_text_number(ps_text_of("0017"), &n) && n == 17);
+    assert_true(ps_text_number(ps_text_of("999999999999999999"), &n) &&
+                n == UINT64_C(999999999999999999));
 }
 
 static void numbers_are_written_as_printf_would(void **state)
@@ -347,6 +389,9 @@ int main(void)
         cmocka_unit_test(a_full_disk_has_its_own_code),
         cmocka_unit_test(an_arena_gives_distinct_aligned_memory_and_is_reused),
         cmocka_unit_test(json_strings_are_escaped_and_bad_bytes_replaced),
+        cmocka_unit_test(texts_are_compared_to_the_last_byte),
+        cmocka_unit_test(a_text_is_cut_into_pieces_empty_ones_too),
+        cmocka_unit_test(a_number_is_digits_that_fit_and_nothing_else),
         cmocka_unit_test(numbers_are_written_as_printf_would),
         cmocka_unit_test(real_numbers_are_to_the_digit_those_of_printf),
         cmocka_unit_test(utf8_is_checked_as_the_standard_says),
