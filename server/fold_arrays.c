@@ -82,11 +82,11 @@ static void column_close(column *c)
     free(c->made), free(c->half), free(c->board);
 }
 
-/* Boards of a row that the structure knows, into c->board. */
-static int known_boards(column *c, uint32_t row, uint32_t *n)
+/* Boards of a row into c->board. */
+static int boards_of(column *c, uint32_t row, uint32_t *n)
 {
     const ps_graph *s = &c->f->from.s.graph;
-    uint32_t degree = ps_graph_degree(s, PS_PINS, row), kept = 0;
+    uint32_t degree = ps_graph_degree(s, PS_PINS, row);
     if (degree > c->room) {
         uint32_t *more = realloc(c->board, degree * sizeof *more);
         if (!more)
@@ -94,11 +94,7 @@ static int known_boards(column *c, uint32_t row, uint32_t *n)
         c->board = more;
         c->room = degree;
     }
-    degree = ps_graph_slice(s, PS_PINS, row, 0, degree, c->board);
-    for (uint32_t i = 0; i < degree; i++)
-        if (c->board[i] < c->f->from.kit->boards.rows)
-            c->board[kept++] = c->board[i];
-    *n = kept;
+    *n = ps_graph_slice(s, PS_PINS, row, 0, degree, c->board);
     return PS_OK;
 }
 
@@ -106,7 +102,7 @@ static int known_boards(column *c, uint32_t row, uint32_t *n)
 static int make_structure(column *c, uint32_t row, const float **vector)
 {
     uint32_t n;
-    int err = known_boards(c, row, &n);
+    int err = boards_of(c, row, &n);
     if (err)
         return ps_fail(c->f->why, err, c->f->g->dir, 0, "no memory for a pin's boards");
     ps_structure_fold(&c->f->from.kit->boards, c->board, n, c->made);

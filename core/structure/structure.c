@@ -51,21 +51,27 @@ typedef struct making {
     float *rows;    /* (ROWS, dim) */
 } making;
 
-void ps_structure_fold(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
-                       float *out)
+uint32_t ps_structure_fold(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
+                           float *out)
 {
     size_t dim = vectors->cols;
     const float *rows = vectors->data;
     double square = 0;
+    uint32_t known = 0;
     memset(out, 0, dim * sizeof *out);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        if (boards[i] >= vectors->rows)
+            continue;
         for (size_t j = 0; j < dim; j++)
             out[j] += rows[boards[i] * dim + j];
+        known++;
+    }
     for (size_t j = 0; j < dim; j++)
         square += (double)out[j] * (double)out[j];
     float scale = square > 1e-24 ? (float)(1 / sqrt(square)) : 0;
     for (size_t j = 0; j < dim; j++)
         out[j] *= scale;
+    return known;
 }
 
 static void fill_scale(const ps_csr *m, float *scale)

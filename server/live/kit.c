@@ -4,7 +4,6 @@
  */
 #include "server/live/kit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "pinsage/structure.h"
@@ -102,19 +101,6 @@ int ps_kit_check(const ps_kit *k, const ps_named_vector *vector, uint32_t n, ps_
     return PS_OK;
 }
 
-/* Boards that are newer than the generation have no vector yet. */
-static bool fold_boards(const ps_kit *k, const uint32_t *boards, uint32_t n, float *out)
-{
-    uint32_t *known = malloc((n + 1u) * sizeof *known), kept = 0;
-    for (uint32_t i = 0; i < n && known; i++)
-        if (boards[i] < k->boards.rows)
-            known[kept++] = boards[i];
-    if (known)
-        ps_structure_fold(&k->boards, known, kept, out);
-    free(known);
-    return kept > 0;
-}
-
 bool ps_kit_block(const ps_kit *k, uint32_t b, const ps_content *c,
                   const uint32_t *boards, uint32_t n_boards, float *out)
 {
@@ -129,6 +115,6 @@ bool ps_kit_block(const ps_kit *k, uint32_t b, const ps_content *c,
     if (k->words && (int)b == k->annotation)
         return ps_words_embed_pin(k->words, c->title, c->text, out) > 0;
     if (k->boards.rows && (int)b == k->structure)
-        return fold_boards(k, boards, n_boards, out);
+        return ps_structure_fold(&k->boards, boards, n_boards, out) > 0;
     return false;
 }

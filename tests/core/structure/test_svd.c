@@ -155,12 +155,25 @@ static void a_pin_without_boards_folds_into_nothing(void **state)
     ps_npy vectors = {.rows = 3, .cols = 2, .data = rows};
     const uint32_t both[] = {0, 1}, cancelling[] = {0, 2};
     float out[2];
-    ps_structure_fold(&vectors, both, 0, out);
+    assert_int_equal(ps_structure_fold(&vectors, both, 0, out), 0);
     assert_true(out[0] == 0 && out[1] == 0);
-    ps_structure_fold(&vectors, both, 2, out);
+    assert_int_equal(ps_structure_fold(&vectors, both, 2, out), 2);
     assert_true(fabsf(out[0] - 0.4472136f) < 1e-6f && fabsf(out[1] - 0.8944272f) < 1e-6f);
-    ps_structure_fold(&vectors, cancelling, 2, out);
+    assert_int_equal(ps_structure_fold(&vectors, cancelling, 2, out), 2);
     assert_true(out[0] == 0 && out[1] == 0);
+}
+
+static void boards_without_a_vector_add_nothing(void **state)
+{
+    (void)state;
+    const float rows[] = {1, 0, 0, 2};
+    ps_npy vectors = {.rows = 2, .cols = 2, .data = rows};
+    const uint32_t newer[] = {2, UINT32_MAX}, mixed[] = {7, 1, 2};
+    float out[2] = {9, 9};
+    assert_int_equal(ps_structure_fold(&vectors, newer, 2, out), 0);
+    assert_true(out[0] == 0 && out[1] == 0);
+    assert_int_equal(ps_structure_fold(&vectors, mixed, 3, out), 1);
+    assert_true(out[0] == 0 && out[1] == 1);
 }
 
 int main(void)
@@ -171,6 +184,7 @@ int main(void)
         cmocka_unit_test(any_team_gives_the_same_bits),
         cmocka_unit_test(directions_that_are_not_there_have_value_zero),
         cmocka_unit_test(a_pin_without_boards_folds_into_nothing),
+        cmocka_unit_test(boards_without_a_vector_add_nothing),
     };
     return cmocka_run_group_tests_name("svd", tests, make_graph, free_graph);
 }
