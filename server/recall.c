@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "pinsage/clock.h"
 #include "server/state.h"
 
 #define K      10
@@ -64,12 +64,7 @@ static void sample(ps_recall *r, uint32_t row)
 /* False when it is time to stop. */
 static bool rest(ps_recall *r)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += r->every / 1000;
-    until.tv_nsec += (long)(r->every % 1000) * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
+    struct timespec until = ps_after_ms(r->every);
     pthread_mutex_lock(&r->lock);
     while (!r->stopping && !pthread_cond_timedwait(&r->stop, &r->lock, &until))
         ;
@@ -99,7 +94,6 @@ static void recall_free(ps_recall *r)
 
 int ps_recall_start(ps_recall **out, ps_state *state, uint32_t every, ps_why *why)
 {
-    pthread_condattr_t clock;
     *out = NULL;
     if (!every)
         return PS_OK;
@@ -109,10 +103,7 @@ int ps_recall_start(ps_recall **out, ps_state *state, uint32_t every, ps_why *wh
     *r = (ps_recall){.state = state, .every = every, .row = NOBODY};
     r->counts.recall = NAN;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->stop, &clock);
-    pthread_condattr_destroy(&clock);
+    ps_cond_init(&r->stop);
     if (!pthread_create(&r->thread, NULL, run, r)) {
         *out = r;
         return PS_OK;

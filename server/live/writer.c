@@ -76,7 +76,7 @@ static void put_back(ps_writer *w, uint32_t first, uint32_t n)
 /* Under the lock: let more join, if that is wished. */
 static void wait_for_more(ps_writer *w)
 {
-    struct timespec until = writer_until(w->opts.delay);
+    struct timespec until = ps_after_ms(w->opts.delay);
     if (!w->opts.delay)
         return;
     while (w->counts.waiting < w->opts.group && !w->stopping && !w->command && !w->wish &&
@@ -220,7 +220,7 @@ static void rest(ps_writer *w)
         pthread_cond_wait(&w->work, &w->lock);
         return;
     }
-    struct timespec until = writer_until(REST * 1000);
+    struct timespec until = ps_after_ms(REST * 1000);
     if (!pthread_cond_timedwait(&w->work, &w->lock, &until))
         return;
     for (ps_live_view *l = w->views; l; l = l->next)
@@ -269,7 +269,6 @@ void ps_writer_free(ps_writer *w)
 
 int ps_writer_start(ps_writer **out, ps_store *store, ps_writer_opts opts, ps_why *why)
 {
-    pthread_condattr_t clock;
     ps_writer *w = calloc(1, sizeof *w);
     if (!w)
         return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory for the writer");
@@ -277,11 +276,8 @@ int ps_writer_start(ps_writer **out, ps_store *store, ps_writer_opts opts, ps_wh
     w->opts = opts;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->work, &clock);
-    pthread_cond_init(&w->answered, &clock);
-    pthread_condattr_destroy(&clock);
+    ps_cond_init(&w->work);
+    ps_cond_init(&w->answered);
     w->member = calloc(opts.group, sizeof *w->member);
     w->subject = calloc(opts.group, sizeof *w->subject);
     if (w->member && w->subject && !pthread_create(&w->thread, NULL, run, w)) {

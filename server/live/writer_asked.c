@@ -2,20 +2,10 @@
  *
  * Threads: see writer.h.
  */
+#include "pinsage/clock.h"
 #include "server/live/writer_inside.h"
 
 #define MOMENT 50 /* ms that a snapshot is waited for */
-
-struct timespec writer_until(uint32_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000L;
-    t.tv_sec += t.tv_nsec / 1000000000L;
-    t.tv_nsec %= 1000000000L;
-    return t;
-}
 
 /* ------------------------------ Commands ----------------------------------- */
 
@@ -120,7 +110,7 @@ void writer_fulfil(ps_writer *w)
 
 static int await_wish(ps_writer *w, wish *x)
 {
-    struct timespec until = writer_until(MOMENT);
+    struct timespec until = ps_after_ms(MOMENT);
     while (!x->done && !pthread_cond_timedwait(&w->answered, &w->lock, &until))
         ;
     if (!x->done)

@@ -6,7 +6,6 @@
 #define PINSAGE_SERVER_LIVE_WRITER_INSIDE_H
 
 #include <pthread.h>
-#include <time.h>
 
 #include "server/live/group.h"
 
@@ -55,8 +54,6 @@ struct ps_writer {
     ps_arena arena;
 };
 
-/* CLOCK_MONOTONIC, so many ms from now. */
-struct timespec writer_until(uint32_t ms);
 /* Under the lock, which it lets go of meanwhile: do what is asked. */
 void writer_answer(ps_writer *w);
 /* Under the lock, between two groups, when nothing is stale: the wish is granted. */
