@@ -87,8 +87,8 @@ int op_add_results(ps_door *d, ps_answer *a, ps_field f, const ps_scored *result
     return err;
 }
 
-static void write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
-                          uint64_t since, ps_reply *out)
+void ps_op_write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
+                         uint64_t since, ps_reply *out)
 {
     ps_answer a = ps_answer_begin(out);
     ps_add_text(&a, PS_FIELD(1, "pin"), q->pin);
@@ -129,7 +129,7 @@ void ps_op_related(ps_door *d, const ps_request *r, const ps_related *q, ps_repl
     }
     op_note_ranking(d, &answer, start, out);
     out->passing = answer.rung != PS_RUNG_FULL || q->explain; /* that tells ages */
-    write_related(d, q, &answer, start, out);
+    ps_op_write_related(d, q, &answer, start, out);
 }
 
 /* ------------------------------ Pins and boards ---------------------------- */

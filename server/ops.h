@@ -15,6 +15,10 @@
 /* {"pin","method","source","generation","results":[{"pin","score","title","image"}]},
  * with "board" after "pin" when one was asked for. */
 void ps_op_related(ps_door *d, const ps_request *r, const ps_related *q, ps_reply *out);
+/* The same of a ranking that is there already, of a question begun at `since` (ns). Of
+ * the door only its reader and the images of its state are looked at. */
+void ps_op_write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
+                         uint64_t since, ps_reply *out);
 
 /* {"pin","title","text","image","boards":[..],"board_count","metadata":{..}} */
 void ps_op_get_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, ps_reply *out);

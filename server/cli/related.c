@@ -9,7 +9,7 @@
 
 #include "pinsage/buf.h"
 #include "server/cli/commands.h"
-#include "server/engine.h"
+#include "server/ops.h"
 
 typedef struct settings {
     ps_common common;
@@ -34,36 +34,18 @@ static const ps_option options[] = {
     {0},
 };
 
-static void json_member(ps_buf *b, const char *name, ps_text value)
+/* No images are served here: their names stay as they are. */
+static void print_json(ps_reader *r, const ps_related *q, const ps_ranking *a, ps_buf *b)
 {
-    ps_buf_printf(b, "%s\"%s\":", b->data[b->size - 1] == '{' ? "" : ",", name);
-    ps_buf_json(b, value.data, value.len);
-}
-
-static void print_json(ps_reader *r, const settings *s, const ps_ranking *a, ps_buf *b)
-{
-    ps_pin pin = {0};
-    const ps_generation *g = ps_engine_generation(ps_reader_engine(r));
-    ps_reader_pin(r, a->row, &pin);
-    ps_buf_char(b, '{');
-    json_member(b, "pin", pin.id);
-    json_member(b, "method", ps_text_of(a->method));
-    json_member(b, "source", ps_text_of(ps_source_name[a->source]));
-    json_member(b, "generation", ps_text_of(g->name));
-    if (s->board)
-        json_member(b, "board", ps_text_of(s->board));
-    ps_buf_text(b, ",\"results\":[");
-    for (uint32_t i = 0; i < a->n; i++) {
-        ps_reader_pin(r, a->result[i].row, &pin);
-        ps_buf_text(b, i ? ",{" : "{");
-        json_member(b, "pin", pin.id);
-        ps_buf_text(b, ",\"score\":");
-        ps_buf_real(b, (double)a->result[i].score, 7);
-        json_member(b, "title", pin.title);
-        json_member(b, "image", pin.image);
-        ps_buf_char(b, '}');
-    }
-    ps_buf_text(b, "]}\n");
+    ps_state state = {0};
+    ps_door door = {.state = &state, .reader = r};
+    ps_reply reply = {0};
+    ps_reply_reset(&reply);
+    ps_op_write_related(&door, q, a, 0, &reply);
+    ps_buf_add(b, reply.body.data, reply.body.size);
+    ps_buf_char(b, '\n');
+    b->failed = b->failed || reply.body.failed || reply.status != 200;
+    ps_reply_done(&reply);
 }
 
 static void print_table(ps_reader *r, const ps_ranking *a, ps_buf *b)
@@ -121,7 +103,7 @@ static int ask(ps_reader *r, const settings *s, const char *id, ps_why *why)
     if (err)
         return err == PS_ENOENT ? PS_ERANGE : err;
     if (s->json)
-        print_json(r, s, &answer, &out);
+        print_json(r, &q, &answer, &out);
     else
         print_table(r, &answer, &out);
     err = out.failed ? PS_ENOMEM : PS_OK;

@@ -1,13 +1,14 @@
 """serve.py - a real server asked over HTTP: every address, every parameter, every refusal."""
 import base64
 import gzip
+import json
 import os
 import sys
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 sys.path.insert(0, 'tests/support')
-from serving import (AWKWARD, ON_CIRCLE, PINS, Server, boards_of, make_catalog, run, scratch,
-                     test)
+from serving import (AWKWARD, ON_CIRCLE, PINS, Server, boards_of, make_catalog, pinsage, run,
+                     scratch, test)
 
 where = scratch()
 pictures = where + '/pictures'
@@ -41,6 +42,25 @@ def related_gives_the_neighbours_with_titles_and_images():
     assert first['title'] == 'title of ' + first['pin']
     scores = [r['score'] for r in a['results']]
     assert scores == sorted(scores, reverse=True) and 0.9 < scores[0] < 1, scores
+
+
+@test
+def the_command_line_gives_the_same_answer_with_images_by_their_names():
+    def on_command_line(pin, *args):
+        text = pinsage('related', where + '/catalog', '--json', '-k', '4', *args, pin)
+        assert text.endswith('}\n') and text.count('\n') == 1, text
+        return json.loads(text, object_pairs_hook=list)
+
+    def without_address(pairs):
+        return [(name, unquote(value[8:]) if name == 'image' and value[:8] == '/images/'
+                 else value) for name, value in pairs]
+
+    for pin in ('p10', 'p2', 'bare', *AWKWARD):
+        for query, args in (('', ()), ('&method=pixie', ('--method', 'pixie')),
+                            ('&board=b3&exclude=p9', ('--board', 'b3', '--exclude', 'p9'))):
+            text = server.ask('/related/' + quote(pin, safe='') + '?k=4' + query)[2].decode()
+            wanted = json.loads(text, object_pairs_hook=without_address)
+            assert on_command_line(pin, *args) == wanted, (pin, args)
 
 
 @test
