@@ -20,6 +20,7 @@
 
 #include "blend_inside.h"
 #include "blend_newton.h"
+#include "core/base/list.h"
 #include "inside.h"
 #include "pinsage/hash.h"
 #include "pinsage/rng.h"
@@ -70,20 +71,11 @@ static int take_pairs(fit *f, const ps_pairs *valid)
     return groups_make(&f->groups, &f->pairs);
 }
 
-static bool is_listed(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-    for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
-        if (!strncmp(list, name, len) && (list[len] == ',' || !list[len]))
-            return true;
-    return false;
-}
-
 static void drop_unlisted(ps_blend_model *m, const char *list)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < m->n - PS_BLEND_COSINES; i++)
-        if (is_listed(list, m->block[i]))
+        if (ps_list_has(list, m->block[i]))
             memmove(m->block[kept++], m->block[i], sizeof m->block[0]);
     m->n = PS_BLEND_COSINES + kept;
 }

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/base/list.h"
+
 #define DEGREE_SCALE 0.1f
 
 static int add_block(ps_features *f, const ps_block *block, ps_why *why)
@@ -21,16 +23,6 @@ static int add_block(ps_features *f, const ps_block *block, ps_why *why)
     f->block[f->n_blocks++] = block;
     f->dim += (uint32_t)block->array.cols;
     return PS_OK;
-}
-
-/* True if the comma-separated list has the name. */
-static int listed(const char *names, const char *name)
-{
-    size_t len = strlen(name);
-    for (const char *at = names; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-            return 1;
-    return 0;
 }
 
 static size_t count_names(const char *names)
@@ -47,7 +39,7 @@ int ps_features_open(ps_features *f, const ps_generation *g, const char *names,
     *f = (ps_features){.generation = g};
     int err = PS_OK;
     for (uint32_t i = 0; i < g->n_blocks && !err; i++)
-        if (!names || listed(names, g->blocks[i].name))
+        if (!names || ps_list_has(names, g->blocks[i].name))
             err = add_block(f, &g->blocks[i], why);
     f->dim++; /* degree */
     if (!err && names && f->n_blocks < count_names(names))

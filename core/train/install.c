@@ -6,22 +6,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "core/base/list.h"
 #include "core/train/corpus.h"
 #include "pinsage/features.h"
 
 /* ------------------------------ Files ------------------------------------- */
-
-bool ps_is_listed(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-    for (const char *at = list; at && *at;
-         at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
-        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-            return true;
-    return false;
-}
 
 int ps_install_array(ps_draft *d, const ps_generation *g, const char *name, ps_dtype type,
                      uint64_t cols, const void *data, ps_why *why)
@@ -53,7 +43,7 @@ int ps_install_sign(ps_draft *d, const ps_generation *g, const char *file,
         err = ps_manifest_made_from(m, file, "graph/pin_boards.indices.npy");
     for (uint32_t b = 0; b < g->n_blocks && !err; b++) {
         snprintf(name, sizeof name, "features/%s.npy", g->blocks[b].name);
-        if (ps_is_listed(blocks, g->blocks[b].name))
+        if (ps_list_has(blocks, g->blocks[b].name))
             err = ps_manifest_made_from(m, file, name);
     }
     return err;

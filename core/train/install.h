@@ -5,8 +5,6 @@
 #ifndef PINSAGE_CORE_TRAIN_INSTALL_H
 #define PINSAGE_CORE_TRAIN_INSTALL_H
 
-#include <stdbool.h>
-
 #include "pinsage/catalog.h"
 #include "pinsage/train.h"
 
@@ -26,8 +24,5 @@ int ps_install_array(ps_draft *d, const ps_generation *g, const char *name, ps_d
  * later change of one of them drops it. blocks NULL: the graph alone. */
 int ps_install_sign(ps_draft *d, const ps_generation *g, const char *file,
                     const char *blocks);
-
-/* True if the comma-separated list, which may be NULL, has the name. */
-bool ps_is_listed(const char *list, const char *name);
 
 #endif

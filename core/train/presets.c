@@ -2,9 +2,9 @@
  *
  * Threads: constant.
  */
-#include <stdio.h>
 #include <string.h>
 
+#include "core/base/list.h"
 #include "pinsage/train.h"
 
 void ps_train_paper(ps_train_opts *o)
@@ -51,25 +51,22 @@ static void to_max(ps_train_opts *o)
 /* The content alone: the block of the graph is struck from the list. */
 static void to_content(ps_train_opts *o)
 {
-    char kept[sizeof o->model.blocks], *rest = o->model.blocks, *name;
-    size_t used = 0;
+    char all[sizeof o->model.blocks], *rest = all, *name;
     to_combined(o);
+    memcpy(all, o->model.blocks, sizeof all);
+    o->model.blocks[0] = '\0';
     while ((name = strsep(&rest, ",")))
         if (strcmp(name, "structure") != 0)
-            used += (size_t)snprintf(kept + used, sizeof kept - used, "%s%s",
-                                     used ? "," : "", name);
-    memcpy(o->model.blocks, kept, used);
-    o->model.blocks[used] = '\0';
+            ps_list_add(o->model.blocks, sizeof all, name); /* it was in there before */
 }
 
 /* With the block of the graph, also where the model was found to do without it. */
 static void to_structure(ps_train_opts *o)
 {
     char *blocks = o->model.blocks;
-    size_t used = strlen(blocks), room = sizeof o->model.blocks - used;
     to_combined(o);
-    if (used && !strstr(blocks, "structure"))
-        snprintf(blocks + used, room, ",structure");
+    if (*blocks && !ps_list_has(blocks, "structure"))
+        ps_list_add(blocks, sizeof o->model.blocks, "structure");
 }
 
 static const ps_variant variants[] = {

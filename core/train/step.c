@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/list.h"
 #include "core/train/corpus.h"
 #include "core/train/install.h"
 #include "core/train/labels.h"
@@ -87,7 +88,8 @@ static void describe(const ps_train_opts *o, char *out, size_t n)
     snprintf(out, n, "%s, walk pairs %.1f, walks of %u, %s",
              o->model.cosine ? "cosine" : "inner product", (double)o->walk_pairs,
              o->model.length,
-             blocks[0] && !strstr(blocks, "structure") ? "no structure" : "all blocks");
+             blocks[0] && !ps_list_has(blocks, "structure") ? "no structure"
+                                                            : "all blocks");
 }
 
 static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
@@ -146,17 +148,23 @@ static void to_similarity(ps_train_opts *o, bool cosine)
     o->temperature = cosine ? 0.05f : 1.0f;
 }
 
-/* True when there are blocks beside `structure`, which are then listed in c. */
-static bool leave_structure_out(const ps_generation *g, ps_model_config *c)
+/* There is a block `structure` that one could do without. */
+static bool structure_is_one_of_several(const ps_generation *g)
 {
-    size_t used = 0;
-    if (!ps_generation_block(g, "structure") || g->n_blocks < 2)
-        return false;
-    for (uint32_t b = 0; b < g->n_blocks; b++)
+    return ps_generation_block(g, "structure") && g->n_blocks > 1;
+}
+
+/* All blocks but that one, listed in c. */
+static int leave_structure_out(const ps_generation *g, ps_model_config *c, ps_why *why)
+{
+    int err = PS_OK;
+    c->blocks[0] = '\0';
+    for (uint32_t b = 0; b < g->n_blocks && !err; b++)
         if (strcmp(g->blocks[b].name, "structure") != 0)
-            used += (size_t)snprintf(c->blocks + used, sizeof c->blocks - used, "%s%s",
-                                     used ? "," : "", g->blocks[b].name);
-    return true;
+            err = ps_list_add(c->blocks, sizeof c->blocks, g->blocks[b].name);
+    return err ? ps_fail(why, err, g->name, 0,
+                         "the names of its feature blocks are too long together")
+               : PS_OK;
 }
 
 /* Walk pairs keep a long training from learning the labelled ones by heart, which a
@@ -196,8 +204,11 @@ static int run_trials(step *s, ps_why *why)
         err = consider(s, &o, &c, 0, why);
     }
     o = s->train;
-    if (!err && !o.model.blocks[0] && leave_structure_out(s->g, &o.model))
-        err = consider(s, &o, &c, 0, why);
+    if (!err && !o.model.blocks[0] && structure_is_one_of_several(s->g)) {
+        err = leave_structure_out(s->g, &o.model, why);
+        if (!err)
+            err = consider(s, &o, &c, 0, why);
+    }
     if (!err)
         s->report->trial[c.best].chosen = true;
     ps_pairs_free(&c.pairs);
@@ -248,7 +259,7 @@ static int train_variants(step *s, ps_why *why)
 {
     int err = PS_OK;
     for (size_t i = 0; ps_variant_at(i) && !err; i++)
-        if (ps_is_listed(s->opts->variants, ps_variant_at(i)->name) &&
+        if (ps_list_has(s->opts->variants, ps_variant_at(i)->name) &&
             possible(s, ps_variant_at(i)))
             err = train_variant(s, ps_variant_at(i), why);
     return err;
@@ -369,8 +380,9 @@ static int begin(step *s, const char *catalog, ps_why *why)
     if (!err)
         err = load_pairs(s, why);
     /* The block was made from the whole graph: it knows the boards held out. */
-    if (!err && (s->held_out || s->opts->no_structure) && !s->train.model.blocks[0])
-        leave_structure_out(s->g, &s->train.model);
+    if (!err && (s->held_out || s->opts->no_structure) && !s->train.model.blocks[0] &&
+        structure_is_one_of_several(s->g))
+        err = leave_structure_out(s->g, &s->train.model, why);
     return err ? err
                : ps_corpus_new(&s->corpus, s->g, s->held_out ? &s->rest : &s->g->graph,
                                s->opts->train.seed, s->opts->train.threads, s->progress,

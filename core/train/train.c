@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/list.h"
 #include "core/model/adam.h"
 #include "core/model/loss.h"
 #include "core/train/checkpoint.h"
@@ -142,14 +143,15 @@ static int start_sampler(trainer *t, ps_why *why)
     return err;
 }
 
-static int list_blocks(const ps_features *f, char *out, size_t n)
+static int list_blocks(const ps_features *f, ps_model_config *c, ps_why *why)
 {
-    size_t used = 0;
-    out[0] = '\0';
-    for (uint32_t b = 0; b < f->n_blocks && used < n; b++)
-        used += (size_t)snprintf(out + used, n - used, "%s%s", b ? "," : "",
-                                 f->block[b]->name);
-    return used < n ? PS_OK : PS_ERANGE;
+    int err = PS_OK;
+    c->blocks[0] = '\0';
+    for (uint32_t b = 0; b < f->n_blocks && !err; b++)
+        err = ps_list_add(c->blocks, sizeof c->blocks, f->block[b]->name);
+    return err ? ps_fail(why, err, f->generation->name, 0,
+                         "the names of its feature blocks are too long together")
+               : PS_OK;
 }
 
 static int start_tensors(trainer *t, ps_why *why)
@@ -188,10 +190,10 @@ static int start(trainer *t, ps_why *why)
 {
     const char *blocks = t->o.model.blocks[0] ? t->o.model.blocks : NULL;
     int err = ps_features_open(&t->features, t->corpus->generation, blocks, why);
+    if (!err)
+        err = list_blocks(&t->features, &t->o.model, why);
     if (err)
         return err;
-    if (list_blocks(&t->features, t->o.model.blocks, sizeof t->o.model.blocks))
-        return ps_fail(why, PS_ERANGE, NULL, 0, "the names of the blocks are too long");
     t->o.model.d_in = t->features.dim;
     t->o.model.temperature = t->o.temperature;
     t->o.model.seed = t->corpus->seed;
