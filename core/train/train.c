@@ -1,8 +1,7 @@
 /* train.c - epochs of minibatches, with a look at the valid pairs after each.
  *
  *     for each epoch:  shuffle, for each minibatch: forward, loss, backward, Adam
- *                      validate (the averaged weights, if asked), keep the best,
- * checkpoint
+ *                      validate (the averaged weights, if asked), keep the best, save
  *
  * Threads: see train.h. Not here: what a minibatch holds (sampler.c, minibatch.c).
  */
@@ -412,8 +411,11 @@ static int resume(trainer *t, ps_why *why)
 {
     ps_progress_state s = state_of(t);
     int err = ps_checkpoint_load(t->o.checkpoint, &s, why);
-    if (err == PS_ENOENT)
-        return PS_OK; /* nothing done yet */
+    if (err == PS_ENOENT) { /* nothing done yet, and nothing to say about it */
+        if (why)
+            *why = (ps_why){0};
+        return PS_OK;
+    }
     if (err)
         return err;
     t->adam.step = s.step;
@@ -455,6 +457,11 @@ static int check(const trainer *t, ps_why *why)
     if (!(t->o.temperature > 0))
         return ps_fail(why, PS_EINVAL, NULL, 0, "the temperature %g is not above 0",
                        (double)t->o.temperature);
+    if (t->o.hard && t->o.hard_low >= t->o.hard_high)
+        return ps_fail(why, PS_EINVAL, NULL, 0,
+                       "the band of hard negatives ends at rank %u, before it begins at "
+                       "%u",
+                       t->o.hard_high, t->o.hard_low);
     return PS_OK;
 }
 

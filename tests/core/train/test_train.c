@@ -239,6 +239,29 @@ static void what_cannot_be_trained_is_refused_in_words(void **state)
     r = run_train(&o, NULL, NULL);
     assert_true(r->err < 0);
     run_done(r);
+    o = run_small();
+    o.hard = true;
+    o.hard_low = 100;
+    o.hard_high = 50;
+    r = run_train(&o, NULL, NULL);
+    assert_int_equal(r->err, PS_EINVAL);
+    assert_non_null(strstr(r->why.text, "at rank 50"));
+    run_done(r);
+}
+
+/* That there was nothing to go on from is not why a later failure came. */
+static void a_missing_checkpoint_is_not_told_as_the_cause_of_another_failure(void **state)
+{
+    (void)state;
+    ps_train_opts o = run_small();
+    const ps_progress progress = {.at = on_progress_stop, .cls = (void *)"train"};
+    stop_at = 1;
+    o.checkpoint = scratch("not.there");
+    o.resume = true;
+    run *r = run_train(&o, NULL, &progress);
+    assert_int_equal(r->err, PS_ECANCELLED);
+    assert_null(strstr(r->why.text, "No such file"));
+    run_done(r);
 }
 
 /* ------------------------------ The log ----------------------------------- */
@@ -309,6 +332,8 @@ int main(void)
         cmocka_unit_test(input_that_is_no_number_stops_with_the_cause),
         cmocka_unit_test(a_listener_may_stop_it),
         cmocka_unit_test(what_cannot_be_trained_is_refused_in_words),
+        cmocka_unit_test(
+            a_missing_checkpoint_is_not_told_as_the_cause_of_another_failure),
         cmocka_unit_test(the_log_has_a_line_an_epoch),
         cmocka_unit_test(memory_is_stated_before_and_figures_on_the_way),
     };
