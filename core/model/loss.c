@@ -86,7 +86,7 @@ static row row_of(const ps_loss_batch *b, const scratch *s, size_t p)
     return (row){.shared = s->score + p * b->negatives,
                  .own = s->own + p * b->hard,
                  .masked = b->masked + p * b->negatives,
-                 .own_row = b->own + p * b->hard,
+                 .own_row = b->hard ? b->own + p * b->hard : NULL,
                  .n = b->negatives,
                  .hard = b->hard};
 }
@@ -189,7 +189,7 @@ static double xent_row(const row *r, float *positive, const ps_loss_opts *o, flo
     float top = highest(r->own, hard, highest(r->shared, r->n, *positive));
     uint32_t wrong =
         count_above(r->shared, r->n, *positive) + count_above(r->own, hard, *positive);
-    double own = exp((double)((*positive - top) * inverse)), sum = own;
+    double ahead = (double)((*positive - top) * inverse), own = exp(ahead), sum = own;
     sum += exponentials(r->shared, r->n, top, inverse);
     sum += exponentials(r->own, hard, top, inverse);
     float each = scale * inverse / (float)sum;
@@ -197,7 +197,7 @@ static double xent_row(const row *r, float *positive, const ps_loss_opts *o, flo
     scale_all(r->own, hard, each);
     *positive = scale * inverse * (float)(own / sum - 1.0);
     *violated += n ? (double)wrong / n : 0;
-    return log(sum) - log(own);
+    return log(sum) - (own > 0 ? log(own) : ahead); /* which may be too small for exp */
 }
 
 /* ------------------------------ Pieces ------------------------------------ */
