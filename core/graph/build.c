@@ -25,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/order.h"
 #include "core/graph/names.h"
 #include "core/graph/spool.h"
 #include "pinsage/progress.h"
@@ -212,17 +213,11 @@ static int load_lane(build *x, unsigned lane)
     return ps_spool_each(x->lanes, lane, on_scattered, x, x->why);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    uint32_t p = *(const uint32_t *)a, q = *(const uint32_t *)b;
-    return (p > q) - (p < q);
-}
-
 /* Rows are mostly short, and often sorted already. */
 static void sort_row(uint32_t *row, size_t n)
 {
     if (n > 48) {
-        qsort(row, n, sizeof *row, ascending);
+        qsort(row, n, sizeof *row, ps_by_u32);
         return;
     }
     for (size_t i = 1; i < n; i++) {

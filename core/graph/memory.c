@@ -8,17 +8,13 @@
 
 #include <stdlib.h>
 
-static int ascending(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
+#include "core/base/order.h"
 
 /* Sort keys row << 32 | index and drop repetitions; how many are left. */
 static size_t unique(uint64_t *key, size_t n)
 {
     size_t kept = 0;
-    qsort(key, n, sizeof *key, ascending);
+    qsort(key, n, sizeof *key, ps_by_u64);
     for (size_t i = 0; i < n; i++)
         if (kept == 0 || key[kept - 1] != key[i])
             key[kept++] = key[i];

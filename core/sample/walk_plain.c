@@ -7,14 +7,9 @@
  */
 #include <stdlib.h>
 
+#include "core/base/order.h"
 #include "pinsage/rng.h"
 #include "pinsage/walk.h"
-
-static int by_row(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
 
 static int by_count(const void *a, const void *b)
 {
@@ -57,7 +52,7 @@ uint32_t ps_walk_visits_plain(const ps_graph *g, ps_walk_opts opts, uint32_t pin
         abort(); /* an oracle has no other answer */
     for (uint32_t i = 0; i < opts.n_walks; i++)
         n += walk_once(g, opts.length, pin, ps_rng_at(seed, i), row + n);
-    qsort(row, n, sizeof *row, by_row);
+    qsort(row, n, sizeof *row, ps_by_u32);
     for (size_t i = 0; i < n; i++) {
         if (distinct == 0 || visit[distinct - 1].row != row[i])
             visit[distinct++] = (ps_visit){row[i], 0};

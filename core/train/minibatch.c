@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/order.h"
 #include "core/train/sampler.h"
 #include "pinsage/rng.h"
 
@@ -138,18 +139,12 @@ static void draw_hard(const ps_sampler *s, const known *k, uint32_t q, uint32_t 
     }
 }
 
-static int by_key(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Negatives in order of their pins: (pin << 32 | which). */
 static void sort_negatives(ps_minibatch *b, uint32_t n)
 {
     for (uint32_t j = 0; j < n; j++)
         b->sorted[j] = (uint64_t)b->negative[j] << 32 | j;
-    qsort(b->sorted, n, sizeof *b->sorted, by_key);
+    qsort(b->sorted, n, sizeof *b->sorted, ps_by_u64);
 }
 
 static void mask_pin(const ps_minibatch *b, uint32_t v, uint32_t p)

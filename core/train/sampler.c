@@ -7,16 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/order.h"
 #include "pinsage/rng.h"
 
 /* x of all pins is kept when it takes less than this; else rows are made on demand. */
 #define X_LIMIT ((size_t)1 << 30)
-
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
 
 /* Both directions: a pair says that each is a right answer to the other. */
 static int list_known(ps_sampler *s)
@@ -30,7 +25,7 @@ static int list_known(ps_sampler *s)
         s->known[2 * i] = q << 32 | r;
         s->known[2 * i + 1] = r << 32 | q;
     }
-    qsort(s->known, s->n_known, sizeof *s->known, by_value);
+    qsort(s->known, s->n_known, sizeof *s->known, ps_by_u64);
     return PS_OK;
 }
 
