@@ -17,22 +17,27 @@ typedef struct loader {
     ps_why *why;
 } loader;
 
-static int add_pair(loader *l, uint32_t query, uint32_t related)
+int ps_pairs_add(ps_pairs *p, size_t *room, uint32_t query, uint32_t related)
 {
-    ps_pairs *p = l->pairs;
-    if (p->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 1024;
-        void *grown = realloc(p->pair, room * sizeof *p->pair);
+    if (p->n == *room) {
+        size_t more = *room ? 2 * *room : 1024;
+        void *grown = realloc(p->pair, more * sizeof *p->pair);
         if (!grown)
-            return ps_fail(l->why, PS_ENOMEM, ps_tsv_path(l->file), ps_tsv_line(l->file),
-                           "no memory for the pairs");
+            return PS_ENOMEM;
         p->pair = grown;
-        l->room = room;
+        *room = more;
     }
     p->pair[p->n][0] = query;
-    p->pair[p->n][1] = related;
-    p->n++;
+    p->pair[p->n++][1] = related;
     return PS_OK;
+}
+
+static int add_pair(loader *l, uint32_t query, uint32_t related)
+{
+    int err = ps_pairs_add(l->pairs, &l->room, query, related);
+    return err ? ps_fail(l->why, err, ps_tsv_path(l->file), ps_tsv_line(l->file),
+                         "no memory for the pairs")
+               : PS_OK;
 }
 
 static int unknown(loader *l, ps_text id)

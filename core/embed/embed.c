@@ -279,7 +279,7 @@ static int walk_anew(embedding *e, const ps_progress *progress, ps_why *why)
 {
     ps_corpus *c;
     int err = ps_corpus_new(&c, e->g, &e->g->graph, e->model.config.seed,
-                            e->opts->threads, progress, why);
+                            e->opts->threads, why);
     if (err)
         return err;
     err = ps_install_neighbours(e->draft, c, &e->model.config, progress, why);

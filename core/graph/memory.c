@@ -1,6 +1,7 @@
-/* memory.c - a small graph on the heap, from pairs, by sorting them.
+/* memory.c - a small graph on the heap, from pairs, by sorting them; and its end.
  *
- * For tests and tools; its plainness also makes it the oracle of build.c.
+ * From pairs: for tests, where its plainness also makes it the oracle of build.c. The
+ * graph that training holds label boards out of lies on the heap too.
  *
  * Threads: see graph.h.
  */
@@ -67,7 +68,7 @@ int ps_graph_from_pairs(ps_graph *g, uint32_t n_pins, uint32_t n_boards,
 
 static void free_csr(ps_csr *m)
 {
-    /* Allocated in fill(): const only for readers. */
+    /* Allocated, by fill() or whoever made it: const only for readers. */
     free((void *)(uintptr_t)m->indptr);
     free((void *)(uintptr_t)m->indices);
 }

@@ -29,9 +29,8 @@ static int make_seeds(ps_corpus *c, ps_why *why)
 }
 
 int ps_corpus_new(ps_corpus **out, ps_generation *g, const ps_graph *graph, uint64_t seed,
-                  unsigned threads, const ps_progress *progress, ps_why *why)
+                  unsigned threads, ps_why *why)
 {
-    (void)progress;
     ps_corpus *c = calloc(1, sizeof *c);
     if (!c)
         return ps_fail(why, PS_ENOMEM, NULL, 0, "out of memory");

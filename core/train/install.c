@@ -137,8 +137,7 @@ int ps_model_import(const char *catalog, const char *path, ps_model_import_opts 
     if (!err)
         err = check_fit(g, &model, path, why);
     if (!err)
-        err =
-            ps_corpus_new(&c, g, &g->graph, model.config.seed, o.threads, progress, why);
+        err = ps_corpus_new(&c, g, &g->graph, model.config.seed, o.threads, why);
     if (!err)
         err = forget(d, why);
     if (!err)

@@ -9,13 +9,13 @@
 
 #include "pinsage/rng.h"
 
-static int is_picked(uint64_t seed, uint64_t i, double share)
+static bool is_picked(uint64_t seed, uint64_t i, double share)
 {
     return (double)(ps_mix64(seed * 0x9e3779b97f4a7c15u ^ (i + 1)) >> 11) * 0x1p-53 <
            share;
 }
 
-static int is_held(const ps_graph *g, uint32_t board, double share, uint64_t seed)
+static bool is_held(const ps_graph *g, uint32_t board, double share, uint64_t seed)
 {
     uint32_t size = ps_csr_degree(&g->board_pins, board);
     return size >= 2 && size <= PS_LABEL_CAP && is_picked(seed, board, share);
@@ -24,15 +24,15 @@ static int is_held(const ps_graph *g, uint32_t board, double share, uint64_t see
 /* ------------------------------ The graph --------------------------------- */
 
 /* rows' entries that keep says yes to. */
-typedef int (*keep_fn)(const uint8_t *held, uint32_t row, uint32_t index);
+typedef bool (*keep_fn)(const uint8_t *held, uint32_t row, uint32_t index);
 
-static int keep_board_index(const uint8_t *held, uint32_t row, uint32_t index)
+static bool keep_board_index(const uint8_t *held, uint32_t row, uint32_t index)
 {
     (void)row;
     return !held[index];
 }
 
-static int keep_board_row(const uint8_t *held, uint32_t row, uint32_t index)
+static bool keep_board_row(const uint8_t *held, uint32_t row, uint32_t index)
 {
     (void)index;
     return !held[row];
@@ -55,31 +55,7 @@ static int filter(const ps_csr *m, const uint8_t *held, keep_fn keep, ps_csr *ou
     return PS_OK;
 }
 
-void ps_labels_graph_free(ps_graph *g)
-{
-    free((void *)g->pin_boards.indptr);
-    free((void *)g->pin_boards.indices);
-    free((void *)g->board_pins.indptr);
-    free((void *)g->board_pins.indices);
-    *g = (ps_graph){0};
-}
-
 /* ------------------------------ Pairs ------------------------------------- */
-
-static int add_pair(ps_pairs *p, size_t *room, uint32_t q, uint32_t r)
-{
-    if (p->n == *room) {
-        size_t more = *room ? 2 * *room : 1024;
-        uint32_t(*bigger)[2] = realloc(p->pair, more * sizeof *bigger);
-        if (!bigger)
-            return PS_ENOMEM;
-        p->pair = bigger;
-        *room = more;
-    }
-    p->pair[p->n][0] = q;
-    p->pair[p->n++][1] = r;
-    return PS_OK;
-}
 
 /* All ordered pairs of a small board, a random draw from a large one. */
 static int pairs_of_board(ps_pairs *p, size_t *room, const ps_csr *m, uint32_t board,
@@ -92,7 +68,7 @@ static int pairs_of_board(ps_pairs *p, size_t *room, const ps_csr *m, uint32_t b
     for (uint64_t i = 0; i < (all < PS_LABEL_PAIRS ? all : PS_LABEL_PAIRS) && !err; i++) {
         uint64_t pick = all <= PS_LABEL_PAIRS ? i : ps_rng_below(&rng, all);
         uint64_t a = pick / (n - 1), b = pick % (n - 1);
-        err = add_pair(p, room, pins[a], pins[b < a ? b : b + 1]);
+        err = ps_pairs_add(p, room, pins[a], pins[b < a ? b : b + 1]);
     }
     return err;
 }
@@ -119,7 +95,7 @@ int ps_labels_hold_out(const ps_graph *g, double share, uint64_t seed, ps_pairs 
     if (!err)
         err = filter(&g->board_pins, held, keep_board_row, &rest->board_pins);
     if (err) {
-        ps_labels_graph_free(rest);
+        ps_graph_free(rest);
         ps_pairs_free(pairs);
     }
     free(held);
@@ -133,9 +109,9 @@ int ps_labels_slice(ps_pairs *pairs, ps_pairs *valid, double share, uint64_t see
     *valid = (ps_pairs){0};
     for (size_t i = 0; i < pairs->n && !err; i++) {
         uint32_t q = pairs->pair[i][0], r = pairs->pair[i][1];
-        int query_out = is_picked(seed, q, share), other_out = is_picked(seed, r, share);
+        bool query_out = is_picked(seed, q, share), other_out = is_picked(seed, r, share);
         if (query_out)
-            err = add_pair(valid, &room, q, r);
+            err = ps_pairs_add(valid, &room, q, r);
         else if (!other_out)
             memmove(pairs->pair[kept++], pairs->pair[i], sizeof *pairs->pair);
     }

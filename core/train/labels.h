@@ -18,10 +18,9 @@
 #define PS_LABEL_CAP   1000
 
 /* Pairs of the held-out boards, and the graph without them: owned, free with
- * ps_labels_graph_free. *boards is how many were held out. */
+ * ps_graph_free. *boards is how many were held out. */
 int ps_labels_hold_out(const ps_graph *g, double share, uint64_t seed, ps_pairs *pairs,
                        ps_graph *rest, uint32_t *boards);
-void ps_labels_graph_free(ps_graph *g);
 
 /* Move the pairs of about `share` of the queries from pairs to valid. A pin is set aside
  * or not by the hash of its row: pairs whose query is go to valid, pairs where only the

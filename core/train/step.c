@@ -312,7 +312,7 @@ static int install(step *s, const ps_model *model, ps_why *why)
     int err = PS_OK;
     if (s->held_out)
         err = ps_corpus_new(&whole, s->g, &s->g->graph, s->opts->train.seed,
-                            s->opts->train.threads, s->progress, why);
+                            s->opts->train.threads, why);
     if (!err)
         err = ps_install_model(s->draft, whole, model, s->progress, why);
     if (whole != s->corpus)
@@ -385,8 +385,7 @@ static int begin(step *s, const char *catalog, ps_why *why)
         err = leave_structure_out(s->g, &s->train.model, why);
     return err ? err
                : ps_corpus_new(&s->corpus, s->g, s->held_out ? &s->rest : &s->g->graph,
-                               s->opts->train.seed, s->opts->train.threads, s->progress,
-                               why);
+                               s->opts->train.seed, s->opts->train.threads, why);
 }
 
 int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
@@ -400,8 +399,7 @@ int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
     if (!err)
         err = train_and_write(&s, why);
     ps_corpus_free(s.corpus);
-    if (s.held_out)
-        ps_labels_graph_free(&s.rest);
+    ps_graph_free(&s.rest);
     ps_pairs_free(&s.pairs);
     ps_pairs_free(&s.valid);
     ps_generation_release(s.g);

@@ -130,10 +130,11 @@ int ps_graph_builder_finish(ps_graph_builder *b, uint32_t n_pins, uint32_t n_boa
                             ps_graph_stats *stats, ps_why *why);
 void ps_graph_builder_abort(ps_graph_builder *b);
 
-/* A small graph in memory from edge pairs (pin, board), for tests: owned, freed by
- * ps_graph_free. Duplicates are merged. */
+/* ---- In memory ---- */
+/* A small graph from edge pairs (pin, board), for tests: owned. Duplicates are merged. */
 int ps_graph_from_pairs(ps_graph *g, uint32_t n_pins, uint32_t n_boards,
                         const uint32_t (*pairs)[2], size_t n);
+/* A graph whose four arrays are allocated each, NULL or not. */
 void ps_graph_free(ps_graph *g);
 
 #endif

@@ -54,6 +54,9 @@ typedef struct ps_pairs {
 struct ps_pins_reader;
 int ps_pairs_load(ps_pairs *p, const char *path, struct ps_pins_reader *pins,
                   bool skip_unknown, ps_why *why);
+/* One more at the end, *room being how many there is memory for (0 at first). PS_ENOMEM
+ * changes nothing. */
+int ps_pairs_add(ps_pairs *p, size_t *room, uint32_t query, uint32_t related);
 void ps_pairs_free(ps_pairs *p);
 
 #endif

@@ -85,7 +85,7 @@ typedef struct ps_train_result {
 typedef struct ps_corpus ps_corpus;
 /* graph may differ from the generation's (label boards held out); borrowed like g. */
 int ps_corpus_new(ps_corpus **c, ps_generation *g, const ps_graph *graph, uint64_t seed,
-                  unsigned threads, const ps_progress *progress, ps_why *why);
+                  unsigned threads, ps_why *why);
 void ps_corpus_free(ps_corpus *c);
 
 /* Train on pairs, choose by valid. model is made here and owned by the caller, also its

@@ -56,7 +56,7 @@ run *run_train(const ps_train_opts *o, const ps_pairs *learn, const ps_progress 
     ps_corpus *corpus;
     assert_non_null(r);
     must(ps_corpus_new(&corpus, run_catalog, &run_catalog->graph, o->seed, o->threads,
-                       NULL, &r->why),
+                       &r->why),
          &r->why);
     r->err = ps_train(&r->model, corpus, learn ? learn : &run_pairs, &run_valid, o,
                       &r->result, progress, &r->why);

@@ -72,7 +72,7 @@ static void held_out_boards_leave_both_matrices(void **state)
             assert_true(on_a_gone_board(&g, &rest, pairs.pair[i][0], pairs.pair[i][1]));
         }
         ps_pairs_free(&pairs);
-        ps_labels_graph_free(&rest);
+        ps_graph_free(&rest);
         ps_graph_free(&g);
     }
 }
@@ -97,7 +97,7 @@ static void a_small_board_gives_all_its_ordered_pairs(void **state)
     assert_int_equal(seen, 0xee); /* all but the diagonal: bits 1 2 3 5 6 7 */
     assert_int_equal(ps_csr_degree(&rest.board_pins, 1), 1);
     ps_pairs_free(&pairs);
-    ps_labels_graph_free(&rest);
+    ps_graph_free(&rest);
     ps_graph_free(&g);
 }
 
@@ -124,7 +124,7 @@ static void large_boards_give_few_pairs_and_huge_ones_none(void **state)
                     pairs.pair[i][0] != pairs.pair[i][1]);
     rest_is_sound(&rest);
     ps_pairs_free(&pairs);
-    ps_labels_graph_free(&rest);
+    ps_graph_free(&rest);
     ps_graph_free(&g);
 }
 
@@ -138,7 +138,7 @@ static void no_share_holds_nothing_out(void **state)
     assert_true(boards == 0 && pairs.n == 0);
     assert_int_equal(count_gone(&g, &rest), 0);
     ps_pairs_free(&pairs);
-    ps_labels_graph_free(&rest);
+    ps_graph_free(&rest);
     ps_graph_free(&g);
 }
 

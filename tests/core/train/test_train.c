@@ -80,8 +80,7 @@ static void the_kept_weights_give_the_best_figures(void **state)
     o.rate = 0.05f; /* restless, so that the last is seldom the best */
     run *r = run_trained(&o);
     float *z = malloc((size_t)RUN_PINS * 16 * sizeof *z);
-    must(ps_corpus_new(&corpus, run_catalog, &run_catalog->graph, 1, 2, NULL, &why),
-         &why);
+    must(ps_corpus_new(&corpus, run_catalog, &run_catalog->graph, 1, 2, &why), &why);
     must(ps_corpus_embed(corpus, &r->model, z, NULL, &why), &why);
     double hits = 0;
     for (size_t i = 0; i < run_valid.n; i++) {
