@@ -64,14 +64,21 @@ static bool is_key(const entry *e, ps_text key, uint64_t hash)
            memcmp(e->key, key.data, key.len) == 0;
 }
 
+static entry *find_entry(ps_cache *c, ps_text key, uint64_t hash)
+{
+    entry *e = c->bucket[hash & c->mask];
+    while (e && !is_key(e, key, hash))
+        e = e->chain;
+    return e;
+}
+
 void *ps_cache_find(ps_cache *c, ps_text key, uint64_t hash)
 {
-    for (entry *e = c->bucket[hash & c->mask]; e; e = e->chain)
-        if (is_key(e, key, hash)) {
-            e->used = true;
-            return e->value;
-        }
-    return NULL;
+    entry *e = find_entry(c, key, hash);
+    if (!e)
+        return NULL;
+    e->used = true;
+    return e->value;
 }
 
 /* ------------------------------ The ring ----------------------------------- */
@@ -141,14 +148,6 @@ static void grow(ps_cache *c)
     free(c->bucket);
     c->bucket = bucket;
     c->mask = n - 1;
-}
-
-static entry *find_entry(ps_cache *c, ps_text key, uint64_t hash)
-{
-    entry *e = c->bucket[hash & c->mask];
-    while (e && !is_key(e, key, hash))
-        e = e->chain;
-    return e;
 }
 
 int ps_cache_put(ps_cache *c, ps_text key, uint64_t hash, void *value, size_t bytes)

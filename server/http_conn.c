@@ -14,7 +14,6 @@
 #include "pinsage/clock.h"
 #include "server/http_inside.h"
 
-#define MS        1000000u /* ns */
 #define LOG_BATCH 32768
 #define ROOM_KEPT 65536
 

@@ -14,6 +14,7 @@
  *
  * Threads: see http.h.
  */
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -41,50 +42,60 @@ static bool is_token(const char *name, size_t len)
     return len > 0;
 }
 
-static bool is(const char *name, size_t len, const char *wanted, size_t n)
-{
-    return len == n && strncasecmp(name, wanted, n) == 0;
-}
-#define IS(wanted) is(name, len, wanted, sizeof wanted - 1)
+/* Headers whose value somebody looks at. */
+#define ROW(name, field)                                                                 \
+    {                                                                                    \
+        name, sizeof name - 1, offsetof(ps_headers, field)                               \
+    }
+static const struct {
+    const char *name;
+    size_t len, at;
+} wanted[] = {
+    ROW("host", host),
+    ROW("accept", accept),
+    ROW("accept-encoding", accept_encoding),
+    ROW("authorization", authorization),
+    ROW("connect-protocol-version", connect_version),
+    ROW("connect-timeout-ms", connect_timeout),
+    ROW("content-encoding", content_encoding),
+    ROW("content-type", content_type),
+    ROW("if-match", if_match),
+    ROW("if-modified-since", if_modified_since),
+    ROW("if-none-match", if_none_match),
+    ROW("origin", origin),
+    ROW("traceparent", traceparent),
+};
 
-static void take_header(look *l, const char *name, size_t len, ps_text value)
+/* Whatever the case. */
+static bool is(ps_text t, const char *name, size_t len)
 {
-    ps_headers *h = l->h;
-    if (IS("host")) {
-        l->hosts++;
-        h->host = value;
-    } else if (IS("content-length")) {
+    return t.len == len && strncasecmp(t.data, name, len) == 0;
+}
+#define IS(name, literal) is(name, literal, sizeof literal - 1)
+
+/* Where the value of a header goes, NULL if nobody looks at it. */
+static ps_text *place_of(ps_headers *h, ps_text name)
+{
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (is(name, wanted[i].name, wanted[i].len))
+            return (ps_text *)(void *)((char *)h + wanted[i].at);
+    return NULL;
+}
+
+static void take_header(look *l, ps_text name, ps_text value)
+{
+    ps_text *place = place_of(l->h, name);
+    if (place) {
+        *place = value;
+        l->hosts += place == &l->h->host;
+    } else if (IS(name, "content-length")) {
         l->lengths++;
         l->length = value;
-    } else if (IS("transfer-encoding")) {
+    } else if (IS(name, "transfer-encoding")) {
         l->codings++;
-        l->odd_coding |= !is(value.data, value.len, "chunked", 7);
-    } else if (IS("accept")) {
-        h->accept = value;
-    } else if (IS("accept-encoding")) {
-        h->accept_encoding = value;
-    } else if (IS("if-match")) {
-        h->if_match = value;
-    } else if (IS("if-none-match")) {
-        h->if_none_match = value;
-    } else if (IS("if-modified-since")) {
-        h->if_modified_since = value;
-    } else if (IS("authorization")) {
-        h->authorization = value;
-    } else if (IS("connect-protocol-version")) {
-        h->connect_version = value;
-    } else if (IS("content-encoding")) {
-        h->content_encoding = value;
-    } else if (IS("content-type")) {
-        h->content_type = value;
-    } else if (IS("connect-timeout-ms")) {
-        h->connect_timeout = value;
-    } else if (IS("origin")) {
-        h->origin = value;
-    } else if (IS("traceparent")) {
-        h->traceparent = value;
-    } else if (IS("forwarded") || IS("x-forwarded-for") || IS("via")) {
-        h->proxied = true;
+        l->odd_coding |= !IS(value, "chunked");
+    } else if (IS(name, "forwarded") || IS(name, "x-forwarded-for") || IS(name, "via")) {
+        l->h->proxied = true;
     }
 }
 
@@ -100,7 +111,7 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     l->odd_line |= name != l->next;
     l->odd_value |= memchr(value, '\r', value_len) != NULL;
     l->next = value + value_len + CRLF;
-    take_header(l, name, name_len, (ps_text){value, value_len});
+    take_header(l, (ps_text){name, name_len}, (ps_text){value, value_len});
     return MHD_YES;
 }
 

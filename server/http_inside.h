@@ -96,7 +96,8 @@ struct ps_http {
     uint64_t moved;     /* what http_tls_patience saw last */
 };
 
-#define HTTP_RATE 16384u /* bytes a second at which bodies must come, and answers go */
+#define MS        1000000u /* ns */
+#define HTTP_RATE 16384u   /* bytes a second at which bodies must come, and answers go */
 
 /* ---- http_guard.c ---- */
 /* Look at all headers: fills x->request.header, x->limit. True: refused, x->reply says

@@ -15,8 +15,6 @@
 #include "pinsage/hash.h"
 #include "server/http_inside.h"
 
-#define MS 1000000u /* ns */
-
 /* ------------------------------ Keeping ------------------------------------ */
 
 void http_free_kept(void *value)
