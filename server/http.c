@@ -42,9 +42,8 @@ static enum MHD_Result take_body(ps_http *h, exchange *x, const char *data, size
     x->uploaded += *size;
     if (x->uploaded > 2 * x->limit + 65536)
         return MHD_NO;
-    if (x->conn && x->conn->deadline != UINT64_MAX)
-        x->conn->deadline = x->started + (uint64_t)h->state->opts->header_timeout * MS +
-                            x->uploaded / HTTP_RATE * 1000 * MS;
+    http_allow(x, x->started + (uint64_t)h->state->opts->header_timeout * MS +
+                      x->uploaded / HTTP_RATE * 1000 * MS);
     if (x->uploaded <= x->limit)
         ps_buf_add(&x->body, data, *size);
     ps_count_add(&h->stats->bytes_in, *size);

@@ -214,9 +214,7 @@ void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how)
     ps_count_add(&h->stats->bytes_out, x->sent);
     if (is_worth_a_line(h, x, status, ns))
         log_request(h, x, status, ns);
-    if (x->conn && x->conn->deadline != UINT64_MAX)
-        x->conn->deadline =
-            now + ((uint64_t)o->idle_timeout + (uint64_t)o->header_timeout) * MS;
+    http_allow(x, now + ((uint64_t)o->idle_timeout + (uint64_t)o->header_timeout) * MS);
     x->abandoned = x->wait.begun && !x->wait.finished;
     if (x->abandoned)
         h->abandoned++;

@@ -99,6 +99,13 @@ struct ps_http {
 #define MS        1000000u /* ns */
 #define HTTP_RATE 16384u   /* bytes a second at which bodies must come, and answers go */
 
+/* Its connection may take until then (ns), unless it is being shut down already. */
+static inline void http_allow(exchange *x, uint64_t until)
+{
+    if (x->conn && x->conn->deadline != UINT64_MAX)
+        x->conn->deadline = until;
+}
+
 /* ---- http_guard.c ---- */
 /* Look at all headers: fills x->request.header, x->limit. True: refused, x->reply says
  * why. */

@@ -76,9 +76,8 @@ static enum MHD_Result queue(ps_http *h, exchange *x, struct MHD_Response *respo
     x->sent = x->request.verb == PS_HEAD ? 0 : size;
     if (r->method != PS_NO_METHOD)
         ps_count_add(&h->stats->method[r->method].answers[r->source], 1);
-    if (x->conn && x->conn->deadline != UINT64_MAX)
-        x->conn->deadline = ps_now_ns() + (uint64_t)h->state->opts->send_timeout * MS +
-                            size / HTTP_RATE * 1000 * MS;
+    http_allow(x, ps_now_ns() + (uint64_t)h->state->opts->send_timeout * MS +
+                      size / HTTP_RATE * 1000 * MS);
     return MHD_queue_response(x->mhd, r->status, response);
 }
 
