@@ -102,9 +102,7 @@ static void keep_buckets(ps_auth *a, const ps_bearers *new)
 static void refuse_file(ps_auth *a, int err, const ps_why *why)
 {
     char text[600];
-    struct stat st = {0};
-    bool there = stat(a->opts->token_file, &st) == 0;
-    ps_stamp stamp = there ? ps_stamp_of(&st) : (ps_stamp){0};
+    ps_stamp stamp = ps_stamp_at(a->opts->token_file);
     if (a->is_refused && memcmp(&stamp, &a->refused, sizeof stamp) == 0)
         return; /* told already */
     a->is_refused = true;

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-ps_stamp ps_stamp_of(const struct stat *st)
+static ps_stamp stamp_of(const struct stat *st)
 {
     return (ps_stamp){.device = st->st_dev,
                       .inode = st->st_ino,
@@ -21,14 +21,27 @@ ps_stamp ps_stamp_of(const struct stat *st)
                       .nanoseconds = st->st_mtim.tv_nsec};
 }
 
-bool ps_stamp_differs(const ps_stamp *s, const char *path)
+static bool look_at(const char *path, ps_stamp *s)
 {
     struct stat st;
-    if (stat(path, &st))
-        return true;
-    ps_stamp now = ps_stamp_of(&st);
-    return now.device != s->device || now.inode != s->inode || now.size != s->size ||
-           now.seconds != s->seconds || now.nanoseconds != s->nanoseconds;
+    bool there = stat(path, &st) == 0;
+    *s = there ? stamp_of(&st) : (ps_stamp){0};
+    return there;
+}
+
+ps_stamp ps_stamp_at(const char *path)
+{
+    ps_stamp now;
+    look_at(path, &now);
+    return now;
+}
+
+bool ps_stamp_differs(const ps_stamp *s, const char *path)
+{
+    ps_stamp now;
+    return !look_at(path, &now) || now.device != s->device || now.inode != s->inode ||
+           now.size != s->size || now.seconds != s->seconds ||
+           now.nanoseconds != s->nanoseconds;
 }
 
 /* Up to room bytes; fewer at the end of the file, negative on failure. */
@@ -63,7 +76,7 @@ static int slurp_fd(ps_slurp *s, int fd, const char *path, size_t most, ps_why *
         return ps_fail_errno(why, path, "cannot read");
     s->size = (size_t)n;
     s->text[n] = '\0';
-    s->stamp = ps_stamp_of(&st);
+    s->stamp = stamp_of(&st);
     s->mode = st.st_mode & 0777;
     if (s->size > most)
         return ps_fail(why, PS_EFORMAT, path, 0, "is longer than %zu bytes", most);

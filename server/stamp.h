@@ -21,7 +21,8 @@ typedef struct ps_stamp {
     int64_t seconds, nanoseconds;
 } ps_stamp;
 
-ps_stamp ps_stamp_of(const struct stat *st);
+/* Of what the path names now; all zeros when it cannot be looked at. */
+ps_stamp ps_stamp_at(const char *path);
 /* The stamp of what the path names now differs; also when it cannot be looked at. */
 bool ps_stamp_differs(const ps_stamp *s, const char *path);
 

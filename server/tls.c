@@ -290,11 +290,8 @@ static void read_anew(ps_tls *t)
 
 static void look(ps_tls *t, ps_stamp now[2])
 {
-    const char *const path[2] = {t->opts->cert, t->opts->key};
-    for (int i = 0; i < 2; i++) {
-        struct stat st;
-        now[i] = stat(path[i], &st) ? (ps_stamp){0} : ps_stamp_of(&st);
-    }
+    now[0] = ps_stamp_at(t->opts->cert);
+    now[1] = ps_stamp_at(t->opts->key);
 }
 
 static void warn_of_end(ps_tls *t)
