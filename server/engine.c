@@ -259,19 +259,14 @@ const char *ps_engine_index(const ps_engine *e)
 
 /* ------------------------------ Popularity --------------------------------- */
 
-static bool is_better(ps_scored a, ps_scored b)
-{
-    return a.score > b.score || (a.score == b.score && a.row < b.row);
-}
-
 uint32_t engine_keep(ps_scored *list, uint32_t n, uint32_t max, ps_scored x)
 {
-    if (n == max && (!n || !is_better(x, list[n - 1])))
+    if (n == max && (!n || !engine_is_better(x, list[n - 1])))
         return n;
     uint32_t low = 0, high = n;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
-        if (is_better(x, list[mid]))
+        if (engine_is_better(x, list[mid]))
             high = mid;
         else
             low = mid + 1;

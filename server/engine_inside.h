@@ -133,8 +133,13 @@ void engine_took(ps_reader *r, way w, uint64_t since);
 /* Seed of a row's walks. */
 int engine_seed(ps_reader *r, uint32_t row, uint64_t *seed);
 
-/* Insert x into a list kept sorted, best first, ties by row, of at most max; returns the
- * new length. For small max, or many x that lose at the first comparison. */
+/* The order of rankings: best first, ties by row. */
+static inline bool engine_is_better(ps_scored a, ps_scored b)
+{
+    return a.score > b.score || (a.score == b.score && a.row < b.row);
+}
+/* Insert x into a list kept in that order, of at most max; returns the new length. For
+ * small max, or many x that lose at the first comparison. */
 uint32_t engine_keep(ps_scored *list, uint32_t n, uint32_t max, ps_scored x);
 /* The pins on most boards, best first: made once, by the first who asks. */
 int engine_popular(ps_engine *e, const ps_scored **list, uint32_t *n);

@@ -108,11 +108,6 @@ static uint32_t scan_board(ps_reader *r, const method *m, filter *f, uint32_t k)
 
 /* ------------------------------ Index and tail ----------------------------- */
 
-static bool is_better(ps_scored a, ps_scored b)
-{
-    return a.score > b.score || (a.score == b.score && a.row < b.row);
-}
-
 /* The k best of r->found (n) and r->near (m), into r->found. A row that came into the
  * tail while the index was searched stands in both: the tail's is newer. */
 static uint32_t merge(ps_reader *r, uint32_t n, uint32_t m, uint32_t k)
@@ -120,7 +115,7 @@ static uint32_t merge(ps_reader *r, uint32_t n, uint32_t m, uint32_t k)
     ps_scored *out = r->near + m; /* room for k more */
     uint32_t i = 0, j = 0, kept = 0;
     while (kept < k && (i < n || j < m)) {
-        bool tail = j < m && (i == n || is_better(r->near[j], r->found[i]));
+        bool tail = j < m && (i == n || engine_is_better(r->near[j], r->found[i]));
         ps_scored x = tail ? r->near[j++] : r->found[i++];
         bool twice = false;
         for (uint32_t t = 0; t < m && !tail && !twice; t++)
