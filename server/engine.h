@@ -84,8 +84,6 @@ void ps_reader_end(ps_reader *r);
 /* Rows to begin a look around with: pins on many boards, spread over the catalog. In the
  * reader until its next question. */
 uint32_t ps_reader_sample(ps_reader *r, const uint32_t **rows);
-/* The version that it sees (ps_engine_version). */
-uint64_t ps_reader_version(const ps_reader *r);
 /* The graph as the reader sees it. */
 const ps_graph *ps_reader_graph(const ps_reader *r);
 

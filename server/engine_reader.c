@@ -98,11 +98,6 @@ void ps_reader_end(ps_reader *r)
     r->begun = false;
 }
 
-uint64_t ps_reader_version(const ps_reader *r)
-{
-    return r->snap.version;
-}
-
 uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row)
 {
     return ps_view_lsn(r->e->live.view, &r->snap, row);

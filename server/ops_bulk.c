@@ -26,7 +26,6 @@ typedef struct line {
     ps_write write;
     bulk *of;
     uint64_t number;
-    bool submitted;
 } line;
 
 struct bulk {
@@ -59,15 +58,16 @@ static void answer_line(bulk *b, const line *l)
         ps_buf_json(&b->out, w->pin.data, w->pin.len);
     }
     if (w->err) {
-        ps_code code = w->err == PS_EBUSY || w->err == PS_EFULL
-                           ? PS_CODE_RESOURCE_EXHAUSTED
-                           : ps_code_of(w->err);
+        ps_code code =
+            w->err == PS_EBUSY ? PS_CODE_RESOURCE_EXHAUSTED : ps_code_of(w->err);
         ps_buf_printf(&b->out, ",\"code\":\"%s\",\"message\":", ps_code_name(code));
         const char *text = *w->why.text ? w->why.text : ps_strerror(w->err);
         ps_buf_json(&b->out, text, strlen(text));
     } else {
-        ps_buf_printf(&b->out, ",\"created\":%s,\"etag\":\"\\\"%llu\\\"\"",
-                      w->changed ? "true" : "false", (unsigned long long)w->lsn);
+        ps_text etag = op_etag(w->lsn, &b->arena);
+        ps_buf_printf(&b->out,
+                      ",\"created\":%s,\"etag\":", w->changed ? "true" : "false");
+        ps_buf_json(&b->out, etag.data, etag.len);
     }
     ps_buf_text(&b->out, "}\n");
 }

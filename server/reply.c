@@ -47,11 +47,6 @@ static const struct {
 #undef XX
 };
 
-unsigned ps_code_status(ps_code code)
-{
-    return codes[code].status;
-}
-
 const char *ps_code_name(ps_code code)
 {
     return codes[code].name;

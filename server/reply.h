@@ -96,7 +96,6 @@ void ps_reply_error(ps_reply *r, ps_failure f, const char *fmt, ...)
 /* The same from an error of the engine. */
 void ps_reply_failed(ps_reply *r, int err, const ps_why *why);
 ps_code ps_code_of(int err);
-unsigned ps_code_status(ps_code code);
 const char *ps_code_name(ps_code code); /* "not_found" */
 
 #endif

@@ -263,8 +263,8 @@ bool ps_route_admit(ps_door *d, ps_request *r, ps_reply *out)
         return false;
     }
     r->route = (unsigned)i;
-    unsigned powers =
-        (routes[i].write ? PS_MAY_WRITE : 0u) | (routes[i].admin ? PS_MAY_ADMIN : 0u);
+    unsigned powers = (routes[i].write ? PS_MAY_WRITE : PS_MAY_READ) |
+                      (routes[i].admin ? PS_MAY_ADMIN : PS_MAY_READ);
     if (!ps_auth_check(d->state->auth, r, powers, out))
         return false;
     err = routes[i].params ? ps_params_check(r, routes[i].params, &why) : PS_OK;
