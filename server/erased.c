@@ -167,8 +167,8 @@ static int scan_entry(const search *s, const char *folder, const char *name, tra
     struct stat st;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || holds_numbers(name))
         return PS_OK;
-    if (ps_path_join(path, sizeof path, folder, name))
-        return ps_fail(s->why, PS_ERANGE, folder, 0, "the path is too long");
+    if (ps_path_in(path, folder, name, s->why))
+        return PS_ERANGE;
     if (lstat(path, &st) < 0)
         return PS_OK; /* gone meanwhile */
     if (S_ISDIR(st.st_mode))
@@ -243,8 +243,8 @@ static int check_folder(search *s, const char *name)
     ps_buf detail = {0};
     uint32_t row;
     bool board;
-    if (ps_path_join(path, sizeof path, s->catalog, name))
-        return ps_fail(s->why, PS_ERANGE, s->catalog, 0, "the path is too long");
+    if (ps_path_in(path, s->catalog, name, s->why))
+        return PS_ERANGE;
     int err = scan_below(s, path, &t);
     if (err)
         return err;

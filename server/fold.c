@@ -31,8 +31,8 @@ static int build_index(fold *f)
     o.seed = f->opts->seed;
     if (strcmp(o.vectors, "embeddings") != 0)
         snprintf(name, sizeof name, "features/%s.npy", o.vectors);
-    if (ps_path_join(path, sizeof path, ps_draft_dir(f->draft), name))
-        return ps_fail(f->why, PS_ERANGE, name, 0, "the path is too long");
+    if (ps_path_in(path, ps_draft_dir(f->draft), name, f->why))
+        return PS_ERANGE;
     int err = ps_npy_open(&vectors, path, PS_RANDOM, f->why);
     if (err)
         return err;

@@ -82,9 +82,8 @@ int fold_graph(fold *f)
     ps_graph_builder *b = NULL;
     ps_counts counts;
     int err = list_files(f, cut);
-    if (!err && ps_path_join(dir, sizeof dir, ps_draft_dir(f->draft), "graph"))
-        err =
-            ps_fail(f->why, PS_ERANGE, ps_draft_dir(f->draft), 0, "the path is too long");
+    if (!err)
+        err = ps_path_in(dir, ps_draft_dir(f->draft), "graph", f->why);
     if (!err)
         err = ps_graph_builder_new(&b, dir, f->why);
     if (err)

@@ -69,8 +69,8 @@ static int open_store(alone *a, const char *catalog, ps_why *why)
     char path[PS_PATH_MAX];
     ps_store_opts opts = {.step = "fold"};
     opts.absorbed = ps_manifest_u64(a->g->manifest, PS_ABSORBED, 0);
-    if (ps_path_join(path, sizeof path, catalog, "live"))
-        return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
+    if (ps_path_in(path, catalog, "live", why))
+        return PS_ERANGE;
     if (!ps_file_exists(path))
         return PS_OK;
     int err = ps_store_open(&a->store, path, opts, why);

@@ -341,8 +341,8 @@ static void start_main(server *s)
 static int restrict_files(ps_sandbox *box, const ps_serve_opts *o, ps_why *why)
 {
     char live[PS_PATH_MAX]; /* who only reads it says so there */
-    if (ps_path_join(live, sizeof live, o->catalog, "live"))
-        return ps_fail(why, PS_ERANGE, o->catalog, 0, "the path is too long");
+    if (ps_path_in(live, o->catalog, "live", why))
+        return PS_ERANGE;
     const ps_sandbox_path paths[] = {
         {.path = o->catalog, .write = !o->auth.read_only},
         {.path = live, .write = true},

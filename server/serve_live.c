@@ -15,8 +15,8 @@ static int absorbed_by(const char *catalog, uint64_t *lsn, ps_why *why)
     char dir[PS_PATH_MAX], path[PS_PATH_MAX];
     ps_manifest *m = NULL;
     int err = ps_catalog_current(catalog, dir, why);
-    if (!err && ps_path_join(path, sizeof path, dir, "manifest.json"))
-        err = ps_fail(why, PS_ERANGE, dir, 0, "the path is too long");
+    if (!err)
+        err = ps_path_in(path, dir, "manifest.json", why);
     if (!err)
         err = ps_manifest_load(&m, path, why);
     if (!err)
@@ -37,8 +37,8 @@ int serve_live_start(ps_state *st, ps_why *why)
     if (o->auth.read_only)
         return PS_OK;
     int err = absorbed_by(o->catalog, &store.absorbed, why);
-    if (!err && ps_path_join(path, sizeof path, o->catalog, "live"))
-        err = ps_fail(why, PS_ERANGE, o->catalog, 0, "the path is too long");
+    if (!err)
+        err = ps_path_in(path, o->catalog, "live", why);
     if (!err)
         err = ps_store_open(&st->writes.store, path, store, why);
     if (!err)

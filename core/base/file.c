@@ -302,3 +302,10 @@ int ps_path_join(char *out, size_t n, const char *dir, const char *name)
     int len = snprintf(out, n, "%s/%s", dir, name);
     return len < 0 || (size_t)len >= n ? PS_ERANGE : PS_OK;
 }
+
+int ps_path_in(char *out, const char *dir, const char *name, ps_why *why)
+{
+    return ps_path_join(out, PS_PATH_MAX, dir, name)
+               ? ps_fail(why, PS_ERANGE, dir, 0, "the path is too long")
+               : PS_OK;
+}

@@ -54,6 +54,8 @@ bool ps_file_exists(const char *path);
 
 /* path = dir "/" name into out (n bytes); PS_ERANGE when it does not fit. */
 int ps_path_join(char *out, size_t n, const char *dir, const char *name);
+/* The same into out (PS_PATH_MAX), refused in words. */
+int ps_path_in(char *out, const char *dir, const char *name, ps_why *why);
 #define PS_PATH_MAX 4096
 
 #endif

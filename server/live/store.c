@@ -156,8 +156,8 @@ static int allocate_lock(const ps_store *s, ps_why *why)
 {
     char path[PS_PATH_MAX];
     struct stat st;
-    if (ps_path_join(path, sizeof path, s->dir, "lock.mdb"))
-        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (ps_path_in(path, s->dir, "lock.mdb", why))
+        return PS_ERANGE;
     if (stat(path, &st) == 0 && st.st_size >= LOCK_BYTES &&
         st.st_blocks * 512 >= LOCK_BYTES)
         return PS_OK;
@@ -175,8 +175,8 @@ static int fill_up(const ps_store *s, off_t need, ps_why *why)
 {
     char path[PS_PATH_MAX];
     struct stat st;
-    if (ps_path_join(path, sizeof path, s->dir, "data.mdb"))
-        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (ps_path_in(path, s->dir, "data.mdb", why))
+        return PS_ERANGE;
     if (stat(path, &st) == 0 && st.st_size >= need)
         return PS_OK;
     int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -281,8 +281,8 @@ static int start_above(ps_store *s, uint64_t absorbed, ps_why *why)
 int ps_store_readers(const ps_store *s, int *fd, ps_why *why)
 {
     char path[PS_PATH_MAX];
-    if (ps_path_join(path, sizeof path, s->dir, "readers"))
-        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (ps_path_in(path, s->dir, "readers", why))
+        return PS_ERANGE;
     *fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
     int error = errno;
     int err = *fd < 0 ? ps_fail_errno(why, path, "cannot be opened") : PS_OK;
@@ -295,8 +295,8 @@ int ps_store_readers(const ps_store *s, int *fd, ps_why *why)
 static int keep_writer_out(ps_store *s, ps_why *why)
 {
     char path[PS_PATH_MAX];
-    if (ps_path_join(path, sizeof path, s->dir, "lock"))
-        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (ps_path_in(path, s->dir, "lock", why))
+        return PS_ERANGE;
     s->lockless = true;
     s->lock = open(path, O_RDONLY | O_CLOEXEC);
     if (s->lock < 0)
@@ -337,8 +337,8 @@ static int sync_names(const ps_store *s, ps_why *why)
 {
     char above[PS_PATH_MAX];
     int err = ps_file_sync(s->dir, why);
-    if (!err && ps_path_join(above, sizeof above, s->dir, ".."))
-        err = ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (!err)
+        err = ps_path_in(above, s->dir, "..", why);
     return err ? err : ps_file_sync(above, why);
 }
 

@@ -68,7 +68,7 @@ static int copy_put(copy *c, MDB_dbi table, MDB_val key, MDB_val value)
 
 static bool is_litter(int table, MDB_val key)
 {
-    return table == META && key.mv_size == 6 && memcmp(key.mv_data, "litter", 6) == 0;
+    return table == META && ps_text_is((ps_text){key.mv_data, key.mv_size}, "litter");
 }
 
 static int copy_table(copy *c, ps_store *s, MDB_txn *from, int table)
@@ -127,9 +127,9 @@ static int keep_readers_out(const ps_store *s, int *fd, ps_why *why)
 static int put_in_place(ps_store *s, void *cls, ps_why *why)
 {
     char path[PS_PATH_MAX], lock[PS_PATH_MAX];
-    if (ps_path_join(path, sizeof path, s->dir, "data.mdb") ||
-        ps_path_join(lock, sizeof lock, s->dir, "lock.mdb"))
-        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (ps_path_in(path, s->dir, "data.mdb", why) ||
+        ps_path_in(lock, s->dir, "lock.mdb", why))
+        return PS_ERANGE;
     if (rename(cls, path) < 0)
         return ps_fail_errno(why, path, "cannot be put in place");
     unlink(lock);
@@ -147,8 +147,8 @@ int ps_store_compact(ps_store *s, ps_why *why)
     int readers, err = PS_OK;
     if (s->opts.read_only)
         return ps_fail(why, PS_EINVAL, s->dir, 0, "is open for reading");
-    if (ps_path_join(path, sizeof path, s->dir, PS_STORE_COPY))
-        return ps_fail(why, PS_ERANGE, s->dir, 0, "the path is too long");
+    if (ps_path_in(path, s->dir, PS_STORE_COPY, why))
+        return PS_ERANGE;
     unlink(path);
     int rc = copy_all(s, path);
     if (rc)
