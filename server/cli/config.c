@@ -14,18 +14,10 @@
 
 #include "server/cli/cli.h"
 
-static const ps_option *find_option(const ps_command *c, const char *name)
-{
-    for (const ps_option *o = c->options; o->name; o++)
-        if (strcmp(o->name, name) == 0)
-            return o;
-    return NULL;
-}
-
 static bool known_somewhere(const char *name)
 {
     for (size_t i = 0; ps_commands[i]; i++)
-        if (find_option(ps_commands[i], name))
+        if (ps_option_find(ps_commands[i], name))
             return true;
     return false;
 }
@@ -72,7 +64,7 @@ static int apply_object(json_t *object, const ps_command *c, void *settings, boo
     int err = PS_OK;
     json_object_foreach(object, key, value)
     {
-        const ps_option *o = find_option(c, key);
+        const ps_option *o = ps_option_find(c, key);
         if (err || (top && json_is_object(value) && ps_command_find(key)))
             continue;
         if (o)

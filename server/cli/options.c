@@ -170,13 +170,22 @@ int ps_option_set(const ps_option *o, void *settings, const char *value,
     return PS_OK;
 }
 
+const ps_option *ps_option_find(const ps_command *c, const char *name)
+{
+    for (const ps_option *o = c->options; o->name; o++)
+        if (strcmp(o->name, name) == 0)
+            return o;
+    return NULL;
+}
+
 bool ps_option_is_meta(const ps_option *o)
 {
     return strcmp(o->name, "config") == 0 || strcmp(o->name, "print-config") == 0 ||
            strcmp(o->name, "check-config") == 0;
 }
 
-void ps_option_env(const ps_option *o, char *out, size_t n)
+/* "PINSAGE_HIT_AT" for "hit-at", into out (n bytes). */
+static void env_name(const ps_option *o, char *out, size_t n)
 {
     snprintf(out, n, "PINSAGE_%s", o->name);
     for (char *c = out; *c; c++)
@@ -306,7 +315,7 @@ static int apply_environment(const ps_command *c, void *settings, ps_why *why)
     int err = PS_OK;
     for (const ps_option *o = c->options; o->name && !err; o++) {
         char name[80];
-        ps_option_env(o, name, sizeof name);
+        env_name(o, name, sizeof name);
         const char *value = getenv(name);
         if (!value)
             continue;

@@ -64,8 +64,8 @@ void ps_options_parse(const struct ps_command *c, int argc, char **argv, void *s
                       ps_parsed *words);
 /* Options that say what to do with the settings and are none themselves. */
 bool ps_option_is_meta(const ps_option *o);
-/* "PINSAGE_HIT_AT" for "hit-at", into out (n bytes). */
-void ps_option_env(const ps_option *o, char *out, size_t n);
+/* A command's option of that name, NULL when it has none. */
+const ps_option *ps_option_find(const struct ps_command *c, const char *name);
 
 /* Read a JSON file of settings: members of the top level, then of the member named as the
  * command. Keys that belong to another command are ignored, unknown ones refused. */

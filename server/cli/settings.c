@@ -193,21 +193,13 @@ static void schema_command(ps_buf *out, const ps_command *c)
     ps_buf_text(out, "\n      }\n    }");
 }
 
-static const ps_option *option_of(const ps_command *c, const char *name)
-{
-    for (const ps_option *o = c->options; o->name; o++)
-        if (strcmp(o->name, name) == 0)
-            return o;
-    return NULL;
-}
-
 /* At the top level a name holds for every command that has it, and must suit one. */
 static void schema_shared(ps_buf *out, const char *name)
 {
     const char *before = "";
     ps_buf_printf(out, ",\n    \"%s\": {\"anyOf\": [", name);
     for (size_t i = 0; ps_commands[i]; i++)
-        if (option_of(ps_commands[i], name)) {
+        if (ps_option_find(ps_commands[i], name)) {
             ps_buf_printf(out, "%s{\"$ref\": \"#/properties/%s/properties/%s\"}", before,
                           ps_commands[i]->name, name);
             before = ", ";
@@ -218,7 +210,7 @@ static void schema_shared(ps_buf *out, const char *name)
 static bool told_before(size_t command, const char *name)
 {
     for (size_t i = 0; i < command; i++)
-        if (option_of(ps_commands[i], name))
+        if (ps_option_find(ps_commands[i], name))
             return true;
     return false;
 }

@@ -68,8 +68,8 @@ static int check_erased(const char *catalog, const settings *s, ps_why *why)
 {
     tally t = {0};
     ps_progress progress = ps_cli_progress(&s->common);
-    ps_text id = {s->erased, strlen(s->erased)};
-    int err = ps_erased_check(catalog, id, on_check, &t, &progress, why);
+    int err =
+        ps_erased_check(catalog, ps_text_of(s->erased), on_check, &t, &progress, why);
     ps_cli_progress_end();
     if (!err)
         printf("%s: nothing is left of pin \"%s\"\n", catalog, s->erased);
