@@ -129,15 +129,13 @@ static bool is_too_long(ps_text length, uint64_t limit)
     return value > limit;
 }
 
-/* So much is not read from just anybody. */
-static bool guard_bulk(ps_http *h, exchange *x, const look *l)
+/* So much is not read from just anybody. False: x->reply says why. */
+static bool admit_bulk(ps_http *h, exchange *x)
 {
     uint64_t bulk = h->state->opts->bulk_bytes;
     x->limit = bulk > x->limit ? bulk : x->limit;
     x->admitted = ps_route_admit(&h->door, &x->request, &x->reply);
-    if (x->admitted && is_too_long(l->length, x->limit))
-        return refuse(x, PS_CODE_RESOURCE_EXHAUSTED, 413, "the body is too long");
-    return !x->admitted;
+    return x->admitted;
 }
 
 static bool guard_headers(ps_http *h, exchange *x, const look *l, bool newest)
@@ -159,8 +157,9 @@ static bool guard_headers(ps_http *h, exchange *x, const look *l, bool newest)
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400,
                       "the length of the body is told twice");
     x->limit = h->state->opts->body_bytes;
-    if ((l->codings || is_too_long(l->length, x->limit)) && ps_route_is_bulk(&x->request))
-        return guard_bulk(h, x, l);
+    bool large = l->codings || is_too_long(l->length, x->limit);
+    if (large && ps_route_is_bulk(&x->request) && !admit_bulk(h, x))
+        return true;
     if (is_too_long(l->length, x->limit))
         return refuse(x, PS_CODE_RESOURCE_EXHAUSTED, 413, "the body is too long");
     return false;
