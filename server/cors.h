@@ -5,7 +5,7 @@
  * Each origin has a number, so that answers can be kept for each.
  *
  * Threads: constant once open.
- * Not here: the headers (http_reply.c); who may write, whatever site asks (auth.h).
+ * Not here: the headers (http_response.c); who may write, whatever site asks (auth.h).
  */
 #ifndef PINSAGE_SERVER_CORS_H
 #define PINSAGE_SERVER_CORS_H

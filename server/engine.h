@@ -8,7 +8,7 @@
  *
  * Threads: an engine is shared and counted; each thread asks through a ps_reader of its
  * own, which holds a reference.
- * Not here: JSON (ops.c), caching (http.c), writing (live/).
+ * Not here: answers (ops.c), caching (http_reply.c), writing (live/).
  */
 #ifndef PINSAGE_SERVER_ENGINE_H
 #define PINSAGE_SERVER_ENGINE_H

@@ -5,7 +5,7 @@
  * is one table (metrics.c).
  *
  * Threads: a ps_stats is written by its owner and read by any.
- * Not here: how the page is asked for (rest.c).
+ * Not here: where the numbers come from (rest_metrics.c).
  */
 #ifndef PINSAGE_SERVER_METRICS_H
 #define PINSAGE_SERVER_METRICS_H

@@ -5,7 +5,7 @@
  * the path fits, the answer is 405 with the verbs that would.
  *
  * Threads: the table is constant; a door belongs to one loop or worker.
- * Not here: what the addresses do (rest.c, health.c, web.c).
+ * Not here: what the addresses do (rest.c, rpc.c, admin.c, health.c, web.c).
  */
 #ifndef PINSAGE_SERVER_ROUTES_H
 #define PINSAGE_SERVER_ROUTES_H
