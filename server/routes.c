@@ -17,15 +17,15 @@
 #include "server/rpc.h"
 #include "server/web.h"
 
-/* Rows that name what must be said; the rest is false or NULL. */
-#define KEPT  .engine = true, .keep = true, .probe = false, .exists = NULL
-#define ASKED .engine = true, .keep = false, .probe = false, .exists = NULL
-#define WORK  .engine = true, .work = true, .probe = false, .exists = NULL
-#define WRITE .engine = true, .write = true, .probe = false, .exists = NULL
-#define FREE  .engine = false, .keep = false, .probe = false, .exists = NULL
+/* What rows are; whatever is not said of a row is false. */
+#define KEPT  .engine = true, .keep = true
+#define ASKED .engine = true
+#define WORK  .engine = true, .work = true
+#define WRITE .engine = true, .write = true
 #define BULK  .engine = true, .write = true, .work = true, .patient = true, .bulk = true
-#define ADMIN .engine = false, .admin = true, .patient = true, .exists = NULL
-#define PROBE .engine = false, .keep = false, .probe = true, .exists = NULL
+#define ADMIN .admin = true, .patient = true
+#define PROBE .probe = true
+#define FREE  .engine = false
 
 #define RPC "/pinsage.v1.RecommendService/"
 #define RPC_READ(method)                                                                 \
