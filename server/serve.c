@@ -255,36 +255,52 @@ static int start_crew(ps_state *st, ps_why *why)
                          why);
 }
 
-static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
+static unsigned at_most(unsigned n, unsigned most)
 {
-    ps_state *st = &s->state;
-    unsigned loops = o->loops ? o->loops : ps_cores();
-    loops = loops < LOOPS_MAX ? loops : LOOPS_MAX;
-    *st = (ps_state){.opts = o, .start_time = unix_time()};
-    unsigned workers = o->workers ? o->workers : ps_cores();
-    st->n_loops = loops + has_admin(s);
-    st->n_workers = workers < WORKERS_MAX ? workers : WORKERS_MAX;
-    st->n_stats = st->n_loops + st->n_workers;
-    pthread_mutex_init(&st->lock, NULL);
+    return n < most ? n : most;
+}
+
+/* What loops and workers share, but for what they have each. */
+static int open_shared(ps_state *st, const ps_serve_opts *o, ps_why *why)
+{
     int err = ps_log_start(&st->log, STDERR_FILENO, o->log_format, o->log_level, why);
     if (!err)
         err = ps_cors_init(&st->cors, o->cors_origin, why);
-    snprintf(st->cache_control, sizeof st->cache_control,
-             o->max_age ? "max-age=%u" : "no-cache", o->max_age);
     if (!err && o->images)
         err = ps_images_open(&st->images, o->images, o->image_bytes, why);
     if (!err)
         err = ps_auth_open(&st->auth, &o->auth, st->log, why);
     if (!err && (o->tls.cert || o->tls.key))
         err = ps_tls_open(&st->tls, &o->tls, st->log, why);
+    snprintf(st->cache_control, sizeof st->cache_control,
+             o->max_age ? "max-age=%u" : "no-cache", o->max_age);
+    return err;
+}
+
+static int allocate_threads(server *s)
+{
+    ps_state *st = &s->state;
     size_t size = st->n_stats * sizeof *st->stats;
-    st->stats = err ? NULL : aligned_alloc(_Alignof(ps_stats), size);
-    s->io = err ? NULL : calloc(st->n_loops, sizeof *s->io);
-    st->worker_door = err ? NULL : calloc(st->n_workers, sizeof *st->worker_door);
-    if (!err && (!st->stats || !s->io || !st->worker_door))
-        err = PS_ENOMEM;
+    st->stats = aligned_alloc(_Alignof(ps_stats), size);
+    st->worker_door = calloc(st->n_workers, sizeof *st->worker_door);
+    s->io = calloc(st->n_loops, sizeof *s->io);
+    if (!st->stats || !st->worker_door || !s->io)
+        return PS_ENOMEM;
+    memset(st->stats, 0, size);
+    return PS_OK;
+}
+
+static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
+{
+    ps_state *st = &s->state;
+    *st = (ps_state){.opts = o, .start_time = unix_time()};
+    st->n_loops = at_most(o->loops ? o->loops : ps_cores(), LOOPS_MAX) + has_admin(s);
+    st->n_workers = at_most(o->workers ? o->workers : ps_cores(), WORKERS_MAX);
+    st->n_stats = st->n_loops + st->n_workers;
+    pthread_mutex_init(&st->lock, NULL);
+    int err = open_shared(st, o, why);
     if (!err)
-        memset(st->stats, 0, size);
+        err = allocate_threads(s);
     return err ? err : start_crew(st, why);
 }
 
@@ -354,6 +370,49 @@ static int restrict_files(ps_sandbox *box, const ps_serve_opts *o, ps_why *why)
     return ps_sandbox_files(box, o->sandbox, paths, sizeof paths / sizeof *paths, why);
 }
 
+/* All that has threads; the sandbox closes behind them. */
+static int start_all(server *s, ps_sandbox *box)
+{
+    const ps_serve_opts *o = s->state.opts;
+    raise_fd_limit(s);
+    int err = start_loops(s, s->why);
+    if (!err)
+        err = serve_live_start(&s->state, s->why);
+    if (!err && s->state.writes.writer)
+        err = ps_folding_start(&s->state.folding, &s->state, o->fold_threads, s->why);
+    if (!err)
+        err = ps_recall_start(&s->state.recall, &s->state, o->recall_every, s->why);
+    if (!err)
+        err = ps_sandbox_calls(box, s->why);
+    if (!err)
+        ps_sandbox_say(box, s->state.log);
+    return err;
+}
+
+static int run_main(server *s)
+{
+    if (uv_loop_init(&s->uv))
+        return ps_fail(s->why, PS_ELIBRARY, "serve", 0, "cannot make an event loop");
+    start_main(s);
+    block_signals(SIG_UNBLOCK);
+    uv_run(&s->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&s->uv);
+    return s->err;
+}
+
+static void stop_all(server *s)
+{
+    ps_folding_cancel(s->state.folding);
+    serve_live_stop(&s->state); /* who waits for a write is answered, while loops turn */
+    serve_reload_stop(s);
+    ps_folding_stop(s->state.folding);
+    stop_loops(s);
+    ps_recall_stop(s->state.recall); /* loops and workers have questions for it */
+    end_state(s);
+    serve_reload_done(s);
+    ps_notify_done(&s->notify);
+}
+
 int ps_serve(const ps_serve_opts *opts, ps_why *why)
 {
     ps_why local = {0};
@@ -366,37 +425,10 @@ int ps_serve(const ps_serve_opts *opts, ps_why *why)
     if (!err)
         err = start_state(&s, opts, s.why);
     serve_reload_init(&s);
-    if (!err) {
-        raise_fd_limit(&s);
-        err = start_loops(&s, s.why);
-    }
     if (!err)
-        err = serve_live_start(&s.state, s.why);
-    if (!err && s.state.writes.writer)
-        err = ps_folding_start(&s.state.folding, &s.state, opts->fold_threads, s.why);
+        err = start_all(&s, &box);
     if (!err)
-        err = ps_recall_start(&s.state.recall, &s.state, opts->recall_every, s.why);
-    if (!err)
-        err = ps_sandbox_calls(&box, s.why);
-    if (!err)
-        ps_sandbox_say(&box, s.state.log);
-    if (!err && uv_loop_init(&s.uv))
-        err = ps_fail(s.why, PS_ELIBRARY, "serve", 0, "cannot make an event loop");
-    else if (!err) {
-        start_main(&s);
-        block_signals(SIG_UNBLOCK);
-        uv_run(&s.uv, UV_RUN_DEFAULT);
-        uv_loop_close(&s.uv);
-        err = s.err;
-    }
-    ps_folding_cancel(s.state.folding);
-    serve_live_stop(&s.state); /* who waits for a write is answered, while loops turn */
-    serve_reload_stop(&s);
-    ps_folding_stop(s.state.folding);
-    stop_loops(&s);
-    ps_recall_stop(s.state.recall); /* loops and workers have questions for it */
-    end_state(&s);
-    serve_reload_done(&s);
-    ps_notify_done(&s.notify);
+        err = run_main(&s);
+    stop_all(&s);
     return err;
 }
