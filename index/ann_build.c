@@ -329,7 +329,6 @@ int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
     ps_draft *draft = NULL;
     ps_generation *g = NULL;
     const char *name;
-    char generation[PS_PATH_MAX];
     *report = (ps_ann_report){0};
     /* The draft first: its lock keeps the generation the current one. */
     int err = ps_ann_cpu_check(why);
@@ -346,9 +345,7 @@ int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
         ps_draft_abort(draft);
         goto out;
     }
-    err = ps_draft_commit(draft, opts->keep, generation, why);
-    if (!err)
-        snprintf(report->generation, sizeof report->generation, "%.31s", generation);
+    err = ps_draft_commit(draft, opts->keep, report->generation, why);
 out:
     ps_generation_release(g);
     return err;

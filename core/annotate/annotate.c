@@ -225,22 +225,13 @@ static int write_rows(annotation *a, ps_out *o)
 
 static int write_block(annotation *a)
 {
-    char path[PS_PATH_MAX];
-    uint64_t size, hash;
     ps_out *o = NULL;
-    int err = ps_draft_path(a->draft, BLOCK, path, a->why);
-    if (!err)
-        err = ps_out_open(&o, path, a->why);
+    int err = ps_draft_create(a->draft, BLOCK, &o, a->why);
     if (!err)
         err = write_rows(a, o);
-    if (err) {
-        ps_out_abort(o);
-        return err;
-    }
-    size = ps_out_size(o);
-    err = ps_out_close(o, &hash, a->why);
     if (!err)
-        ps_draft_file(a->draft, BLOCK, size, hash);
+        return ps_draft_close(a->draft, BLOCK, o, a->why);
+    ps_out_abort(o);
     return err;
 }
 
@@ -284,17 +275,6 @@ static void finish(annotation *a)
     ps_generation_release(a->g);
 }
 
-static int commit(annotation *a)
-{
-    char name[PS_PATH_MAX] = "";
-    int err = ps_draft_commit(a->draft, a->opts->keep, name, a->why);
-    a->draft = NULL;
-    const char *slash = strrchr(name, '/');
-    snprintf(a->report->generation, sizeof a->report->generation, "%.31s",
-             slash ? slash + 1 : name);
-    return err;
-}
-
 int ps_annotate(const char *catalog, const ps_annotate_opts *opts,
                 ps_annotate_report *report, const ps_progress *progress, ps_why *why)
 {
@@ -315,8 +295,8 @@ int ps_annotate(const char *catalog, const ps_annotate_opts *opts,
         err = note_manifest(a);
     finish(a);
     if (!err)
-        err = commit(a);
-    else if (a->draft)
+        err = ps_draft_commit(a->draft, opts->keep, report->generation, why);
+    else
         ps_draft_abort(a->draft);
     report->seconds = ps_now() - began;
     free(a);

@@ -42,19 +42,25 @@ struct ps_draft {
 
 /* ------------------------------ The catalog's folder ---------------------- */
 
+/* Take the last name off a path of len bytes; how many are left. */
+static size_t go_up(char *path, size_t len)
+{
+    while (len && path[len - 1] != '/')
+        len--;
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    path[len] = '\0';
+    return len;
+}
+
 /* How much of path exists: the length of its longest prefix that does. */
 static size_t existing_part(const char *path)
 {
     char part[PS_PATH_MAX];
     size_t len = strlen(path);
     memcpy(part, path, len + 1);
-    while (len && !ps_file_exists(part)) {
-        while (len && part[len - 1] != '/')
-            len--;
-        while (len > 1 && part[len - 1] == '/')
-            len--;
-        part[len] = '\0';
-    }
+    while (len && !ps_file_exists(part))
+        len = go_up(part, len);
     return len;
 }
 
@@ -69,13 +75,8 @@ static void remove_folders(ps_draft *d)
     if (d->lock >= 0)
         unlink(path);
     memcpy(path, d->catalog, len + 1);
-    while (len > d->existed && (rmdir(path) == 0 || errno == ENOENT)) {
-        while (len && path[len - 1] != '/')
-            len--;
-        while (len > 1 && path[len - 1] == '/')
-            len--;
-        path[len] = '\0';
-    }
+    while (len > d->existed && (rmdir(path) == 0 || errno == ENOENT))
+        len = go_up(path, len);
 }
 
 static int find_folder(ps_draft *d, const char *catalog, bool create, ps_why *why)
@@ -264,6 +265,22 @@ int ps_draft_path(ps_draft *d, const char *name, char *out, ps_why *why)
 void ps_draft_file(ps_draft *d, const char *name, uint64_t size, uint64_t xxh3)
 {
     ps_manifest_set_file(d->manifest, name, size, xxh3);
+}
+
+int ps_draft_create(ps_draft *d, const char *name, ps_out **out, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    int err = ps_draft_path(d, name, path, why);
+    return err ? err : ps_out_open(out, path, why);
+}
+
+int ps_draft_close(ps_draft *d, const char *name, ps_out *out, ps_why *why)
+{
+    uint64_t hash, size = ps_out_size(out);
+    int err = ps_out_close(out, &hash, why);
+    if (!err)
+        ps_draft_file(d, name, size, hash);
+    return err;
 }
 
 int ps_draft_file_read(ps_draft *d, const char *name, ps_why *why)
@@ -459,7 +476,7 @@ int ps_draft_commit(ps_draft *d, unsigned keep, char *name, ps_why *why)
         return err;
     }
     if (name)
-        snprintf(name, PS_PATH_MAX, "%s", own);
+        memcpy(name, own, sizeof own);
     ps_folder_prune(d->catalog, own, d->parent, keep ? keep : 1);
     draft_free(d);
     return PS_OK;

@@ -191,7 +191,6 @@ static int fill_draft(ps_import_job *job)
 
 static int change_catalog(ps_import_job *job, const char *catalog)
 {
-    char name[PS_PATH_MAX];
     ps_draft_opts opts = {.step = "import", .create = true, .fresh = true};
     int err = ps_draft_begin(&job->draft, catalog, opts, job->why);
     if (err)
@@ -205,11 +204,8 @@ static int change_catalog(ps_import_job *job, const char *catalog)
         ps_draft_abort(job->draft);
         return err;
     }
-    err = ps_draft_commit(job->draft, job->opts->keep ? job->opts->keep : 1, name,
-                          job->why);
-    if (!err)
-        snprintf(job->report->generation, sizeof job->report->generation, "%.31s", name);
-    return err;
+    return ps_draft_commit(job->draft, job->opts->keep, job->report->generation,
+                           job->why);
 }
 
 int ps_import(const char *catalog, const ps_import_opts *opts, ps_import_report *report,

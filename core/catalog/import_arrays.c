@@ -150,25 +150,15 @@ static int copy_rows(ps_import_job *job, const ps_npy *a, const char *path, ps_o
 static int copy_array(ps_import_job *job, const char *name, const ps_npy *a,
                       const char *path, uint64_t *filled)
 {
-    char to[PS_PATH_MAX], stage[64];
-    ps_out *o = NULL;
-    uint64_t hash, size;
-    snprintf(stage, sizeof stage, "%s", name);
-    int err = ps_draft_path(job->draft, name, to, job->why);
-    if (!err)
-        err = ps_out_open(&o, to, job->why);
+    ps_out *o;
+    int err = ps_draft_create(job->draft, name, &o, job->why);
     if (err)
         return err;
     ps_npy_header(o, a->dtype, a->rows, a->cols);
-    err = copy_rows(job, a, path, o, stage, filled);
-    size = ps_out_size(o);
-    if (err) {
-        ps_out_abort(o);
-        return err;
-    }
-    err = ps_out_close(o, &hash, job->why);
+    err = copy_rows(job, a, path, o, name, filled);
     if (!err)
-        ps_draft_file(job->draft, name, size, hash);
+        return ps_draft_close(job->draft, name, o, job->why);
+    ps_out_abort(o);
     return err;
 }
 

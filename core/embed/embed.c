@@ -210,43 +210,50 @@ static int link_messages(embedding *e, uint32_t k, ps_why *why)
     return err ? err : sign(e, name);
 }
 
+static int write_rows(const ps_npy *z, bool as_half, ps_out *out)
+{
+    size_t E = z->cols;
+    uint16_t *half = malloc(E * sizeof *half);
+    if (!half)
+        return PS_ENOMEM;
+    ps_npy_header(out, as_half ? PS_F16 : PS_F32, z->rows, E);
+    for (uint64_t r = 0; r < z->rows; r++) {
+        const float *row = (const float *)z->data + r * E;
+        if (as_half)
+            ps_f32_to_f16(row, half, E);
+        ps_out_write(out, as_half ? (const void *)half : row,
+                     E * (as_half ? sizeof *half : sizeof *row));
+    }
+    free(half);
+    return PS_OK;
+}
+
 /* z as f32 or f16; a copy, so that its checksum is made on the way. */
 static int write_embeddings(embedding *e, ps_why *why)
 {
-    char from[PS_PATH_MAX], to[PS_PATH_MAX];
-    ps_npy z = {0};
+    static const char *const name = "embeddings.npy";
+    char from[PS_PATH_MAX];
+    ps_npy z;
     ps_out *out = NULL;
-    uint64_t hash, size, E = e->model.config.e;
-    uint16_t *half = malloc(E * sizeof *half);
-    int err = half ? ps_path_join(from, sizeof from, e->dir, "z.npy") : PS_ENOMEM;
+    int err = ps_path_join(from, sizeof from, e->dir, "z.npy");
     if (!err)
-        err = ps_npy_open_as(&z, from, PS_F32, e->g->n_pins, E, PS_SEQUENTIAL, why);
+        err = ps_npy_open_as(&z, from, PS_F32, e->g->n_pins, e->model.config.e,
+                             PS_SEQUENTIAL, why);
+    if (err)
+        return err;
+    err = ps_draft_create(e->draft, name, &out, why);
     if (!err)
-        err = ps_draft_path(e->draft, "embeddings.npy", to, why);
-    if (!err)
-        err = ps_out_open(&out, to, why);
-    if (!err) {
-        ps_npy_header(out, e->opts->half ? PS_F16 : PS_F32, z.rows, E);
-        for (uint64_t r = 0; r < z.rows; r++) {
-            const float *row = (const float *)z.data + r * E;
-            if (e->opts->half)
-                ps_f32_to_f16(row, half, E);
-            ps_out_write(out, e->opts->half ? (const void *)half : row,
-                         E * (e->opts->half ? sizeof *half : sizeof *row));
-        }
-        size = ps_out_size(out);
-        err = ps_out_close(out, &hash, why);
-    }
-    if (!err) {
-        ps_draft_file(e->draft, "embeddings.npy", size, hash);
-        err = sign(e, "embeddings.npy");
-    }
+        err = write_rows(&z, e->opts->half, out);
     ps_npy_close(&z);
-    free(half);
-    return err;
+    if (err) {
+        ps_out_abort(out);
+        return err;
+    }
+    err = ps_draft_close(e->draft, name, out, why);
+    return err ? err : sign(e, name);
 }
 
-static int note_manifest(embedding *e)
+static void note_manifest(embedding *e)
 {
     ps_manifest *m = ps_draft_manifest(e->draft);
     char print[24];
@@ -257,7 +264,6 @@ static int note_manifest(embedding *e)
     ps_manifest_set_u64(m, "embeddings.dim", e->model.config.e);
     ps_manifest_set_text(m, "embeddings.similarity",
                          e->model.config.cosine ? "cosine" : "ip");
-    return PS_OK;
 }
 
 static int write_draft(embedding *e, ps_why *why)
@@ -265,7 +271,9 @@ static int write_draft(embedding *e, ps_why *why)
     int err = write_embeddings(e, why);
     for (uint32_t k = 1; k <= e->model.config.layers && !err; k++)
         err = link_messages(e, k, why);
-    return err ? err : note_manifest(e);
+    if (!err)
+        note_manifest(e);
+    return err;
 }
 
 /* ------------------------------ The step ---------------------------------- */
@@ -381,7 +389,7 @@ static bool up_to_date(const embedding *e)
     return same;
 }
 
-static int finish(embedding *e, char *name, ps_why *why)
+static int finish(embedding *e, ps_why *why)
 {
     int err = sweep_others(e, why);
     if (!err)
@@ -392,7 +400,7 @@ static int finish(embedding *e, char *name, ps_why *why)
         err = write_draft(e, why);
     if (err)
         return err;
-    err = ps_draft_commit(e->draft, e->opts->keep ? e->opts->keep : 1, name, why);
+    err = ps_draft_commit(e->draft, e->opts->keep, e->report->generation, why);
     e->draft = NULL;
     return err ? err : ps_dir_remove(e->root, why);
 }
@@ -401,21 +409,18 @@ int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *re
              const ps_progress *progress, ps_why *why)
 {
     double began = ps_now();
-    char name[PS_PATH_MAX] = "";
     *report = (ps_embed_report){0};
     embedding e = {.opts = opts, .report = report};
     ps_gemm_init();
     int err = begin(&e, catalog, progress, why);
     if (!err && up_to_date(&e)) {
         report->stages = report->reused = 2 * e.model.config.layers + 1;
-        snprintf(name, sizeof name, "%s", e.g->name);
+        memcpy(report->generation, e.g->name, sizeof e.g->name);
         err = ps_dir_remove(e.root, why); /* a kill just before the end may leave it */
-    } else if (!err)
-        err = finish(&e, name, why);
+    } else if (!err) {
+        err = finish(&e, why);
+    }
     report->pins = e.g ? e.g->n_pins : 0;
-    const char *slash = strrchr(name, '/');
-    snprintf(report->generation, sizeof report->generation, "%.31s",
-             slash ? slash + 1 : name);
     ps_workers_free(e.stages.team);
     ps_model_free(&e.model);
     ps_npy_close(&e.nbr[0]);

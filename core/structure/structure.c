@@ -106,10 +106,7 @@ static int decompose(making *k)
 static int open_array(making *k, const char *name, uint64_t rows, ps_out **out,
                       ps_why *why)
 {
-    char path[PS_PATH_MAX];
-    int err = ps_draft_path(k->draft, name, path, why);
-    if (!err)
-        err = ps_out_open(out, path, why);
+    int err = ps_draft_create(k->draft, name, out, why);
     if (!err)
         ps_npy_header(*out, PS_F32, rows, k->dim);
     return err;
@@ -117,13 +114,10 @@ static int open_array(making *k, const char *name, uint64_t rows, ps_out **out,
 
 static int close_array(making *k, const char *name, ps_out *out, ps_why *why)
 {
-    uint64_t hash, size = ps_out_size(out);
-    int err = ps_out_close(out, &hash, why);
-    if (err)
-        return err;
-    ps_draft_file(k->draft, name, size, hash);
-    return ps_manifest_made_from(ps_draft_manifest(k->draft), name,
-                                 "graph/pin_boards.indices.npy");
+    int err = ps_draft_close(k->draft, name, out, why);
+    return err ? err
+               : ps_manifest_made_from(ps_draft_manifest(k->draft), name,
+                                       "graph/pin_boards.indices.npy");
 }
 
 static int write_boards(making *k, ps_why *why)
@@ -246,7 +240,6 @@ int ps_structure(const char *catalog, const ps_structure_opts *opts,
                  ps_structure_report *report, const ps_progress *progress, ps_why *why)
 {
     double began = ps_now();
-    char name[PS_PATH_MAX] = "";
     *report = (ps_structure_report){0};
     making k = {.opts = opts, .report = report, .progress = progress};
     int err = begin(&k, catalog, why);
@@ -263,10 +256,7 @@ int ps_structure(const char *catalog, const ps_structure_opts *opts,
         ps_draft_abort(k.draft);
         return err;
     }
-    err = ps_draft_commit(k.draft, opts->keep ? opts->keep : 1, name, why);
-    const char *slash = strrchr(name, '/');
-    snprintf(report->generation, sizeof report->generation, "%.31s",
-             slash ? slash + 1 : name);
+    err = ps_draft_commit(k.draft, opts->keep, report->generation, why);
     report->seconds = ps_now() - began;
     return err;
 }

@@ -16,21 +16,13 @@
 int ps_install_array(ps_draft *d, const ps_generation *g, const char *name, ps_dtype type,
                      uint64_t cols, const void *data, ps_why *why)
 {
-    char path[PS_PATH_MAX];
-    ps_out *out = NULL;
-    uint64_t hash, size;
-    int err = ps_draft_path(d, name, path, why);
-    if (!err)
-        err = ps_out_open(&out, path, why);
+    ps_out *out;
+    int err = ps_draft_create(d, name, &out, why);
     if (err)
         return err;
     ps_npy_header(out, type, g->n_pins, cols);
     ps_out_write(out, data, g->n_pins * cols * ps_dtype_size(type));
-    size = ps_out_size(out);
-    err = ps_out_close(out, &hash, why);
-    if (!err)
-        ps_draft_file(d, name, size, hash);
-    return err;
+    return ps_draft_close(d, name, out, why);
 }
 
 int ps_install_sign(ps_draft *d, const ps_generation *g, const char *file,
@@ -146,7 +138,7 @@ int ps_model_import(const char *catalog, const char *path, ps_model_import_opts 
     ps_model_free(&model);
     ps_generation_release(g);
     if (!err)
-        return ps_draft_commit(d, o.keep ? o.keep : 1, NULL, why);
+        return ps_draft_commit(d, o.keep, NULL, why);
     ps_draft_abort(d);
     return err;
 }

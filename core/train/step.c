@@ -392,7 +392,6 @@ int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
                   ps_train_report *report, const ps_progress *progress, ps_why *why)
 {
     double began = ps_now();
-    char name[PS_PATH_MAX];
     *report = (ps_train_report){0};
     step s = {.opts = opts, .report = report, .progress = progress, .train = opts->train};
     int err = begin(&s, catalog, why);
@@ -407,13 +406,9 @@ int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
         ps_draft_abort(s.draft);
         return err;
     }
-    err = ps_draft_commit(s.draft, opts->keep ? opts->keep : 1, name, why);
+    err = ps_draft_commit(s.draft, opts->keep, report->generation, why);
     if (!err)
         unlink(s.checkpoint);
-    snprintf(report->generation, sizeof report->generation, "%.31s",
-             err                  ? ""
-             : strrchr(name, '/') ? strrchr(name, '/') + 1
-                                  : name);
     report->seconds = ps_now() - began;
     return err;
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "pinsage/err.h"
+#include "pinsage/file.h"
 #include "pinsage/manifest.h"
 
 typedef struct ps_draft ps_draft;
@@ -40,6 +41,10 @@ const char *ps_draft_dir(const ps_draft *d);
 int ps_draft_path(ps_draft *d, const char *name, char *out, ps_why *why);
 /* Register a file just written, with its checksum (from ps_out_close). */
 void ps_draft_file(ps_draft *d, const char *name, uint64_t size, uint64_t xxh3);
+/* Both in one, for a file that is written from one end to the other: open it, and close
+ * it well; after a failure between them, ps_out_abort. */
+int ps_draft_create(ps_draft *d, const char *name, ps_out **out, ps_why *why);
+int ps_draft_close(ps_draft *d, const char *name, ps_out *out, ps_why *why);
 /* The same for a file whose checksum is not known: read, hashed and fsynced here. */
 int ps_draft_file_read(ps_draft *d, const char *name, ps_why *why);
 /* Drop an inherited file that no longer fits (embeddings after a new import). */
@@ -48,7 +53,8 @@ int ps_draft_drop(ps_draft *d, const char *name, ps_why *why);
 ps_manifest *ps_draft_manifest(ps_draft *d);
 
 /* Make the draft the current generation. Older ones beyond `keep` (at least 1 beside
- * the new one) are removed. Frees d in any case. name (PS_PATH_MAX) may be NULL. */
+ * the new one) are removed. Frees d in any case. name (32 bytes, NULL: not asked) gets
+ * the new generation's, as in its ps_generation, and is left alone after a failure. */
 int ps_draft_commit(ps_draft *d, unsigned keep, char *name, ps_why *why);
 /* Remove generations other than the current one but the newest `keep` (0: all of them),
  * for who cannot wait for the next step. PS_EBUSY when another process writes. */
