@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "pinsage/file.h"
 
@@ -424,42 +423,12 @@ int ps_manifest_load(ps_manifest **m, const char *path, ps_why *why)
     return err;
 }
 
-/* Where path's name stands in its directory: "a/b" -> "a", "b" -> ".". */
-static void directory_of(const char *path, char out[PS_PATH_MAX])
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        snprintf(out, PS_PATH_MAX, ".");
-    else
-        snprintf(out, PS_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-}
-
-static int write_text(const char *path, const char *text, ps_why *why)
-{
-    ps_out *out;
-    int err = ps_out_open(&out, path, why);
-    if (err)
-        return err;
-    ps_out_write(out, text, strlen(text));
-    ps_out_write(out, "\n", 1);
-    return ps_out_close(out, NULL, why);
-}
-
 int ps_manifest_save(const ps_manifest *m, const char *path, ps_why *why)
 {
-    char beside[PS_PATH_MAX], folder[PS_PATH_MAX];
-    int n = snprintf(beside, sizeof beside, "%s.new", path);
-    if (n < 0 || (size_t)n >= sizeof beside)
-        return ps_fail(why, PS_ERANGE, path, 0, "the path is too long");
     char *text = sure(json_dumps(m->root, STYLE));
-    int err = write_text(beside, text, why);
+    size_t len = strlen(text);
+    text[len] = '\n'; /* where its NUL was: files end in a line's end */
+    int err = ps_file_put(path, text, len + 1, why);
     free(text);
-    if (!err && rename(beside, path) < 0)
-        err = ps_fail_errno(why, path, "cannot be put in place");
-    if (err) {
-        unlink(beside);
-        return err;
-    }
-    directory_of(path, folder);
-    return ps_file_sync(folder, why);
+    return err;
 }
