@@ -11,6 +11,8 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "core/base/wide.h"
+
 enum { ENTRIES = 1024, REACH = 8 };
 
 static float sigmoid[ENTRIES], log_sigmoid[ENTRIES];
@@ -66,19 +68,8 @@ float ps_skipgram_step_plain(float *word, const ps_targets *t, size_t stride, fl
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
 
-#define WIDE        __attribute__((target("avx2,fma")))
-#define WIDE_INLINE static inline __attribute__((always_inline, target("avx2,fma")))
-
-WIDE_INLINE float fold(__m256 v)
-{
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
-}
-
-WIDE_INLINE float dot(const float *a, const float *b, size_t stride)
+PS_WIDE_INLINE float dot(const float *a, const float *b, size_t stride)
 {
     __m256 s = _mm256_setzero_ps(), r = s;
     size_t d = 0;
@@ -88,12 +79,12 @@ WIDE_INLINE float dot(const float *a, const float *b, size_t stride)
     }
     if (d < stride)
         s = _mm256_fmadd_ps(_mm256_loadu_ps(a + d), _mm256_loadu_ps(b + d), s);
-    return fold(_mm256_add_ps(s, r));
+    return ps_wide_fold(_mm256_add_ps(s, r));
 }
 
 /* 8 * n numbers of the word and of every target, moved by each other. */
-WIDE_INLINE void move_strip(float *word, const ps_targets *t, size_t d, const float *x,
-                            int n)
+PS_WIDE_INLINE void move_strip(float *word, const ps_targets *t, size_t d, const float *x,
+                               int n)
 {
     __m256 w[2], move[2];
     for (int j = 0; j < n; j++)
@@ -111,7 +102,8 @@ WIDE_INLINE void move_strip(float *word, const ps_targets *t, size_t d, const fl
         _mm256_storeu_ps(word + 8 * j, move[j]);
 }
 
-static WIDE float step_wide(float *word, const ps_targets *t, size_t stride, float rate)
+static PS_WIDE float step_wide(float *word, const ps_targets *t, size_t stride,
+                               float rate)
 {
     float x[PS_TARGETS_MAX];
     for (size_t i = 0; i < t->n; i++)
@@ -124,27 +116,13 @@ static WIDE float step_wide(float *word, const ps_targets *t, size_t stride, flo
         move_strip(word + d, t, d, x, 1);
     return loss;
 }
-
-static int has_wide(void)
-{
-    static _Thread_local int known; /* 0 not asked, 1 no, 2 yes */
-    if (!known) {
-        int wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-        known = wide ? 2 : 1;
-    }
-    return known == 2;
-}
 #else
 #define step_wide ps_skipgram_step_plain
-static int has_wide(void)
-{
-    return 0;
-}
 #endif
 
 float ps_skipgram_step(float *word, const ps_targets *targets, size_t stride, float rate)
 {
     pthread_once(&once, fill);
-    return has_wide() ? step_wide(word, targets, stride, rate)
-                      : ps_skipgram_step_plain(word, targets, stride, rate);
+    return ps_cpu_wide() ? step_wide(word, targets, stride, rate)
+                         : ps_skipgram_step_plain(word, targets, stride, rate);
 }

@@ -13,30 +13,10 @@
  */
 #include "pinsage/dot.h"
 
-#include <string.h>
+#include "core/base/half.h"
+#include "core/base/wide.h"
 
 /* ------------------------------ Plain -------------------------------------- */
-
-/* IEEE half to float by widening the exponent; subnormals by a float subtraction. */
-static float half_value(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = (uint32_t)(h & 0x7fff) << 13;
-    uint32_t bits;
-    float value;
-    if (rest >= 0x0f800000) {
-        bits = rest | 0x7f800000; /* infinity and NaN */
-    } else if (rest >= 0x00800000) {
-        bits = rest + 0x38000000;
-    } else {
-        bits = rest + 0x38800000; /* 2^-14 + the fraction, minus 2^-14 */
-        memcpy(&value, &bits, sizeof value);
-        value -= 0x1p-14f;
-        memcpy(&bits, &value, sizeof bits);
-    }
-    bits |= sign;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 static const char *row_at(ps_rows rows, size_t row)
 {
@@ -47,7 +27,7 @@ static float number_at(const void *row, size_t i, int half)
 {
     if (!half)
         return ((const float *)row)[i];
-    return half_value(((const uint16_t *)row)[i]);
+    return ps_half_value(((const uint16_t *)row)[i]);
 }
 
 double ps_dot_plain(const float *query, ps_rows rows, size_t row)
@@ -87,29 +67,8 @@ static float squares_plain(const void *row, size_t dim, int half)
 /* ------------------------------ AVX2 --------------------------------------- */
 
 #if defined(__x86_64__)
-#include <cpuid.h>
-#include <immintrin.h>
 
-#define WIDE        __attribute__((target("avx2,fma,f16c")))
-#define WIDE_INLINE static inline __attribute__((always_inline, target("avx2,fma,f16c")))
-
-static int has_f16c(void)
-{
-    unsigned a, b, c, d;
-    return __get_cpuid(1, &a, &b, &c, &d) && (c & (1u << 29));
-}
-
-static int has_wide(void)
-{
-    static _Thread_local int known; /* 0 not asked, 1 no, 2 yes */
-    if (!known) {
-        int wide = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-        known = wide && has_f16c() ? 2 : 1;
-    }
-    return known == 2;
-}
-
-WIDE_INLINE __m256 load8(const void *row, size_t i, int half)
+PS_WIDE_INLINE __m256 load8(const void *row, size_t i, int half)
 {
     if (!half)
         return _mm256_loadu_ps((const float *)row + i);
@@ -117,24 +76,17 @@ WIDE_INLINE __m256 load8(const void *row, size_t i, int half)
     return _mm256_cvtph_ps(_mm_loadu_si128(from));
 }
 
-WIDE_INLINE float fold(__m256 v)
-{
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
-}
-
 /* Fold the lanes and add the numbers after the last full eight. */
-WIDE_INLINE float finish(__m256 v, const float *query, const void *row, size_t dim,
-                         int half)
+PS_WIDE_INLINE float finish(__m256 v, const float *query, const void *row, size_t dim,
+                            int half)
 {
-    float total = fold(v);
+    float total = ps_wide_fold(v);
     for (size_t i = dim & ~(size_t)7; i < dim; i++)
         total += query[i] * number_at(row, i, half);
     return total;
 }
 
-WIDE_INLINE float dot1(const float *q, const void *row, size_t dim, int half)
+PS_WIDE_INLINE float dot1(const float *q, const void *row, size_t dim, int half)
 {
     __m256 sum = _mm256_setzero_ps();
     for (size_t i = 0; i + 8 <= dim; i += 8)
@@ -142,8 +94,8 @@ WIDE_INLINE float dot1(const float *q, const void *row, size_t dim, int half)
     return finish(sum, q, row, dim, half);
 }
 
-WIDE_INLINE void dot1x4(const float *q, const char *const row[4], size_t dim, int half,
-                        float *out)
+PS_WIDE_INLINE void dot1x4(const float *q, const char *const row[4], size_t dim, int half,
+                           float *out)
 {
     __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     for (size_t i = 0; i + 8 <= dim; i += 8) {
@@ -160,8 +112,8 @@ WIDE_INLINE void dot1x4(const float *q, const char *const row[4], size_t dim, in
 }
 
 /* q: 4 queries of dim numbers; out[query * stride + row]. */
-WIDE_INLINE void dot4x2(const float *q, const char *const row[2], size_t dim, int half,
-                        float *out, size_t stride)
+PS_WIDE_INLINE void dot4x2(const float *q, const char *const row[2], size_t dim, int half,
+                           float *out, size_t stride)
 {
     __m256 z = _mm256_setzero_ps(), s[4][2] = {{z, z}, {z, z}, {z, z}, {z, z}};
     for (size_t i = 0; i + 8 <= dim; i += 8) {
@@ -185,8 +137,8 @@ WIDE_INLINE void dot4x2(const float *q, const char *const row[2], size_t dim, in
     }
 }
 
-WIDE_INLINE void one_query(const float *q, ps_rows rows, size_t first, size_t n, int half,
-                           float *out)
+PS_WIDE_INLINE void one_query(const float *q, ps_rows rows, size_t first, size_t n,
+                              int half, float *out)
 {
     size_t r = 0;
     for (; r + 4 <= n; r += 4) {
@@ -199,8 +151,8 @@ WIDE_INLINE void one_query(const float *q, ps_rows rows, size_t first, size_t n,
         out[r] = dot1(q, row_at(rows, first + r), rows.dim, half);
 }
 
-WIDE_INLINE void four_queries(const float *q, ps_rows rows, size_t first, size_t n,
-                              int half, float *out, size_t stride)
+PS_WIDE_INLINE void four_queries(const float *q, ps_rows rows, size_t first, size_t n,
+                                 int half, float *out, size_t stride)
 {
     size_t r = 0;
     for (; r + 2 <= n; r += 2) {
@@ -213,8 +165,8 @@ WIDE_INLINE void four_queries(const float *q, ps_rows rows, size_t first, size_t
                 dot1(q + j * rows.dim, row_at(rows, first + r), rows.dim, half);
 }
 
-WIDE_INLINE void block(const float *q, size_t n_queries, ps_rows rows, size_t first,
-                       size_t n, int half, float *out, size_t stride)
+PS_WIDE_INLINE void block(const float *q, size_t n_queries, ps_rows rows, size_t first,
+                          size_t n, int half, float *out, size_t stride)
 {
     size_t i = 0;
     for (; i + 4 <= n_queries; i += 4)
@@ -223,20 +175,20 @@ WIDE_INLINE void block(const float *q, size_t n_queries, ps_rows rows, size_t fi
         one_query(q + i * rows.dim, rows, first, n, half, out + i * stride);
 }
 
-WIDE_INLINE float squares(const void *row, size_t dim, int half)
+PS_WIDE_INLINE float squares(const void *row, size_t dim, int half)
 {
     __m256 sum = _mm256_setzero_ps();
     for (size_t i = 0; i + 8 <= dim; i += 8) {
         __m256 x = load8(row, i, half);
         sum = _mm256_fmadd_ps(x, x, sum);
     }
-    float total = fold(sum);
+    float total = ps_wide_fold(sum);
     for (size_t i = dim & ~(size_t)7; i < dim; i++)
         total += number_at(row, i, half) * number_at(row, i, half);
     return total;
 }
 
-static WIDE void squares_wide(ps_rows rows, size_t first, size_t n, float *out)
+static PS_WIDE void squares_wide(ps_rows rows, size_t first, size_t n, float *out)
 {
     for (size_t r = 0; r < n; r++)
         out[r] = rows.half ? squares(row_at(rows, first + r), rows.dim, 1)
@@ -244,8 +196,8 @@ static WIDE void squares_wide(ps_rows rows, size_t first, size_t n, float *out)
 }
 
 /* `half` is a constant in each branch, so that it costs nothing inside the loops. */
-static WIDE void block_wide(const float *q, size_t n_queries, ps_rows rows, size_t first,
-                            size_t n, float *out, size_t stride)
+static PS_WIDE void block_wide(const float *q, size_t n_queries, ps_rows rows,
+                               size_t first, size_t n, float *out, size_t stride)
 {
     if (rows.half)
         block(q, n_queries, rows, first, n, 1, out, stride);
@@ -253,8 +205,8 @@ static WIDE void block_wide(const float *q, size_t n_queries, ps_rows rows, size
         block(q, n_queries, rows, first, n, 0, out, stride);
 }
 
-WIDE_INLINE void list(const float *q, ps_rows rows, const uint32_t *at, size_t n,
-                      int half, float *out)
+PS_WIDE_INLINE void list(const float *q, ps_rows rows, const uint32_t *at, size_t n,
+                         int half, float *out)
 {
     size_t i = 0;
     for (; i + 4 <= n; i += 4) {
@@ -267,8 +219,8 @@ WIDE_INLINE void list(const float *q, ps_rows rows, const uint32_t *at, size_t n
         out[i] = dot1(q, row_at(rows, at[i]), rows.dim, half);
 }
 
-static WIDE void list_wide(const float *q, ps_rows rows, const uint32_t *at, size_t n,
-                           float *out)
+static PS_WIDE void list_wide(const float *q, ps_rows rows, const uint32_t *at, size_t n,
+                              float *out)
 {
     if (rows.half)
         list(q, rows, at, n, 1, out);
@@ -276,10 +228,6 @@ static WIDE void list_wide(const float *q, ps_rows rows, const uint32_t *at, siz
         list(q, rows, at, n, 0, out);
 }
 #else
-static int has_wide(void)
-{
-    return 0;
-}
 #define block_wide(...)   ((void)0)
 #define list_wide(...)    ((void)0)
 #define squares_wide(...) ((void)0)
@@ -294,7 +242,7 @@ enum { PANEL_BYTES = 128 << 10 };
 static void panel(const float *queries, size_t n_queries, ps_rows rows, size_t first,
                   size_t n, float *out, size_t stride)
 {
-    if (has_wide()) {
+    if (ps_cpu_wide()) {
         block_wide(queries, n_queries, rows, first, n, out, stride);
         return;
     }
@@ -327,7 +275,7 @@ void ps_dot_list(const float *query, ps_rows rows, const uint32_t *at, size_t n,
         for (size_t j = 0; j < m; j++)
             for (size_t b = 0; b < bytes && b < 8 * LINE; b += LINE)
                 __builtin_prefetch(row_at(rows, at[i + j]) + b);
-        if (has_wide())
+        if (ps_cpu_wide())
             list_wide(query, rows, at + i, m, out + i);
         else
             for (size_t j = 0; j < m; j++)
@@ -338,7 +286,7 @@ void ps_dot_list(const float *query, ps_rows rows, const uint32_t *at, size_t n,
 
 void ps_dot_squares(ps_rows rows, size_t first, size_t n_rows, float *out)
 {
-    if (has_wide()) {
+    if (ps_cpu_wide()) {
         squares_wide(rows, first, n_rows, out);
         return;
     }
@@ -348,5 +296,5 @@ void ps_dot_squares(ps_rows rows, size_t first, size_t n_rows, float *out)
 
 const char *ps_dot_path(void)
 {
-    return has_wide() ? "avx2" : "plain";
+    return ps_cpu_wide() ? "avx2" : "plain";
 }

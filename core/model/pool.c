@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "core/base/wide.h"
 #include "core/model/dense.h"
 #include "pinsage/err.h"
 #include "pinsage/npy.h"
@@ -20,8 +21,7 @@ typedef void (*sum_fn)(const ps_pool *p, size_t begin, size_t end, const void *m
 typedef void (*axpy_fn)(float a, const float *x, float *y, size_t n);
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-#define TARGET __attribute__((target("avx2,fma,f16c")))
+#define TARGET PS_WIDE
 #define LOAD_HALF(at)                                                                    \
     _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(at)))
 #define KERNEL(name) name##_avx2
@@ -42,18 +42,8 @@ void ps_pool_force_plain(bool on)
     plain_only = on;
 }
 
-/* Every CPU with AVX2 and FMA also converts half precision (F16C came before AVX2). */
-static int have_avx2(void)
-{
 #if defined(__x86_64__)
-    return !plain_only && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-    return 0;
-#endif
-}
-
-#if defined(__x86_64__)
-#define PICK(name) (have_avx2() ? name##_avx2 : name##_plain)
+#define PICK(name) (!plain_only && ps_cpu_wide() ? name##_avx2 : name##_plain)
 #else
 #define PICK(name) (name##_plain)
 #endif
