@@ -67,8 +67,7 @@ LIBS := -lmicrohttpd -lgnutls -lseccomp -ljansson -lprotobuf-c -luv -llmdb -lxxh
 
 # ------------------------------- Sources ----------------------------------------
 
-lib_c := $(wildcard core/*/*.c index/*.c) \
-         $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c))
+lib_c := $(wildcard core/*/*.c index/*.c server/*/*.c)
 lib_o := $(lib_c:%.c=$(B)/%.o)
 lib := $(B)/libpinsage.a
 main := $(if $(wildcard server/main.c),$(B)/pinsage)
@@ -264,9 +263,10 @@ $(proto_o): %.o: %.c $(B)/flags.txt
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
 
 # Whoever includes them must wait until they are there.
-$(filter $(B)/server/body%,$(lib_o)) $(addprefix $(B)/tests/,$(addprefix server/test_,body.o answer.o openapi.o) bench/bench_answer.o): | $(proto_h)
+$(filter $(B)/server/api/body%,$(lib_o)) $(addprefix $(B)/tests/,server/api/test_body.o \
+    server/api/test_answer.o server/doors/test_openapi.o bench/bench_answer.o): | $(proto_h)
 
-# Pages of the explorer, gzipped into the program: see server/assets.h.
+# Pages of the explorer, gzipped into the program: see server/doors/assets.h.
 $(B)/web/assets.c: deploy/setup/embed.sh $(pages) $(B)/web/pages.txt
 	$(call say,EMBED,server/web)deploy/setup/embed.sh $(B)/web $(pages)
 

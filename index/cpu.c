@@ -4,7 +4,7 @@
  * that an older CPU does not know. Nothing of FAISS is called here, and this file is
  * compiled for the plain CPU as all of ours.
  *
- * Threads: pure functions. Not here: saying it before main (server/cpu_check.c).
+ * Threads: pure functions. Not here: saying it before main (server/cli/cpu_check.c).
  */
 #include "cpu.h"
 

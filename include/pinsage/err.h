@@ -5,8 +5,8 @@
  * something that a human wrote (an option, a data file, a request body, a file on
  * disk) also takes a ps_why and tells where it went wrong, in words.
  *
- * Threads: no state. Not here: HTTP statuses (server/rest.c), exit codes
- * (server/commands.c), both derived from this table's names.
+ * Threads: no state. Not here: HTTP statuses (server/api/reply.c),
+ * exit codes (server/cli/cli.c), both derived from this table's names.
  */
 #ifndef PINSAGE_ERR_H
 #define PINSAGE_ERR_H

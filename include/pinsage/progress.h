@@ -1,7 +1,7 @@
 /* progress.h - how long work tells how far it is, without knowing who listens.
  *
  * core/ and index/ never print: they call ps_progress_at, often and cheaply; the
- * listener (server/progress.c) decides when to show a bar, a line, or nothing.
+ * listener (server/cli/progress.c) decides when to show a bar, a line, or nothing.
  * A listener may also ask for the work to stop: then ps_progress_at returns
  * PS_ECANCELLED, which the worker passes on.
  *

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "pinsage/ann.h"
-#include "server/cpu_check.h"
+#include "server/cli/cpu_check.h"
 
 enum { EXIT_USAGE = 64, EXIT_DATA = 65, EXIT_INPUT = 74 };
 

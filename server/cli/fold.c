@@ -2,7 +2,7 @@
  *
  * Threads: main thread; the parts start their own.
  */
-#include "server/fold.h"
+#include "server/fold/fold.h"
 
 #include <stdio.h>
 

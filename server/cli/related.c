@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "pinsage/buf.h"
+#include "server/api/ops.h"
 #include "server/cli/commands.h"
-#include "server/ops.h"
 
 typedef struct settings {
     ps_common common;

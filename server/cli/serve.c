@@ -2,10 +2,10 @@
  *
  * Threads: main thread until ps_serve starts its own.
  */
-#include "server/serve.h"
+#include "server/serve/serve.h"
 
+#include "server/base/sandbox.h"
 #include "server/cli/commands.h"
-#include "server/sandbox.h"
 
 typedef struct settings {
     ps_common common; /* threads are the I/O loops */

@@ -9,7 +9,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/generation.h"
 #include "server/cli/commands.h"
-#include "server/erased.h"
+#include "server/fold/erased.h"
 
 typedef struct settings {
     ps_common common;

@@ -15,7 +15,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/generation.h"
 #include "pinsage/model.h"
-#include "server/questions.h"
+#include "server/engine/questions.h"
 
 typedef struct ps_kit {
     ps_generation *g; /* borrowed */

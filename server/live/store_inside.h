@@ -2,8 +2,8 @@
  *
  * Threads: see store.h.
  */
-#ifndef PS_SERVER_LIVE_STORE_INSIDE_H
-#define PS_SERVER_LIVE_STORE_INSIDE_H
+#ifndef PINSAGE_SERVER_LIVE_STORE_INSIDE_H
+#define PINSAGE_SERVER_LIVE_STORE_INSIDE_H
 
 #include <lmdb.h>
 #include <pthread.h>

@@ -9,7 +9,7 @@
 
 #include "pinsage/clock.h"
 #include "pinsage/v1/pinsage.pb-c.h"
-#include "server/answer.h"
+#include "server/api/answer.h"
 
 #define RESULTS 20
 #define ROUNDS  20000

@@ -3,8 +3,8 @@
  *
  *     bench_http [CATALOG]        its own catalog of 50000 pins by default
  *
- * The constant server runs on the same loop (server/loop.c) with the same library and
- * options; its one answer has the bytes of a real one. Every server gets one loop on
+ * The constant server runs on the same loop (server/base/loop.c) with the same library
+ * and options; its one answer has the bytes of a real one. Every server gets one loop on
  * the first core, wrk one thread on the second, and all take turns in short rounds.
  * Rates are told by the clock and by the second of processor time that the server used;
  * on a machine that does nothing else the two are alike, on a busy one the latter says
@@ -29,8 +29,8 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/generation.h"
-#include "server/listen.h"
-#include "server/loop.h"
+#include "server/base/listen.h"
+#include "server/base/loop.h"
 #include "tests/bench/site.h"
 
 enum { HOT = 1000, ROUNDS = 3 };

@@ -18,8 +18,8 @@
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
-#include "server/engine.h"
-#include "server/listen.h"
+#include "server/base/listen.h"
+#include "server/engine/engine.h"
 
 enum { PINS = 50000, DIM = 128, PATH = 200 };
 

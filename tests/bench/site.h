@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "server/serve.h"
+#include "server/serve/serve.h"
 
 extern ps_why site_why;
 void site_die(const char *what) __attribute__((noreturn));

@@ -2,7 +2,7 @@
  */
 #include <string.h>
 
-#include "server/bearers.h"
+#include "server/http/bearers.h"
 #include "tests/fuzz/fuzz.h"
 
 const unsigned fuzz_rounds = 20000;

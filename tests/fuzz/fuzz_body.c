@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "pinsage/buf.h"
-#include "server/body.h"
+#include "server/api/body.h"
 #include "tests/fuzz/fuzz.h"
 
 const unsigned fuzz_rounds = 100000;

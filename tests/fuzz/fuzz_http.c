@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/http_inside.h"
-#include "server/listen.h"
+#include "server/base/listen.h"
+#include "server/http/http_inside.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/changes.h"
 

@@ -14,7 +14,7 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/file.h"
-#include "server/routes.h"
+#include "server/doors/routes.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/changes.h"
 #include "tests/support/planted.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "pinsage/buf.h"
-#include "server/request.h"
+#include "server/http/request.h"
 #include "tests/fuzz/fuzz.h"
 
 const unsigned fuzz_rounds = 100000;

@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "server/listen.h"
-#include "server/loop.h"
-#include "server/routes.h"
+#include "server/base/listen.h"
+#include "server/base/loop.h"
+#include "server/doors/routes.h"
 
 ps_serve_opts httpd_opts;
 ps_state httpd_state;

@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-#include "server/http.h"
-#include "server/state.h"
+#include "server/http/http.h"
+#include "server/serve/state.h"
 
 /* Small limits, one worker, no deadline; a test changes them before it starts. */
 extern ps_serve_opts httpd_opts;

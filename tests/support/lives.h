@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "server/engine.h"
+#include "server/engine/engine.h"
 #include "server/live/writer.h"
 #include "tests/support/planted.h"
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "pinsage/clock.h"
-#include "server/engine_inside.h"
+#include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/lives.h"
 

@@ -17,7 +17,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/gemm.h"
 #include "pinsage/rng.h"
-#include "server/engine_inside.h"
+#include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/models.h"
 #include "tests/support/tiny.h"

@@ -15,7 +15,7 @@
 #include "pinsage/ann.h"
 #include "pinsage/embed.h"
 #include "pinsage/rng.h"
-#include "server/engine_inside.h"
+#include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/lives.h"
 #include "tests/support/models.h"

@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 #include "pinsage/rng.h"
-#include "server/engine_inside.h"
+#include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/lives.h"
 

@@ -1,0 +1,281 @@
+/* http.c - libmicrohttpd's part of a loop: its daemon and its callbacks.
+ *
+ * A request passes through on_target (the request line is there: it gets its exchange),
+ * on_request (headers; then pieces of the body; then the end, where it is answered) and
+ * on_completed. An error may be answered in the first call, which ends the connection; a
+ * good answer in the first call would too, so it waits for the last.
+ *
+ * Threads: see http.h.
+ */
+#include "server/http/http.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pinsage/clock.h"
+#include "server/base/listen.h"
+#include "server/http/http_inside.h"
+
+/* ------------------------------ Callbacks ---------------------------------- */
+
+static void *on_target(void *cls, const char *uri, struct MHD_Connection *c)
+{
+    return http_begin(cls, c, uri);
+}
+
+/* Undo nothing: targets are decoded by us, from the raw text. */
+static size_t on_unescape(void *cls, struct MHD_Connection *c, char *text)
+{
+    (void)cls;
+    (void)c;
+    return strlen(text);
+}
+
+/* Keeps a body up to the limit and throws the rest away; one twice as long ends the
+ * connection, for there is no answering in the middle of an upload. */
+static enum MHD_Result take_body(ps_http *h, exchange *x, const char *data, size_t *size)
+{
+    x->uploaded += *size;
+    if (x->uploaded > 2 * x->limit + 65536)
+        return MHD_NO;
+    http_allow(x, x->started + (uint64_t)h->state->opts->header_timeout * MS +
+                      x->uploaded / HTTP_RATE * 1000 * MS);
+    if (x->uploaded <= x->limit)
+        ps_buf_add(&x->body, data, *size);
+    ps_count_add(&h->stats->bytes_in, *size);
+    *size = 0;
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version,
+                                  const char *data, size_t *size, void **slot)
+{
+    (void)url;
+    ps_http *h = cls;
+    exchange *x = *slot;
+    if (!x)
+        return MHD_NO; /* no memory for it */
+    if (!x->begun) {
+        x->begun = true;
+        if (!http_guard(h, x, c, method, version))
+            return MHD_YES;
+        ps_count_add(&h->stats->refused, 1);
+        x->reply.close = true;
+        return http_send(h, x);
+    }
+    if (*size)
+        return take_body(h, x, data, size);
+    return http_answer(h, x);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *c, void **slot,
+                         enum MHD_RequestTerminationCode how)
+{
+    (void)c;
+    if (*slot)
+        http_end(cls, *slot, how);
+    *slot = NULL;
+}
+
+static void on_message(void *cls, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void on_message(void *cls, const char *fmt, va_list args)
+{
+    ps_http *h = cls;
+    char text[256];
+    if (!ps_log_wants(h->state->log, PS_LOG_DEBUG))
+        return;
+    vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\r\n")] = '\0';
+    ps_log_say(h->state->log, PS_LOG_DEBUG, "libmicrohttpd", "text", text, NULL);
+}
+
+/* ------------------------------ Lifetime ----------------------------------- */
+
+static unsigned share_of_connections(const ps_state *s)
+{
+    return s->opts->connections / s->n_loops + (s->opts->connections % s->n_loops != 0);
+}
+
+static struct MHD_Daemon *start_daemon(ps_http *h, int listener)
+{
+    const ps_serve_opts *o = h->state->opts;
+    unsigned seconds = (o->idle_timeout + 999) / 1000;
+    struct MHD_OptionItem tls[3];
+    http_tls_options(h, tls);
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | http_tls_flags(h),
+        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, h,
+        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        share_of_connections(h->state), MHD_OPTION_CONNECTION_TIMEOUT, seconds,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)o->header_bytes,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
+        MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, h, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, h,
+        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+}
+
+int ps_http_start(ps_http **out, ps_state *state, unsigned loop, int listener,
+                  ps_why *why)
+{
+    ps_http *h = calloc(1, sizeof *h);
+    size_t share = (size_t)(state->opts->cache_bytes / state->n_loops);
+    int err = h ? PS_OK : PS_ENOMEM;
+    if (!err) {
+        *h = (ps_http){.state = state, .stats = &state->stats[loop]};
+        h->door = (ps_door){.state = state, .stats = h->stats};
+        if (share)
+            err = ps_cache_new(&h->cache, share, http_free_kept);
+    }
+    if (!err && state->opts->gzip_bytes)
+        err = ps_gzip_new(&h->gzip);
+    if (!err)
+        h->daemon = start_daemon(h, listener);
+    if (!err && h->daemon) {
+        *out = h;
+        return PS_OK;
+    }
+    close(listener);
+    if (h) {
+        ps_gzip_free(h->gzip);
+        ps_cache_free(h->cache);
+    }
+    free(h);
+    return ps_fail(why, err ? err : PS_ELIBRARY, "http", 0, "cannot start");
+}
+
+void ps_http_stop(ps_http *h)
+{
+    if (!h)
+        return;
+    MHD_stop_daemon(h->daemon);
+    if (h->log.text.size)
+        ps_log_put(h->state->log, &h->log, false);
+    ps_cache_free(h->cache);
+    ps_reader_free(h->door.reader);
+    assert(!h->abandoned);
+    ps_gzip_free(h->gzip);
+    ps_buf_done(&h->packed);
+    for (exchange *x = h->spare, *next; x; x = next) {
+        next = x->next_free;
+        ps_reply_done(&x->reply);
+        ps_arena_done(&x->arena);
+        ps_buf_done(&x->body);
+        free(x);
+    }
+    ps_line_done(&h->log);
+    free(h);
+}
+
+/* ------------------------------ The loop's side ---------------------------- */
+
+void ps_http_begin(void *cls, ps_loop *loop)
+{
+    ps_http *h = cls;
+    h->loop = loop;
+}
+
+int ps_http_fd(const ps_http *h)
+{
+    return MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+void ps_http_run(void *cls)
+{
+    ps_http *h = cls;
+    MHD_run(h->daemon);
+}
+
+int64_t ps_http_timeout(void *cls, unsigned turns)
+{
+    ps_http *h = cls;
+    MHD_UNSIGNED_LONG_LONG ms;
+    if (MHD_get_timeout(h->daemon, &ms) != MHD_YES)
+        return -1;
+    return ms ? (int64_t)ms : http_tls_patience(h, turns);
+}
+
+void ps_http_tick(void *cls)
+{
+    ps_http *h = cls;
+    ps_count_add(&h->stats->ticks, 1);
+    ps_count_set(&h->stats->tick_ns, ps_now_ns());
+    if (h->cache) {
+        ps_cache_counts n = ps_cache_count(h->cache);
+        ps_count_set(&h->stats->cache_entries, n.entries);
+        ps_count_set(&h->stats->cache_bytes, n.bytes);
+        ps_count_set(&h->stats->cache_evicted, n.evicted);
+    }
+    if (h->log.text.size)
+        ps_log_put(h->state->log, &h->log, false);
+    http_sweep(h);
+}
+
+int ps_http_install(ps_http *h, ps_engine *e, uint32_t install)
+{
+    ps_reader *reader;
+    int err = ps_reader_new(&reader, e);
+    if (err)
+        return err;
+    ps_reader_end(reader);
+    ps_reader_free(h->door.reader);
+    h->door.reader = reader;
+    h->door.install = install;
+    if (h->cache)
+        ps_cache_clear(h->cache);
+    return PS_OK;
+}
+
+void ps_http_deafen(ps_http *h)
+{
+    ps_listen_deafen(
+        MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd);
+}
+
+/* What the kernel has accepted already is served; closing the socket would reset it. */
+static void take_waiting(ps_http *h, int listener)
+{
+    for (;;) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof peer;
+        int fd = accept4(listener, (struct sockaddr *)&peer, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        MHD_add_connection(h->daemon, fd, (struct sockaddr *)&peer, len);
+    }
+}
+
+void ps_http_quiesce(ps_http *h)
+{
+    int listener = MHD_quiesce_daemon(h->daemon);
+    if (listener >= 0) {
+        take_waiting(h, listener);
+        close(listener);
+    }
+    conn *c = h->conns;
+    if (!c)
+        return;
+    do
+        MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+    while ((c = c->next) != h->conns);
+}
+
+void ps_http_release(ps_http *h)
+{
+    conn *c = h->conns;
+    if (!c)
+        return;
+    do {
+        if (c->parked)
+            http_give_up(h, c->parked);
+        c = c->next;
+    } while (c != h->conns);
+    MHD_run(h->daemon);
+}

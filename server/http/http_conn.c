@@ -1,0 +1,244 @@
+/* http_conn.c - connections, the requests on them, and how long either may take.
+ *
+ * The library closes a connection that is silent; one that says a byte now and then it
+ * keeps for ever. So each has a deadline: for a request to arrive whole, for an answer
+ * to be taken, and for the next request to begin.
+ *
+ * Threads: see http.h.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pinsage/clock.h"
+#include "server/http/http_inside.h"
+
+#define LOG_BATCH 32768
+#define ROOM_KEPT 65536
+
+/* ------------------------------ Connections -------------------------------- */
+
+static void open_conn(ps_http *h, struct MHD_Connection *c, void **slot)
+{
+    conn *n = calloc(1, sizeof *n);
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *peer =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    ps_count_add(&h->stats->accepted, 1);
+    *slot = n;
+    if (!n)
+        return; /* its requests are refused */
+    n->mhd = c;
+    n->fd = fd->connect_fd;
+    n->deadline = ps_now_ns() + (uint64_t)h->state->opts->header_timeout * MS;
+    if (peer && peer->client_addr) {
+        bool six = peer->client_addr->sa_family == AF_INET6;
+        memcpy(&n->peer, peer->client_addr,
+               six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+    }
+    if (h->state->tls) {
+        n->pair = ps_tls_hold(h->state->tls);
+        n->shaking = true;
+        h->shaking++;
+    }
+    n->next = h->conns ? h->conns : n;
+    n->prev = h->conns ? h->conns->prev : n;
+    n->prev->next = n->next->prev = n;
+    h->conns = n;
+}
+
+static void close_conn(ps_http *h, conn *n)
+{
+    ps_count_add(&h->stats->closed, 1);
+    if (!n)
+        return;
+    n->prev->next = n->next;
+    n->next->prev = n->prev;
+    if (h->conns == n)
+        h->conns = n->next == n ? NULL : n->next;
+    h->shaking -= n->shaking;
+    ps_tls_release(n->pair);
+    free(n);
+}
+
+void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,
+                        enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        open_conn(cls, c, slot);
+    else
+        close_conn(cls, *slot);
+}
+
+/* The socket is shut down, not closed: the library finds out by reading from it. */
+void http_sweep(ps_http *h)
+{
+    uint64_t now = ps_now_ns();
+    conn *c = h->conns;
+    if (!c)
+        return;
+    do {
+        if (c->parked) {
+            http_expire(h, c->parked, now);
+        } else if (now > c->deadline) {
+            shutdown(c->fd, SHUT_RDWR);
+            ps_count_add(&h->stats->overtime, 1);
+            c->deadline = UINT64_MAX;
+        }
+        c = c->next;
+    } while (c != h->conns);
+}
+
+/* ------------------------------ Requests ----------------------------------- */
+
+static exchange *take_spare(ps_http *h)
+{
+    exchange *x = h->spare;
+    if (x)
+        h->spare = x->next_free;
+    else
+        x = calloc(1, sizeof *x);
+    return x;
+}
+
+exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
+{
+    exchange *x = take_spare(h);
+    if (!x)
+        return NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    size_t len = uri ? strlen(uri) : 0;
+    bool fits = len + 1 < sizeof x->place;
+    x->http = h;
+    x->mhd = c;
+    x->started = ps_now_ns();
+    x->conn = info ? info->socket_context : NULL;
+    if (x->conn && x->conn->shaking) {
+        x->conn->shaking = false;
+        h->shaking--;
+    }
+    x->begun = x->admitted = x->answered = x->abandoned = false;
+    x->wait = (ps_wait){.x = x};
+    x->then = NULL;
+    x->uploaded = x->sent = 0;
+    x->variant = 0;
+    x->status = 0;
+    ps_reply_reset(&x->reply);
+    x->raw_end = uri ? uri + len : NULL;
+    x->raw_key = fits ? x->place : ps_arena_alloc(&x->arena, len + 1);
+    if (!x->raw_key)
+        x->raw_key = x->place, len = 0;
+    memcpy(x->raw_key + 1, uri ? uri : "", len);
+    x->key = (ps_text){x->raw_key, len + 1};
+    x->request = (ps_request){.raw = {x->raw_key + 1, len},
+                              .route = ps_route_unmatched(),
+                              .wait = &x->wait,
+                              .peer = x->conn ? &x->conn->peer : NULL,
+                              .arena = &x->arena};
+    if (x->conn)
+        x->conn->deadline = x->started + (uint64_t)h->state->opts->header_timeout * MS;
+    ps_count_add(&h->stats->started, 1);
+    return x;
+}
+
+/* ------------------------------ The access log ----------------------------- */
+
+static ps_text name_peer(const conn *c, char *out, socklen_t room)
+{
+    const struct sockaddr_storage *p = c ? &c->peer : NULL;
+    const void *address = NULL;
+    if (p && p->ss_family == AF_INET)
+        address = &((const struct sockaddr_in *)(const void *)p)->sin_addr;
+    else if (p && p->ss_family == AF_INET6)
+        address = &((const struct sockaddr_in6 *)(const void *)p)->sin6_addr;
+    if (!address || !inet_ntop(p->ss_family, address, out, room))
+        return (ps_text){"", 0};
+    return ps_text_of(out);
+}
+
+static bool is_worth_a_line(ps_http *h, const exchange *x, unsigned status, uint64_t ns)
+{
+    const ps_serve_opts *o = h->state->opts;
+    if (*o->access_log == 'o') /* off */
+        return false;
+    if ((status >= 500 && !ps_route_at(x->request.route)->probe) ||
+        (o->slow && ns > (uint64_t)o->slow * MS))
+        return true;
+    return *o->access_log == 'a' && h->logged++ % o->access_sample == 0;
+}
+
+static void log_request(ps_http *h, const exchange *x, unsigned status, uint64_t ns)
+{
+    ps_level level = status >= 500 ? PS_LOG_WARN : PS_LOG_INFO;
+    if (!ps_log_wants(h->state->log, level))
+        return;
+    char peer[INET6_ADDRSTRLEN];
+    ps_line *l = &h->log;
+    ps_line_begin(l, h->state->log, level, "request");
+    ps_line_text(l, "method",
+                 ps_text_of(x->request.verb ? ps_verb_name(x->request.verb) : ""));
+    ps_line_text(l, "path", x->request.raw);
+    ps_line_u64(l, "status", status);
+    ps_line_u64(l, "bytes", x->sent);
+    ps_line_real(l, "duration", (double)ns * 1e-9);
+    ps_line_text(l, "remote", name_peer(x->conn, peer, sizeof peer));
+    if (x->request.who.len)
+        ps_line_text(l, "who", x->request.who);
+    if (*x->request.trace_id)
+        ps_line_text(l, "trace_id", (ps_text){x->request.trace_id, PS_TRACE_ID - 1});
+    ps_line_end(l);
+    if (l->text.size > LOG_BATCH)
+        ps_log_put(h->state->log, l, false);
+}
+
+/* 499: the client went away; 408: it took too long; 400: the library refused it. */
+static unsigned final_status(const exchange *x, enum MHD_RequestTerminationCode how)
+{
+    if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        return x->status ? x->status : 400;
+    if (how == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+        return 408;
+    return how == MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN ? 503 : 499;
+}
+
+void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how)
+{
+    uint64_t now = ps_now_ns(), ns = now - x->started;
+    const ps_serve_opts *o = h->state->opts;
+    unsigned status = final_status(x, how);
+    ps_stats_request(h->stats, x->request.route, status, ns);
+    ps_count_add(&h->stats->finished, 1);
+    ps_count_add(&h->stats->bytes_out, x->sent);
+    if (is_worth_a_line(h, x, status, ns))
+        log_request(h, x, status, ns);
+    http_allow(x, now + ((uint64_t)o->idle_timeout + (uint64_t)o->header_timeout) * MS);
+    x->abandoned = x->wait.begun && !x->wait.finished;
+    if (x->abandoned)
+        h->abandoned++;
+    else
+        http_recycle(h, x);
+}
+
+/* Memory of usual requests is kept for the next; that of large ones is not. */
+static void clear(ps_buf *b)
+{
+    if (b->room > ROOM_KEPT)
+        ps_buf_done(b);
+    ps_buf_clear(b);
+    b->failed = false;
+}
+
+void http_recycle(ps_http *h, exchange *x)
+{
+    if (x->wait.end)
+        x->wait.end(x->wait.end_cls);
+    x->wait.end = NULL;
+    ps_arena_reset(&x->arena);
+    clear(&x->body);
+    clear(&x->reply.body);
+    x->next_free = h->spare;
+    h->spare = x;
+}

@@ -1,0 +1,150 @@
+/* http_inside.h - one loop's HTTP as its own files see it.
+ *
+ *      connection (conn)  1 --- 0..1  request under way (exchange)
+ *
+ * Threads: see http.h.
+ */
+#ifndef PINSAGE_SERVER_HTTP_HTTP_INSIDE_H
+#define PINSAGE_SERVER_HTTP_HTTP_INSIDE_H
+
+#include <microhttpd.h>
+#include <sys/socket.h>
+
+#include "pinsage/arena.h"
+#include "pinsage/buf.h"
+#include "server/api/reply.h"
+#include "server/base/cache.h"
+#include "server/base/gzip.h"
+#include "server/base/loop.h"
+#include "server/doors/routes.h"
+#include "server/http/http.h"
+#include "server/http/later.h"
+#include "server/http/request.h"
+
+typedef struct conn {
+    struct conn *next, *prev;
+    struct MHD_Connection *mhd; /* borrowed */
+    int fd;                     /* borrowed */
+    uint64_t deadline;          /* ns: shut down when the sweep comes by later */
+    struct exchange *parked;    /* its request waits for its answer; NULL: it does not */
+    struct sockaddr_storage peer;
+    ps_tls_pair *pair; /* held; NULL without TLS */
+    bool shaking;      /* it has TLS, and no request has begun on it */
+} conn;
+
+struct ps_wait {
+    struct exchange *x;
+    ps_then then;
+    void *cls;
+    void (*end)(void *cls); /* NULL, or called when the exchange is over */
+    void *end_cls;
+    bool begun;    /* by the handler, on the handler's thread */
+    bool finished; /* the loop has heard of it */
+};
+
+/* How an exchange that waits is seen by the loop: while `working` a worker has it, and
+ * the loop touches wait.finished and abandoned alone. */
+typedef struct exchange {
+    struct exchange *next_free;
+    ps_http *http;
+    struct MHD_Connection *mhd; /* borrowed */
+    conn *conn;
+    ps_request request;
+    ps_reply reply;
+    ps_arena arena; /* reset after each request */
+    ps_buf body;    /* what was uploaded */
+    ps_job job;
+    struct ps_wait wait;
+    ps_then then; /* what makes the answer, with cls; NULL: the route's handler */
+    void *cls;
+    unsigned worker; /* that had it last */
+    uint64_t started, hash;
+    uint64_t uploaded, limit; /* bytes of the body, also those that were thrown away */
+    const char *raw_end;      /* in the library's memory: where the target ended */
+    char *raw_key;            /* the variant, then the target */
+    ps_text key;              /* of the cache */
+    uint8_t variant;
+    bool begun, admitted, answered, working, abandoned;
+    unsigned status;
+    uint64_t sent;   /* bytes of the answer's body */
+    char place[512]; /* of the key, when it fits */
+} exchange;
+
+/* A finished answer in the cache. */
+typedef struct kept {
+    struct MHD_Response *response; /* a reference */
+    uint64_t size, version;
+    uint8_t route, method, source;
+    char etag[PS_ETAG_ROOM];
+} kept;
+
+struct ps_http {
+    ps_state *state; /* borrowed */
+    ps_loop *loop;   /* borrowed; runs this */
+    ps_stats *stats; /* borrowed, this loop's */
+    ps_door door;    /* its reader is owned */
+    ps_cache *cache; /* NULL: none */
+    ps_gzip *gzip;   /* NULL: nothing is packed */
+    ps_buf packed;   /* what it made last */
+    struct MHD_Daemon *daemon;
+    conn *conns;        /* ring, NULL when empty */
+    exchange *spare;    /* ready for the next requests */
+    unsigned abandoned; /* exchanges that ended before their wait did */
+    ps_line log;        /* access lines on their way */
+    uint64_t logged;    /* good answers counted for sampling */
+    unsigned shaking;   /* connections that are */
+    uint64_t moved;     /* what http_tls_patience saw last */
+};
+
+#define MS        1000000u /* ns */
+#define HTTP_RATE 16384u   /* bytes a second at which bodies must come, and answers go */
+
+/* Its connection may take until then (ns), unless it is being shut down already. */
+static inline void http_allow(exchange *x, uint64_t until)
+{
+    if (x->conn && x->conn->deadline != UINT64_MAX)
+        x->conn->deadline = until;
+}
+
+/* ---- http_guard.c ---- */
+/* Look at all headers: fills x->request.header, x->limit. True: refused, x->reply says
+ * why. */
+bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *method,
+                const char *version);
+
+/* ---- http_reply.c ---- */
+enum MHD_Result http_answer(ps_http *h, exchange *x);
+/* Send what stands in x->reply. */
+enum MHD_Result http_send(ps_http *h, exchange *x);
+void http_free_kept(void *value);
+
+/* ---- http_response.c ---- */
+/* What this client takes: answers for one variant may be sent to all of it. */
+uint8_t http_variant(const ps_http *h, const ps_request *r);
+/* From x->reply; a file becomes the response's. NULL when memory is exhausted. */
+struct MHD_Response *http_response(ps_http *h, exchange *x);
+
+/* ---- http_later.c ---- */
+/* Make the answer: 1 it stands in x->reply, 0 it comes later. */
+int http_make(ps_http *h, exchange *x);
+/* To be called when the connection's deadlines are looked after. */
+void http_expire(ps_http *h, exchange *x, uint64_t now);
+/* Answer what waits, whoever has it: the loop is about to end, the crew has. */
+void http_give_up(ps_http *h, exchange *x);
+
+/* ---- http_tls.c ---- */
+/* What the daemon needs for TLS; nothing without it. */
+unsigned http_tls_flags(const ps_http *h);
+void http_tls_options(const ps_http *h, struct MHD_OptionItem out[3]);
+/* ms to wait when the library wants to run at once, and did `turns` times. */
+int64_t http_tls_patience(ps_http *h, unsigned turns);
+
+/* ---- http_conn.c ---- */
+void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,
+                        enum MHD_ConnectionNotificationCode what);
+exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri);
+void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how);
+void http_recycle(ps_http *h, exchange *x);
+void http_sweep(ps_http *h);
+
+#endif
