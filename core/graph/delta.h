@@ -49,12 +49,6 @@ int ps_group_reserve(ps_group *g, size_t n);
 /* An item, room for which was reserved. */
 void ps_group_note(ps_group *g, ps_item_kind kind, uint32_t row, void *ptr);
 
-/* One row of the base. */
-typedef struct ps_base {
-    const uint32_t *row;
-    uint32_t degree;
-} ps_base;
-
 /* Make *d (NULL: no differences yet) a delta of the group's version in which the entry
  * can be toggled. If *d has changed, it must become the row's newest, also after
  * PS_ENOMEM: it shows the same entries. Three items must be reserved. */

@@ -9,20 +9,11 @@
 
 /* ------------------------------ One entry --------------------------------- */
 
-static uint32_t base_degree(const ps_csr *m, uint32_t row)
-{
-    return row < m->rows ? ps_csr_degree(m, row) : 0;
-}
-
-static const uint32_t *base_row(const ps_csr *m, uint32_t row)
-{
-    return row < m->rows ? ps_csr_row(m, row) : m->indices;
-}
-
 static const ps_delta *delta_of(const ps_graph *g, ps_side side, uint32_t row)
 {
-    const ps_page *page = ps_page_of(ps_live_pages(g, side), row);
-    return page ? ps_delta_at(ps_page_newest(page, row), g->at) : NULL;
+    _Atomic(ps_delta *) *slot = ps_slot_of(ps_live_pages(g, side), row);
+    return slot ? ps_delta_at(atomic_load_explicit(slot, memory_order_acquire), g->at)
+                : NULL;
 }
 
 uint32_t ps_live_rows(const ps_graph *g, ps_side side)
@@ -33,13 +24,13 @@ uint32_t ps_live_rows(const ps_graph *g, ps_side side)
 uint32_t ps_live_degree(const ps_graph *g, ps_side side, uint32_t row)
 {
     const ps_delta *d = delta_of(g, side, row);
-    return d ? d->degree : base_degree(ps_graph_csr(g, side), row);
+    return d ? d->degree : ps_base_of(ps_graph_csr(g, side), row).degree;
 }
 
 uint32_t ps_live_edge(const ps_graph *g, ps_side side, uint32_t row, uint32_t i)
 {
     const ps_delta *d = delta_of(g, side, row);
-    return d ? *ps_delta_pick(d, i) : base_row(ps_graph_csr(g, side), row)[i];
+    return d ? *ps_delta_pick(d, i) : ps_base_of(ps_graph_csr(g, side), row).row[i];
 }
 
 int ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board)
@@ -114,16 +105,16 @@ static void copy_delta(copying *c, const ps_delta *d)
 uint32_t ps_graph_slice(const ps_graph *g, ps_side side, uint32_t row, uint32_t first,
                         uint32_t max, uint32_t *out)
 {
-    const ps_csr *m = ps_graph_csr(g, side);
+    const ps_base base = ps_base_of(ps_graph_csr(g, side), row);
     const ps_delta *d = g->overlay ? delta_of(g, side, row) : NULL;
-    uint32_t degree = d ? d->degree : base_degree(m, row);
+    uint32_t degree = d ? d->degree : base.degree;
     if (first >= degree)
         return 0;
     max = max < degree - first ? max : degree - first;
-    copying c = {base_row(m, row), out, 0, first, first + max, 0};
+    copying c = {base.row, out, 0, first, first + max, 0};
     if (d)
         copy_delta(&c, d);
-    copy_base(&c, base_degree(m, row));
+    copy_base(&c, base.degree);
     return max;
 }
 

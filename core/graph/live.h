@@ -81,6 +81,19 @@ typedef struct ps_pages {
     _Atomic(ps_page *) page[]; /* (n) by row / PS_PAGE; pages are owned by the newest */
 } ps_pages;
 
+/* One row of the base: without entries if the matrix does not have it. */
+typedef struct ps_base {
+    const uint32_t *row;
+    uint32_t degree;
+} ps_base;
+
+static inline ps_base ps_base_of(const ps_csr *m, uint32_t row)
+{
+    if (row >= m->rows)
+        return (ps_base){m->indices, 0};
+    return (ps_base){ps_csr_row(m, row), ps_csr_degree(m, row)};
+}
+
 /* The overlay of one matrix. */
 typedef struct ps_live {
     const ps_csr *base;
@@ -98,17 +111,14 @@ static inline const ps_pages *ps_live_pages(const ps_graph *g, ps_side side)
     return atomic_load_explicit(&l->pages, memory_order_acquire);
 }
 
-/* The page of a row; NULL if no row of it was ever changed. */
-static inline ps_page *ps_page_of(const ps_pages *p, uint32_t row)
+/* Where a row's newest delta is, whatever its version; NULL if no row of its page was
+ * ever changed. */
+static inline _Atomic(ps_delta *) *ps_slot_of(const ps_pages *p, uint32_t row)
 {
     uint32_t i = row / PS_PAGE;
-    return i < p->n ? atomic_load_explicit(&p->page[i], memory_order_acquire) : NULL;
-}
-
-/* The row's newest delta, whatever its version; NULL if there is none. */
-static inline ps_delta *ps_page_newest(const ps_page *p, uint32_t row)
-{
-    return atomic_load_explicit(&p->slot[row % PS_PAGE], memory_order_acquire);
+    ps_page *page =
+        i < p->n ? atomic_load_explicit(&p->page[i], memory_order_acquire) : NULL;
+    return page ? &page->slot[row % PS_PAGE] : NULL;
 }
 
 /* From a newest delta, the one that a version sees; NULL: the base row. */

@@ -66,14 +66,12 @@ static int set_pages(ps_overlay *o, ps_live *l, uint32_t n)
     return PS_OK;
 }
 
-/* Where a row's newest delta is; NULL without a page for it. */
 static _Atomic(ps_delta *) *slot_of(const ps_live *l, uint32_t row)
 {
-    ps_page *p = ps_page_of(pages_of(l), row);
-    return p ? &p->slot[row % PS_PAGE] : NULL;
+    return ps_slot_of(pages_of(l), row);
 }
 
-/* The same, with a page made for it; PS_ENOMEM. */
+/* A page with a slot for the row, if there is none yet; PS_ENOMEM. */
 static int take_slot(ps_overlay *o, ps_live *l, uint32_t row)
 {
     uint32_t i = row / PS_PAGE, n = pages_of(l)->n;
@@ -98,10 +96,7 @@ static ps_delta *newest(const ps_live *l, uint32_t row)
 
 static ps_base base_of(const ps_overlay *o, ps_side side, uint32_t row)
 {
-    const ps_csr *m = o->live[side].base;
-    if (row >= m->rows)
-        return (ps_base){m->indices, 0};
-    return (ps_base){ps_csr_row(m, row), ps_csr_degree(m, row)};
+    return ps_base_of(o->live[side].base, row);
 }
 
 /* ------------------------------ Lifetime ---------------------------------- */

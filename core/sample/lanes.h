@@ -12,7 +12,10 @@
  * Offsets are a tenth of a graph and often cached, indices never are. So that misses come
  * evenly and not all in the picks, one half of the lanes is a stage behind the other.
  *
- * pick_edge and follow_edge are the only places that read the graph.
+ * On a live graph a stage stands between: where something near the row was ever changed
+ * there is a slot to look into, and maybe a delta to pick from (core/graph/live.h).
+ *
+ * Only the functions before ps_lanes_alive read the graph.
  *
  * Threads: lanes belong to one thread. The graph is only read.
  */
@@ -66,9 +69,8 @@ PS_STAGE void come_to(const ps_ground *g, ps_lane *l, uint32_t row, const bool l
     const void *offsets = g->m->indptr + row, *first = offsets;
     l->row = row;
     if (live) {
-        ps_page *page = ps_page_of(g->pages, row);
-        l->slot = page ? &page->slot[row % PS_PAGE] : NULL;
-        first = page ? (const void *)l->slot : offsets;
+        l->slot = ps_slot_of(g->pages, row);
+        first = l->slot ? (const void *)l->slot : offsets;
     }
     __builtin_prefetch(first);
 }
@@ -128,10 +130,8 @@ static inline void ps_lane_begin(ps_lane *l, const ps_graph *g, uint32_t pin,
                                  uint64_t rng)
 {
     *l = (ps_lane){.rng = rng, .row = pin};
-    if (g->overlay) {
-        ps_page *page = ps_page_of(ps_live_pages(g, PS_PINS), pin);
-        l->slot = page ? &page->slot[pin % PS_PAGE] : NULL;
-    }
+    if (g->overlay)
+        l->slot = ps_slot_of(ps_live_pages(g, PS_PINS), pin);
 }
 
 /* The lanes that are somewhere, moved to the front. */
