@@ -256,8 +256,8 @@ static int write_embeddings(embedding *e, ps_why *why)
 static void note_manifest(embedding *e)
 {
     ps_manifest *m = ps_draft_manifest(e->draft);
-    char print[24];
-    snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(&e->model));
+    char print[17];
+    ps_model_print(&e->model, print);
     ps_manifest_remove(m, PS_FOLDS);
     ps_manifest_set_text(m, "embeddings.source", "model");
     ps_manifest_set_text(m, "embeddings.model", print);
@@ -374,9 +374,9 @@ static int sweep_others(const embedding *e, ps_why *why)
 static bool up_to_date(const embedding *e)
 {
     const ps_manifest *m = e->g->manifest;
-    char print[24], name[96];
+    char print[17], name[96];
     const char *in;
-    snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(&e->model));
+    ps_model_print(&e->model, print);
     bool same = !is_folded(e) &&
                 strcmp(ps_manifest_text(m, "embeddings.model", ""), print) == 0 &&
                 (e->g->embeddings.dtype == PS_F16) == e->opts->half;

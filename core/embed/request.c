@@ -52,8 +52,6 @@ static int open_messages(ps_embedder *e, ps_why *why)
 static int take_scratch(ps_embedder *e)
 {
     const ps_model_config *c = &e->model->config;
-    ps_walk_opts walk = {
-        .n_walks = c->n_walks, .length = c->length, .top = c->neighbours};
     size_t T = c->neighbours;
     e->nbr = malloc(T * sizeof *e->nbr + 1);
     e->weight = malloc(T * sizeof *e->weight + 1);
@@ -71,7 +69,7 @@ static int take_scratch(ps_embedder *e)
         e->place[t] = t;
     int err = ps_pins_reader_new(&e->reader, e->g->pins);
     if (!err && c->layers)
-        err = ps_walker_new(&e->walker, &e->g->graph, walk);
+        err = ps_walker_new(&e->walker, &e->g->graph, ps_model_walk(c));
     return err;
 }
 
@@ -214,9 +212,9 @@ static int neighbours(ps_embedder *e, uint32_t row)
     return PS_OK;
 }
 
-/* A pin of the view, walked from where it stands now. No lists are kept for k-hop
- * models: there its neighbourhood is empty. */
-static int live_neighbours(ps_embedder *e, uint32_t row, uint64_t id_hash)
+/* From where the pin stands now. A k-hop model has the lists of the generation alone: the
+ * neighbourhood of a live pin is empty there. */
+int ps_embedder_walk(ps_embedder *e, uint32_t row, uint64_t id_hash)
 {
     const ps_model_config *c = &e->model->config;
     uint64_t seed = ps_pin_seed_of(c->seed, id_hash);
@@ -233,7 +231,7 @@ int ps_embedder_message(ps_embedder *e, uint32_t row, uint64_t id_hash, const fl
                         uint32_t k, uint16_t *message)
 {
     const float *h;
-    int err = k > 1 ? live_neighbours(e, row, id_hash) : PS_OK;
+    int err = k > 1 ? ps_embedder_walk(e, row, id_hash) : PS_OK;
     if (!err)
         err = convolve(e, x, e->nbr, e->weight, e->model->config.neighbours, k - 1, &h);
     return err ? err : ps_stage_map(e->model, k, h, 1, message);
@@ -242,15 +240,10 @@ int ps_embedder_message(ps_embedder *e, uint32_t row, uint64_t id_hash, const fl
 int ps_embedder_live(ps_embedder *e, uint32_t row, uint64_t id_hash, const float *x,
                      float *z)
 {
-    int err = live_neighbours(e, row, id_hash);
+    int err = ps_embedder_walk(e, row, id_hash);
     return err ? err
                : ps_embedder_vector(e, x, e->nbr, e->weight, e->model->config.neighbours,
                                     z);
-}
-
-int ps_embedder_walk(ps_embedder *e, uint32_t row, uint64_t id_hash)
-{
-    return live_neighbours(e, row, id_hash);
 }
 
 int ps_embedder_guest(ps_embedder *e, const uint32_t *boards, uint32_t n,
@@ -323,7 +316,7 @@ int ps_embed_parity(ps_generation *g, uint32_t n, ps_parity *out, ps_why *why)
     char path[PS_PATH_MAX];
     ps_model model;
     ps_embedder *e = NULL;
-    snprintf(path, sizeof path, "%s/model.safetensors", g->dir);
+    ps_generation_file(g, "model.safetensors", path);
     int err = ps_model_load(&model, path, why);
     if (err)
         return err;

@@ -259,3 +259,8 @@ uint64_t ps_model_fingerprint(const ps_model *m)
     ps_hasher_free(h);
     return value;
 }
+
+void ps_model_print(const ps_model *m, char out[17])
+{
+    snprintf(out, 17, "%016" PRIx64, ps_model_fingerprint(m));
+}

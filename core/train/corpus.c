@@ -87,12 +87,6 @@ int ps_corpus_table(ps_corpus *c, ps_walk_opts walk, bool khop, const ps_table *
     return PS_OK;
 }
 
-static ps_walk_opts walk_of(const ps_model_config *c)
-{
-    return (ps_walk_opts){
-        .n_walks = c->n_walks, .length = c->length, .top = c->neighbours};
-}
-
 int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
                     const ps_progress *progress, ps_why *why)
 {
@@ -101,7 +95,7 @@ int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
     ps_features f;
     int err = ps_features_open(&f, corpus->generation, c->blocks, why);
     if (!err && c->layers)
-        err = ps_corpus_table(corpus, walk_of(c), c->khop, &nbr, progress, why);
+        err = ps_corpus_table(corpus, ps_model_walk(c), c->khop, &nbr, progress, why);
     if (!err)
         err = ps_embed_all(model, &f, nbr ? nbr->row : NULL, nbr ? nbr->weight : NULL,
                            corpus->team, out);

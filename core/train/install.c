@@ -4,7 +4,6 @@
  */
 #include "core/train/install.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "core/base/list.h"
@@ -49,8 +48,7 @@ int ps_install_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
     static const char *const rows = "neighbours.indices.npy",
                              *const weights = "neighbours.weights.npy";
     const ps_table *t;
-    ps_walk_opts walk = {m->n_walks, m->length, m->neighbours};
-    int err = ps_corpus_table(c, walk, m->khop, &t, progress, why);
+    int err = ps_corpus_table(c, ps_model_walk(m), m->khop, &t, progress, why);
     if (!err)
         err = ps_install_array(d, c->generation, rows, PS_U32, t->T, t->row, why);
     if (!err)
@@ -62,8 +60,8 @@ int ps_install_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
 
 static void note_model(ps_manifest *m, const ps_model *model)
 {
-    char print[24];
-    snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(model));
+    char print[17];
+    ps_model_print(model, print);
     ps_manifest_set_text(m, "model.fingerprint", print);
     ps_manifest_set_text(m, "model.similarity", model->config.cosine ? "cosine" : "ip");
     ps_manifest_set_text(m, "model.blocks", model->config.blocks);

@@ -272,7 +272,7 @@ static int train_variants(step *s, ps_why *why)
  * no blend. */
 static int fit_blend(step *s, const ps_model *model, ps_why *why)
 {
-    char print[24];
+    char print[17];
     size_t cells = (size_t)s->g->n_pins * model->config.e;
     ps_blend_report *r = calloc(1, sizeof *r);
     float *z = malloc(cells * sizeof *z + 1);
@@ -287,8 +287,7 @@ static int fit_blend(step *s, const ps_model *model, ps_why *why)
         err = ps_blend_fit(&source, &s->valid, &opts, r, s->progress, why);
     ps_manifest_remove(ps_draft_manifest(s->draft), "blend");
     if (!err) {
-        snprintf(print, sizeof print, "%016llx",
-                 (unsigned long long)ps_model_fingerprint(model));
+        ps_model_print(model, print);
         ps_blend_note(ps_draft_manifest(s->draft), r, print);
         s->report->blended = true;
         s->report->blend_ahead_10 = r->ahead.hit_rate[0].mean;

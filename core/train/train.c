@@ -115,9 +115,8 @@ static int start_sampler(trainer *t, ps_why *why)
 {
     const ps_model_config *c = &t->o.model;
     const ps_table *near = NULL;
-    ps_walk_opts walk = {.n_walks = c->n_walks, .length = c->length};
+    ps_walk_opts walk = ps_model_walk(c);
     int err = PS_OK;
-    walk.top = c->neighbours;
     if (c->layers)
         err = ps_corpus_table(t->corpus, walk, c->khop, &t->nbr, t->progress, why);
     walk.top = NEAR;

@@ -50,7 +50,7 @@ void ps_embedder_free(ps_embedder *e);
 /* z (e) of a stored pin, computed anew: walk, pool mapped messages, update. Layer 2 needs
  * the pin's own h1, made from its features and neighbours' layer-1 messages. */
 int ps_embedder_pin(ps_embedder *e, uint32_t row, float *z);
-/* x of the catalog's pin into out (d_in): what ps_embedder_vector takes. */
+/* What makes an x of a pin's content (features.h). Borrowed. */
 const ps_features *ps_embedder_features(const ps_embedder *e);
 /* z of x (d_in) and a given neighbourhood (T rows, weights). */
 int ps_embedder_vector(ps_embedder *e, const float *x, const uint32_t *nbr,
@@ -74,7 +74,7 @@ int ps_embedder_live(ps_embedder *e, uint32_t row, uint64_t id_hash, const float
 /* z of a pin that is in no view, on these boards of it, from n_walks walks. */
 int ps_embedder_guest(ps_embedder *e, const uint32_t *boards, uint32_t n,
                       uint32_t n_walks, uint64_t id_hash, const float *x, float *z);
-/* Only walk. */
+/* Only walk, for ps_embedder_neighbours. */
 int ps_embedder_walk(ps_embedder *e, uint32_t row, uint64_t id_hash);
 /* The neighbourhood (T) that the last call walked to. Borrowed. */
 uint32_t ps_embedder_neighbours(const ps_embedder *e, const uint32_t **rows,

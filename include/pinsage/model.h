@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "pinsage/err.h"
+#include "pinsage/walk.h"
 
 #define PS_LAYERS_MAX 8
 
@@ -62,6 +63,13 @@ static inline uint32_t ps_model_width(const ps_model_config *c, uint32_t k)
     return k ? c->d : c->d_in;
 }
 
+/* The walks that its neighbours come from. */
+static inline ps_walk_opts ps_model_walk(const ps_model_config *c)
+{
+    return (ps_walk_opts){
+        .n_walks = c->n_walks, .length = c->length, .top = c->neighbours};
+}
+
 size_t ps_model_count(const ps_model_config *c);
 /* Zeroed tensors. PS_EINVAL for sizes of 0 or beyond 65536. */
 int ps_model_new(ps_model *m, const ps_model_config *c, ps_why *why);
@@ -76,5 +84,7 @@ int ps_model_save(const ps_model *m, const char *path, uint64_t *size, uint64_t 
                   ps_why *why);
 /* XXH3 over configuration and tensors: ties messages and embeddings to a model. */
 uint64_t ps_model_fingerprint(const ps_model *m);
+/* The same as the sixteen digits that manifests hold. */
+void ps_model_print(const ps_model *m, char out[17]);
 
 #endif
