@@ -10,7 +10,6 @@
  * Threads: an open index is only read. Scratch belongs to the calling thread and goes
  * with it.
  */
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,9 +163,7 @@ static const float *direction(const ps_ann *a, const float *query, float *out)
     if (!a->space.cosine && !ps_faiss_unit(a->faiss))
         return query;
     size_t dim = a->space.rows.dim;
-    float squares;
-    ps_dot_squares((ps_rows){query, dim, 0}, 0, 1, &squares);
-    float scale = squares > 0 ? 1 / sqrtf(squares) : 0;
+    float scale = inverse_length(query, dim);
     for (size_t i = 0; i < dim; i++)
         out[i] = query[i] * scale;
     return out;
@@ -184,11 +181,7 @@ int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip s
     int err = k ? search(a, &q, s, &best, why) : PS_OK;
     if (err)
         return err;
-    top_sort(&best);
-    float scale = space_scale(&a->space, query);
-    for (uint32_t i = 0; i < best.n; i++)
-        out[i].score *= scale;
-    *found = best.n;
+    *found = top_finish(&best, space_scale(&a->space, query));
     return PS_OK;
 }
 
@@ -321,11 +314,6 @@ void ps_ann_close(ps_ann *a)
     ps_faiss_free(a->faiss);
     ps_generation_release(a->g);
     free(a);
-}
-
-uint32_t ps_ann_dim(const ps_ann *a)
-{
-    return (uint32_t)a->space.rows.dim;
 }
 
 const char *ps_ann_vectors(const ps_ann *a)

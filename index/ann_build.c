@@ -84,9 +84,7 @@ typedef struct source {
 
 static void shorten(float *row, size_t dim)
 {
-    float squares;
-    ps_dot_squares((ps_rows){row, dim, 0}, 0, 1, &squares);
-    float scale = squares > 0 ? 1 / sqrtf(squares) : 0;
+    float scale = inverse_length(row, dim);
     for (size_t i = 0; i < dim; i++)
         row[i] *= scale;
 }

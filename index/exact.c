@@ -23,13 +23,16 @@ static float inverse_root(float squares)
     return squares > 0 ? 1 / sqrtf(squares) : 0;
 }
 
+float inverse_length(const float *vector, size_t dim)
+{
+    float squares;
+    ps_dot_squares((ps_rows){vector, dim, 0}, 0, 1, &squares);
+    return inverse_root(squares);
+}
+
 float space_scale(const space *s, const float *query)
 {
-    if (!s->cosine)
-        return 1;
-    float squares;
-    ps_dot_squares((ps_rows){query, s->rows.dim, 0}, 0, 1, &squares);
-    return inverse_root(squares);
+    return s->cosine ? inverse_length(query, s->rows.dim) : 1;
 }
 
 void space_scores(const space *s, const float *query, const uint32_t *list, size_t n,
@@ -91,10 +94,6 @@ int ps_exact_search(const ps_npy *vectors, int cosine, const float *query, uint3
     space s = space_of(vectors, cosine);
     top list = {.at = out, .k = k};
     exact_block(&s, query, 1, skip, cls, 0, &list);
-    top_sort(&list);
-    float scale = space_scale(&s, query);
-    for (uint32_t i = 0; i < list.n; i++)
-        out[i].score *= scale;
-    *found = list.n;
+    *found = top_finish(&list, space_scale(&s, query));
     return PS_OK;
 }

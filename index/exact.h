@@ -18,6 +18,9 @@ typedef struct space {
 
 space space_of(const ps_npy *vectors, int cosine);
 
+/* 1 / length of a vector, 0 when it is zero. */
+float inverse_length(const float *vector, size_t dim);
+
 /* What a score is multiplied with for this query: 1, or 1 / norm for cosine; 0 when the
  * norm is 0. */
 float space_scale(const space *s, const float *query);

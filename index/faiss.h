@@ -7,7 +7,8 @@
  * which both orders are the same; ps_faiss_unit tells.
  *
  * Threads: searched by many at once; trained and added to by one.
- * Not here: which kind and which knobs (build.c), scores of the answer (search.c).
+ * Not here: which kind and which knobs (ann_build.c, ann_tune.c), scores of the
+ * answer (ann.c).
  */
 #ifndef PINSAGE_INDEX_FAISS_H
 #define PINSAGE_INDEX_FAISS_H

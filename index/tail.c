@@ -20,10 +20,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "exact.h"
 #include "pinsage/chunks.h"
 #include "pinsage/dot.h"
 #include "pinsage/rowmap.h"
-#include "top.h"
 
 #define CHUNK  512u
 #define NOBODY UINT32_MAX
@@ -270,8 +270,9 @@ uint32_t ps_tail_size(const ps_tail *t)
 
 uint64_t ps_tail_bytes(const ps_tail *t)
 {
-    uint64_t each = t->opts.dim * sizeof(float) + t->opts.extra + sizeof(slot);
-    return atomic_load_explicit(&t->n_chunks, memory_order_relaxed) * CHUNK * each;
+    uint64_t each = t->opts.dim * sizeof(float) + t->opts.extra;
+    return atomic_load_explicit(&t->n_chunks, memory_order_relaxed) *
+           (sizeof(chunk) + CHUNK * each);
 }
 
 typedef struct scan {
@@ -328,15 +329,8 @@ void ps_tail_search(const ps_tail *t, const float *query, uint32_t k, ps_ann_ski
               .cls = cls,
               .list = {.at = out, .k = k}};
     uint32_t n = atomic_load_explicit(&t->n_chunks, memory_order_acquire);
-    float scale = 1;
-    if (t->opts.cosine) {
-        ps_dot_squares((ps_rows){query, t->opts.dim, 0}, 0, 1, &scale);
-        scale = scale > 0 ? 1 / sqrtf(scale) : 0;
-    }
     for (uint32_t i = 0; i < n && k; i++)
         scan_chunk(&s, chunk_at(t, i));
-    top_sort(&s.list);
-    for (uint32_t i = 0; i < s.list.n; i++)
-        out[i].score *= scale;
-    *found = s.list.n;
+    float scale = t->opts.cosine ? inverse_length(query, t->opts.dim) : 1;
+    *found = top_finish(&s.list, scale);
 }

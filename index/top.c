@@ -37,11 +37,14 @@ void top_keep(top *t, uint32_t row, float score)
         sink(t->at, t->n, 0, x);
 }
 
-void top_sort(top *t)
+uint32_t top_finish(top *t, float scale)
 {
     for (uint32_t n = t->n; n > 1; n--) {
         ps_scored worst = t->at[0];
         sink(t->at, n - 1, 0, t->at[n - 1]);
         t->at[n - 1] = worst;
     }
+    for (uint32_t i = 0; i < t->n; i++)
+        t->at[i].score *= scale;
+    return t->n;
 }

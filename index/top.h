@@ -27,7 +27,8 @@ static inline int top_wants(const top *t, uint32_t row, float score)
 
 /* Keep row, which top_wants; the worst leaves when k are there. */
 void top_keep(top *t, uint32_t row, float score);
-/* Turn the heap into a list, best first. No more rows after this. */
-void top_sort(top *t);
+/* Turn the heap into a list, best first, with scores times scale; returns how many. No
+ * more rows after this. */
+uint32_t top_finish(top *t, float scale);
 
 #endif

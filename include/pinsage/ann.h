@@ -7,7 +7,7 @@
  * them by the exact inner product on the mapped vectors, so codes may be compressed.
  *
  * Threads: an open index is searched from any number of threads; never added to.
- * Not here: rows added since the build (live tail), and which rows may be shown.
+ * Not here: rows added since the build (tail.h), and which rows may be shown.
  */
 #ifndef PINSAGE_ANN_H
 #define PINSAGE_ANN_H
@@ -18,7 +18,6 @@
 #include "pinsage/npy.h"
 #include "pinsage/pixie.h"
 #include "pinsage/progress.h"
-#include "pinsage/walk.h"
 
 typedef struct ps_ann ps_ann;
 
@@ -64,7 +63,6 @@ ps_ann_build_opts ps_ann_asked(const struct ps_generation *g);
 /* Open the generation's index; checks that it belongs to the vectors it names. */
 int ps_ann_open(ps_ann **a, struct ps_generation *g, ps_why *why);
 void ps_ann_close(ps_ann *a);
-uint32_t ps_ann_dim(const ps_ann *a);
 /* Name of the vectors it was built on: "embeddings" or a block. Borrowed. */
 const char *ps_ann_vectors(const ps_ann *a);
 

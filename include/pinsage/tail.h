@@ -44,7 +44,7 @@ const float *ps_tail_find(const ps_tail *t, uint32_t row, const void **extra);
 /* When the row's vector came, seconds since 1970; 0 when it has none here. */
 double ps_tail_made(const ps_tail *t, uint32_t row);
 uint32_t ps_tail_size(const ps_tail *t);
-uint64_t ps_tail_bytes(const ps_tail *t);
+uint64_t ps_tail_bytes(const ps_tail *t); /* of its chunks, taken or not */
 
 /* The k best rows of the tail for query (dim), best first, ties by row; equal in value to
  * what the index would give for the same vectors. A zero vector is none, and not found.
