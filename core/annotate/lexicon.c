@@ -30,11 +30,9 @@ ps_text ps_lexicon_word(const ps_lexicon *x, uint32_t number)
 static size_t place(const ps_lexicon *x, const char *word, size_t len)
 {
     size_t i = ps_hash(word, len) & x->mask;
-    for (; x->slot[i] != PS_NO_WORD; i = (i + 1) & x->mask) {
-        ps_text w = ps_lexicon_word(x, x->slot[i]);
-        if (w.len == len && memcmp(w.data, word, len) == 0)
-            break;
-    }
+    while (x->slot[i] != PS_NO_WORD &&
+           !ps_text_same(ps_lexicon_word(x, x->slot[i]), (ps_text){word, len}))
+        i = (i + 1) & x->mask;
     return i;
 }
 

@@ -4,15 +4,14 @@
  */
 #include "core/base/list.h"
 
-#include <string.h>
-
 #include "pinsage/err.h"
+#include "pinsage/text.h"
 
 bool ps_list_has(const char *list, const char *name)
 {
-    size_t len = strlen(name);
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-        if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+    ps_text rest = ps_text_of(list), piece;
+    while (ps_text_cut(&rest, ',', &piece))
+        if (ps_text_is(piece, name))
             return true;
     return false;
 }

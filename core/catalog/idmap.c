@@ -30,18 +30,13 @@ static uint64_t slot_of(uint32_t hash, uint32_t number)
     return (uint64_t)hash << 32 | (number + 1);
 }
 
-static bool same(const ps_idmap *m, uint64_t slot, ps_text name)
-{
-    ps_text have = ps_idmap_name(m, (uint32_t)slot - 1);
-    return have.len == name.len && memcmp(have.data, name.data, name.len) == 0;
-}
-
 /* Where the name stands, or the free slot where it would. */
 static size_t find_slot(const ps_idmap *m, uint32_t hash, ps_text name)
 {
     size_t at = place_of(m, hash);
     for (; m->slot[at]; at = (at + 1) & (m->slots - 1))
-        if (m->slot[at] >> 32 == hash && same(m, m->slot[at], name))
+        if (m->slot[at] >> 32 == hash &&
+            ps_text_same(ps_idmap_name(m, (uint32_t)m->slot[at] - 1), name))
             break;
     return at;
 }

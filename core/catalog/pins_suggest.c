@@ -42,7 +42,7 @@ static void offer(search *s, ps_text id, unsigned distance)
 {
     size_t at = s->n;
     for (size_t i = 0; i < s->n; i++)
-        if (s->out[i].len == id.len && memcmp(s->out[i].data, id.data, id.len) == 0)
+        if (ps_text_same(s->out[i], id))
             return;
     while (at > 0 && s->distance[at - 1] > distance)
         at--;

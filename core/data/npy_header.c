@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pinsage/text.h"
+
 static const struct {
     const char *name;
     size_t size;
@@ -40,11 +42,6 @@ typedef struct scan {
     const char *path;
     ps_why *why;
 } scan;
-
-typedef struct word {
-    const char *data;
-    size_t len;
-} word;
 
 static int bad(const scan *s, const char *what)
 {
@@ -79,12 +76,7 @@ static bool peek(scan *s, char c)
     return s->at < s->end && *s->at == c;
 }
 
-static bool is(word w, const char *text)
-{
-    return w.len == strlen(text) && memcmp(w.data, text, w.len) == 0;
-}
-
-static bool take_string(scan *s, word *w)
+static bool take_string(scan *s, ps_text *w)
 {
     skip_blanks(s);
     if (s->at == s->end || (*s->at != '\'' && *s->at != '"'))
@@ -93,19 +85,19 @@ static bool take_string(scan *s, word *w)
     const char *close = memchr(s->at, quote, (size_t)(s->end - s->at));
     if (!close)
         return false;
-    *w = (word){s->at, (size_t)(close - s->at)};
+    *w = (ps_text){s->at, (size_t)(close - s->at)};
     s->at = close + 1;
     return true;
 }
 
-static word take_name(scan *s)
+static ps_text take_name(scan *s)
 {
     skip_blanks(s);
     const char *start = s->at;
     while (s->at < s->end &&
            ((*s->at >= 'a' && *s->at <= 'z') || (*s->at >= 'A' && *s->at <= 'Z')))
         s->at++;
-    return (word){start, (size_t)(s->at - start)};
+    return (ps_text){start, (size_t)(s->at - start)};
 }
 
 static bool take_number(scan *s, uint64_t *value)
@@ -123,13 +115,13 @@ static bool take_number(scan *s, uint64_t *value)
 
 static int read_descr(scan *s, ps_npy *a)
 {
-    word type;
+    ps_text type;
     if (peek(s, '['))
         return unsupported(s, "it holds records; plain numbers are wanted");
     if (!take_string(s, &type))
         return bad(s, "descr is not a string");
     for (size_t t = 0; t < N_DTYPES; t++)
-        if (is(type, dtypes[t].name)) {
+        if (ps_text_is(type, dtypes[t].name)) {
             a->dtype = (ps_dtype)t;
             return PS_OK;
         }
@@ -144,11 +136,12 @@ static int read_descr(scan *s, ps_npy *a)
 
 static int read_order(scan *s)
 {
-    word value = take_name(s);
-    if (is(value, "True"))
+    ps_text value = take_name(s);
+    if (ps_text_is(value, "True"))
         return unsupported(s, "it is in Fortran order; C order is wanted "
                               "(numpy.ascontiguousarray)");
-    return is(value, "False") ? PS_OK : bad(s, "fortran_order is neither True nor False");
+    return ps_text_is(value, "False") ? PS_OK
+                                      : bad(s, "fortran_order is neither True nor False");
 }
 
 static int read_shape(scan *s, ps_npy *a)
@@ -180,11 +173,11 @@ static int read_shape(scan *s, ps_npy *a)
 static int read_entry(scan *s, ps_npy *a, unsigned *seen)
 {
     static const char *const keys[] = {"descr", "fortran_order", "shape"};
-    word key;
+    ps_text key;
     unsigned k = 0;
     if (!take_string(s, &key) || !take(s, ':'))
         return bad(s, "not a dictionary");
-    while (k < 3 && !is(key, keys[k]))
+    while (k < 3 && !ps_text_is(key, keys[k]))
         k++;
     if (k == 3)
         return bad(s, "a key that is not known");

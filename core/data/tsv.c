@@ -156,11 +156,6 @@ static size_t split(ps_text line, ps_text *out, size_t max)
     return max;
 }
 
-static bool same(ps_text a, ps_text b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 static int check_names(const ps_tsv *t, ps_why *why)
 {
     for (size_t i = 0; i < t->n_columns; i++) {
@@ -168,7 +163,7 @@ static int check_names(const ps_tsv *t, ps_why *why)
         if (name.len == 0)
             return ps_fail(why, PS_EFORMAT, t->path, 1, "column %zu has no name", i + 1);
         for (size_t j = 0; j < i; j++)
-            if (same(t->names[j], name))
+            if (ps_text_same(t->names[j], name))
                 return ps_fail(why, PS_EFORMAT, t->path, 1,
                                "column \"%.*s\" stands twice",
                                name.len < 64 ? (int)name.len : 64, name.data);
@@ -251,7 +246,7 @@ ps_text ps_tsv_name(const ps_tsv *t, size_t column)
 int ps_tsv_find(const ps_tsv *t, const char *name)
 {
     for (size_t i = 0; i < t->n_columns; i++)
-        if (same(t->names[i], (ps_text){name, strlen(name)}))
+        if (ps_text_is(t->names[i], name))
             return (int)i;
     return -1;
 }

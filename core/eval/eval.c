@@ -11,6 +11,7 @@
 #include "pinsage/eval.h"
 #include "pinsage/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,24 +243,28 @@ static int add_method(evaluation *e, const char *name, int must, ps_eval_report 
     return err;
 }
 
+static ps_text trim(ps_text t)
+{
+    for (; t.len && *t.data == ' '; t.len--)
+        t.data++;
+    while (t.len && t.data[t.len - 1] == ' ')
+        t.len--;
+    return t;
+}
+
 static int run_listed(evaluation *e, const char *list, ps_eval_report *report,
                       ps_why *why)
 {
+    ps_text rest = ps_text_of(list), piece;
     int err = PS_OK;
-    while (*list && !err) {
+    while (!err && ps_text_cut(&rest, ',', &piece)) {
         char name[40];
-        size_t n = strcspn(list, ","), used = strspn(list, " ");
-        const char *end = list + n;
-        size_t len = used < n ? n - used : 0;
-        if (len >= sizeof name)
+        piece = trim(piece);
+        if (piece.len >= sizeof name)
             return ps_fail(why, PS_EINVAL, "methods", 0, "no method has a name so long");
-        memcpy(name, list + used, len);
-        while (len && name[len - 1] == ' ')
-            len--;
-        name[len] = 0;
-        if (len)
+        snprintf(name, sizeof name, "%.*s", (int)piece.len, piece.data);
+        if (*name)
             err = add_method(e, name, 1, report, why);
-        list = *end ? end + 1 : end;
     }
     if (!err && !report->n)
         err = ps_fail(why, PS_EINVAL, "methods", 0, "the list of methods is empty");

@@ -20,6 +20,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/catalog.h"
 #include "pinsage/clock.h"
+#include "pinsage/text.h"
 
 typedef struct step {
     const ps_train_step_opts *opts;
@@ -347,16 +348,14 @@ static int train_and_write(step *s, ps_why *why)
 /* A misspelt baseline is told now, not missed after an hour. */
 static int check_variants(const char *list, ps_why *why)
 {
-    for (const char *at = list; at && *at; at += strspn(at, ",")) {
-        size_t len = strcspn(at, ","), i = 0;
-        for (; ps_variant_at(i); i++)
-            if (strlen(ps_variant_at(i)->name) == len &&
-                strncmp(ps_variant_at(i)->name, at, len) == 0)
-                break;
-        if (!ps_variant_at(i))
+    ps_text rest = ps_text_of(list), name;
+    while (ps_text_cut(&rest, ',', &name)) {
+        size_t i = 0;
+        while (ps_variant_at(i) && !ps_text_is(name, ps_variant_at(i)->name))
+            i++;
+        if (name.len && !ps_variant_at(i))
             return ps_fail(why, PS_EINVAL, NULL, 0, "there is no baseline \"%.*s\"",
-                           len < 64 ? (int)len : 64, at);
-        at += len;
+                           name.len < 64 ? (int)name.len : 64, name.data);
     }
     return PS_OK;
 }
