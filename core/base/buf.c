@@ -63,6 +63,13 @@ void ps_buf_u64(ps_buf *b, uint64_t value)
     ps_buf_add(b, digits + at, sizeof digits - at);
 }
 
+void ps_buf_varint(ps_buf *b, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        ps_buf_char(b, (char)(value | 0x80));
+    ps_buf_char(b, (char)value);
+}
+
 void ps_buf_i64(ps_buf *b, int64_t value)
 {
     if (value < 0)

@@ -156,16 +156,9 @@ static size_t length_size(uint64_t n)
     return size;
 }
 
-static void add_length(ps_buf *b, uint64_t n)
-{
-    for (; n >= 0x80; n >>= 7)
-        ps_buf_char(b, (char)(n | 0x80));
-    ps_buf_char(b, (char)n);
-}
-
 static void add_text(ps_buf *b, ps_text text)
 {
-    add_length(b, text.len);
+    ps_buf_varint(b, text.len);
     ps_buf_add(b, text.data, text.len);
 }
 
@@ -174,8 +167,8 @@ static void add_meta(ps_buf *b, const ps_text *meta, uint32_t n_meta)
     uint64_t size = 0;
     for (size_t i = 0; i < 2 * (size_t)n_meta; i++)
         size += length_size(meta[i].len) + meta[i].len;
-    add_length(b, n_meta);
-    add_length(b, size);
+    ps_buf_varint(b, n_meta);
+    ps_buf_varint(b, size);
     for (size_t i = 0; i < 2 * (size_t)n_meta; i++)
         add_text(b, meta[i]);
 }

@@ -23,6 +23,9 @@ void ps_buf_add(ps_buf *b, const void *data, size_t size);
 void ps_buf_text(ps_buf *b, const char *text);
 void ps_buf_char(ps_buf *b, char c);
 void ps_buf_u64(ps_buf *b, uint64_t value);
+/* Seven bits a byte, the lowest first, the top bit set in all but the last: as protobuf
+ * and pins.mdb write lengths. */
+void ps_buf_varint(ps_buf *b, uint64_t value);
 void ps_buf_i64(ps_buf *b, int64_t value);
 /* Shortest of "%.{digits}g"; infinities and NaN become null (JSON has none). */
 void ps_buf_real(ps_buf *b, double value, int digits);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct ps_text {
     const char *data; /* not NUL-terminated */
@@ -30,6 +31,12 @@ static inline bool ps_text_same(ps_text a, ps_text b)
 static inline bool ps_text_is(ps_text t, const char *s)
 {
     return ps_text_same(t, ps_text_of(s));
+}
+
+/* Whatever the case of its letters. */
+static inline bool ps_text_alike(ps_text a, ps_text b)
+{
+    return a.len == b.len && (!a.len || strncasecmp(a.data, b.data, a.len) == 0);
 }
 
 /* Cut the next piece off *rest, up to a separator, which goes too; false when there is no

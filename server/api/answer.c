@@ -29,22 +29,15 @@ static void key(ps_answer *a, ps_field f)
 
 /* ------------------------------ Protobuf ----------------------------------- */
 
-static void varint(ps_buf *b, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        ps_buf_char(b, (char)(value | 0x80));
-    ps_buf_char(b, (char)value);
-}
-
 static void tag(ps_answer *a, ps_field f, unsigned kind)
 {
-    varint(a->out, f.number << 3 | kind);
+    ps_buf_varint(a->out, f.number << 3 | kind);
 }
 
 static void bytes(ps_answer *a, ps_field f, ps_text value)
 {
     tag(a, f, BYTES);
-    varint(a->out, value.len);
+    ps_buf_varint(a->out, value.len);
     ps_buf_add(a->out, value.data, value.len);
 }
 
@@ -119,7 +112,7 @@ void ps_add_u64(ps_answer *a, ps_field f, uint64_t value)
         ps_buf_u64(a->out, value);
     } else if (value) {
         tag(a, f, VARINT);
-        varint(a->out, value);
+        ps_buf_varint(a->out, value);
     }
 }
 
@@ -174,7 +167,7 @@ void ps_add_floats(ps_answer *a, ps_field f, const float *v, size_t n)
         ps_list_end(a);
     } else if (n) {
         tag(a, f, BYTES);
-        varint(a->out, 4 * n);
+        ps_buf_varint(a->out, 4 * n);
         for (size_t i = 0; i < n; i++)
             fixed(a->out, bits_of(v[i]), 4);
     }

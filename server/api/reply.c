@@ -103,11 +103,8 @@ static void add_base64(ps_buf *out, const unsigned char *data, size_t size)
 static void add_strings(ps_buf *out, const ps_near *near)
 {
     for (size_t i = 0; i < near->n; i++) {
-        size_t len = near->name[i].len;
         ps_buf_char(out, 0x0a);
-        for (; len >= 0x80; len >>= 7)
-            ps_buf_char(out, (char)(len | 0x80));
-        ps_buf_char(out, (char)len);
+        ps_buf_varint(out, near->name[i].len);
         ps_buf_add(out, near->name[i].data, near->name[i].len);
     }
 }

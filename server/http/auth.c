@@ -151,11 +151,6 @@ bool ps_is_loopback(const struct sockaddr_storage *peer)
            (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
 }
 
-static bool is(ps_text t, const char *wanted)
-{
-    return t.len == strlen(wanted) && strncasecmp(t.data, wanted, t.len) == 0;
-}
-
 /* "localhost:8080", "127.0.0.1", "[::1]:80": what no DNS but our own answers for. */
 static bool names_this_machine(ps_text host)
 {
@@ -167,7 +162,7 @@ static bool names_this_machine(ps_text host)
     const char *end = memchr(host.data, six ? ']' : ':', host.len);
     ps_text name = {host.data + six,
                     end ? (size_t)(end - host.data) - six : host.len - six};
-    if (is(name, "localhost"))
+    if (ps_text_alike(name, ps_text_of("localhost")))
         return true;
     if (!name.len || name.len >= sizeof text)
         return false;
@@ -186,8 +181,7 @@ static bool is_own_origin(const ps_headers *h)
     if (!slashes)
         return false; /* "null" */
     size_t skip = (size_t)(slashes - o.data) + 3;
-    return h->host.len && o.len - skip == h->host.len &&
-           strncasecmp(o.data + skip, h->host.data, h->host.len) == 0;
+    return h->host.len && ps_text_alike((ps_text){o.data + skip, o.len - skip}, h->host);
 }
 
 static const char *refuse_local(const ps_request *r)

@@ -16,7 +16,6 @@
  */
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 #include "server/http/http_inside.h"
 
@@ -45,11 +44,11 @@ static bool is_token(const char *name, size_t len)
 /* Headers whose value somebody looks at. */
 #define ROW(name, field)                                                                 \
     {                                                                                    \
-        name, sizeof name - 1, offsetof(ps_headers, field)                               \
+        {name, sizeof name - 1}, offsetof(ps_headers, field)                             \
     }
 static const struct {
-    const char *name;
-    size_t len, at;
+    ps_text name;
+    size_t at;
 } wanted[] = {
     ROW("host", host),
     ROW("accept", accept),
@@ -66,20 +65,18 @@ static const struct {
     ROW("traceparent", traceparent),
 };
 
-/* Whatever the case. */
-static bool is(ps_text t, const char *name, size_t len)
-{
-    return t.len == len && strncasecmp(t.data, name, len) == 0;
-}
-#define IS(name, literal) is(name, literal, sizeof literal - 1)
-
 /* Where the value of a header goes, NULL if nobody looks at it. */
 static ps_text *place_of(ps_headers *h, ps_text name)
 {
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        if (is(name, wanted[i].name, wanted[i].len))
+        if (ps_text_alike(name, wanted[i].name))
             return (ps_text *)(void *)((char *)h + wanted[i].at);
     return NULL;
+}
+
+static bool is(ps_text t, const char *name)
+{
+    return ps_text_alike(t, ps_text_of(name));
 }
 
 static void take_header(look *l, ps_text name, ps_text value)
@@ -88,13 +85,13 @@ static void take_header(look *l, ps_text name, ps_text value)
     if (place) {
         *place = value;
         l->hosts += place == &l->h->host;
-    } else if (IS(name, "content-length")) {
+    } else if (is(name, "content-length")) {
         l->lengths++;
         l->length = value;
-    } else if (IS(name, "transfer-encoding")) {
+    } else if (is(name, "transfer-encoding")) {
         l->codings++;
-        l->odd_coding |= !IS(value, "chunked");
-    } else if (IS(name, "forwarded") || IS(name, "x-forwarded-for") || IS(name, "via")) {
+        l->odd_coding |= !is(value, "chunked");
+    } else if (is(name, "forwarded") || is(name, "x-forwarded-for") || is(name, "via")) {
         l->h->proxied = true;
     }
 }

@@ -48,14 +48,13 @@ static bool weighs_nothing(ps_text params)
 
 bool ps_header_names(ps_text value, const char *token)
 {
-    size_t len = strlen(token);
     while (value.len) {
         const char *comma = memchr(value.data, ',', value.len);
         size_t n = comma ? (size_t)(comma - value.data) : value.len;
         const char *semi = memchr(value.data, ';', n);
         ps_text name =
             trim((ps_text){value.data, semi ? (size_t)(semi - value.data) : n});
-        if (name.len == len && strncasecmp(name.data, token, len) == 0) {
+        if (ps_text_alike(name, ps_text_of(token))) {
             size_t used = semi ? (size_t)(semi + 1 - value.data) : n;
             return !weighs_nothing((ps_text){value.data + used, n - used});
         }
@@ -70,9 +69,7 @@ bool ps_type_is(ps_text content_type, const char *type)
     const char *semi = memchr(content_type.data, ';', content_type.len);
     if (semi)
         content_type.len = (size_t)(semi - content_type.data);
-    content_type = trim(content_type);
-    return content_type.len == strlen(type) &&
-           strncasecmp(content_type.data, type, content_type.len) == 0;
+    return ps_text_alike(trim(content_type), ps_text_of(type));
 }
 
 bool ps_etag_matches(ps_text if_none_match, const char *etag)

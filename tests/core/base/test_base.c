@@ -133,6 +133,9 @@ static void texts_are_compared_to_the_last_byte(void **state)
     assert_false(ps_text_is(abc, "abd") || ps_text_is(abc, "ab") ||
                  ps_text_is(abc, "abcd") || ps_text_is(abc, "") || ps_text_is(none, "a"));
     assert_false(ps_text_is((ps_text){"a\0b", 3}, "a"));
+    assert_true(ps_text_alike(abc, ps_text_of("aBC")) && ps_text_alike(none, empty));
+    assert_false(ps_text_alike(abc, ps_text_of("ABD")) ||
+                 ps_text_alike(abc, ps_text_of("AB")));
 }
 
 static void a_text_is_cut_into_pieces_empty_ones_too(void **state)
@@ -160,6 +163,20 @@ static void a_number_is_digits_that_fit_and_nothing_else(void **state)
     assert_true(ps_text_number(ps_text_of("0017"), &n) && n == 17);
     assert_true(ps_text_number(ps_text_of("999999999999999999"), &n) &&
                 n == UINT64_C(999999999999999999));
+}
+
+static void a_varint_has_seven_bits_a_byte(void **state)
+{
+    (void)state;
+    static const char want[] = "\x00\x7f\x80\x01\xac\x02"
+                               "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+    static const uint64_t numbers[] = {0, 127, 128, 300, UINT64_MAX};
+    ps_buf b = {0};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        ps_buf_varint(&b, numbers[i]);
+    assert_int_equal(b.size, sizeof want - 1);
+    assert_memory_equal(b.data, want, b.size);
+    ps_buf_done(&b);
 }
 
 static void numbers_are_written_as_printf_would(void **state)
@@ -392,6 +409,7 @@ int main(void)
         cmocka_unit_test(texts_are_compared_to_the_last_byte),
         cmocka_unit_test(a_text_is_cut_into_pieces_empty_ones_too),
         cmocka_unit_test(a_number_is_digits_that_fit_and_nothing_else),
+        cmocka_unit_test(a_varint_has_seven_bits_a_byte),
         cmocka_unit_test(numbers_are_written_as_printf_would),
         cmocka_unit_test(real_numbers_are_to_the_digit_those_of_printf),
         cmocka_unit_test(utf8_is_checked_as_the_standard_says),
