@@ -31,8 +31,9 @@ int ps_texts_pin(ps_texts *c)
 {
     if (c->n_pins + 1 >= c->room_pins) {
         size_t room = 2 * (size_t)c->room_pins + 1024;
-        uint64_t *begin = realloc(c->begin, (room + 1) * sizeof *begin);
-        if (!begin || room > UINT32_MAX)
+        uint64_t *begin =
+            room <= UINT32_MAX ? realloc(c->begin, (room + 1) * sizeof *begin) : NULL;
+        if (!begin)
             return PS_ENOMEM;
         c->begin = begin;
         c->room_pins = (uint32_t)room;

@@ -226,11 +226,6 @@ uint32_t ps_words_dim(const ps_words *w)
     return w->dim;
 }
 
-uint32_t ps_words_count(const ps_words *w)
-{
-    return w->lexicon.n;
-}
-
 /* ------------------------------ Embedding --------------------------------- */
 
 static uint32_t add_text(const ps_words *w, ps_text text, float *sum)

@@ -70,13 +70,6 @@ void ps_buf_varint(ps_buf *b, uint64_t value)
     ps_buf_char(b, (char)value);
 }
 
-void ps_buf_i64(ps_buf *b, int64_t value)
-{
-    if (value < 0)
-        ps_buf_char(b, '-');
-    ps_buf_u64(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-}
-
 /* number / 10^places in decimal, without zeros at the end of its fraction. */
 static int write_decimal(char *out, uint64_t number, int places, bool negative)
 {

@@ -27,7 +27,8 @@ void ps_gen_name(char out[PS_GEN_NAME], uint64_t number)
     snprintf(out, PS_GEN_NAME, "gen-%06" PRIu64, number);
 }
 
-uint64_t ps_gen_number(const char *name)
+/* 3 for "gen-000003", 0 for any other name. */
+static uint64_t gen_number(const char *name)
 {
     char again[PS_GEN_NAME];
     if (strncmp(name, "gen-", 4) != 0 || strlen(name) >= PS_GEN_NAME)
@@ -66,7 +67,7 @@ int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why)
     if (n < 0 && errno != EINVAL)
         return ps_fail_errno(why, path, "cannot be read");
     name[n > 0 ? n : 0] = '\0';
-    if (!ps_gen_number(name))
+    if (!gen_number(name))
         return ps_fail(why, PS_EFORMAT, path, 0, "it is not a link to a generation");
     memcpy(out, name, (size_t)n + 1);
     return PS_OK;
@@ -112,7 +113,7 @@ int ps_folder_switch(const char *catalog, const char *name, ps_why *why)
 
 static bool keep_newest(void *cls, const char *name)
 {
-    uint64_t *newest = cls, number = ps_gen_number(name);
+    uint64_t *newest = cls, number = gen_number(name);
     if (number > *newest)
         *newest = number;
     return false;
@@ -152,7 +153,7 @@ typedef struct survivors {
 static bool find_next(void *cls, const char *name)
 {
     survivors *s = cls;
-    uint64_t number = ps_gen_number(name);
+    uint64_t number = gen_number(name);
     if (number > s->newest && number < s->below && strcmp(name, s->current) != 0 &&
         strcmp(name, s->parent) != 0)
         s->newest = number;

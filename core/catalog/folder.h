@@ -15,8 +15,6 @@
 
 /* "gen-000003" for 3. */
 void ps_gen_name(char out[PS_GEN_NAME], uint64_t number);
-/* 3 for "gen-000003", 0 for any other name. */
-uint64_t ps_gen_number(const char *name);
 
 /* Name of the current generation; PS_ENOENT when there is none, without words. */
 int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why);

@@ -76,7 +76,8 @@ int ps_import_two_columns(ps_tsv *t, const char *first, const char *second,
     return err;
 }
 
-int ps_import_open(ps_import_job *job)
+/* Both files, and a look at their headers, so that a wrong one is told at once. */
+static int open_files(ps_import_job *job)
 {
     size_t column[2] = {0};
     const ps_import_opts *o = job->opts;
@@ -217,7 +218,7 @@ int ps_import(const char *catalog, const ps_import_opts *opts, ps_import_report 
     *job.report = (ps_import_report){0};
     int err = check_opts(opts, why);
     if (!err)
-        err = ps_import_open(&job);
+        err = open_files(&job);
     if (!err)
         err = change_catalog(&job, catalog);
     ps_idmap_done(&job.ids);

@@ -26,8 +26,6 @@ typedef struct ps_import_job {
     ps_idmap boards;           /* board names and numbers */
 } ps_import_job;
 
-/* Open both files and look at their headers, so that a wrong one is told at once. */
-int ps_import_open(ps_import_job *job);
 /* All of pins.tsv: records into job->writer, ids into job->ids. */
 int ps_import_pins(ps_import_job *job);
 /* All of edges.tsv: edges into job->builder, boards into job->boards. */

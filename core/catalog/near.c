@@ -35,8 +35,9 @@ void ps_near_init(ps_near *n, const char *query, size_t len)
     n->len = len;
     for (size_t d = 0; d <= 2 * PS_NEAR_MAX; d++) {
         size_t j = d - PS_NEAR_MAX;
-        n->row[0][d] =
-            d < PS_NEAR_MAX || j > len ? PS_NEAR_FAR : (uint8_t)least((unsigned)j, 3);
+        n->row[0][d] = d < PS_NEAR_MAX || j > len
+                           ? PS_NEAR_FAR
+                           : (uint8_t)least((unsigned)j, PS_NEAR_FAR);
     }
 }
 

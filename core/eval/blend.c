@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "blend_inside.h"
+#include "blend_newton.h"
 #include "core/sample/topk.h"
 
 static const ps_graph *graph_of(const ps_blend_source *s)
@@ -151,7 +152,7 @@ static void fill_visits(ps_blend *b, uint32_t found)
 
 /* ------------------------------ Inputs ------------------------------------- */
 
-static void read_row(ps_rows rows, uint32_t row, float *out)
+void blend_read_row(ps_rows rows, uint32_t row, float *out)
 {
     if (rows.half)
         ps_f16_to_f32((const uint16_t *)rows.data + row * rows.dim, out, rows.dim);
@@ -161,7 +162,7 @@ static void read_row(ps_rows rows, uint32_t row, float *out)
 
 static void fill_similarity(ps_blend *b, uint32_t query)
 {
-    read_row(b->source.z, query, b->vector);
+    blend_read_row(b->source.z, query, b->vector);
     ps_dot_list(b->vector, b->source.z, b->row, b->n, b->dot);
     for (uint32_t i = 0; i < b->n; i++)
         *input(b, i, PS_BLEND_SIMILARITY) = b->dot[i];
@@ -179,7 +180,7 @@ static void fill_cosine(ps_blend *b, uint32_t query, uint32_t block)
     const ps_npy *a = b->block[block];
     ps_rows rows = {a->data, a->cols, a->dtype == PS_F16};
     float own, other;
-    read_row(rows, query, b->vector);
+    blend_read_row(rows, query, b->vector);
     ps_dot_list(b->vector, rows, b->row, b->n, b->dot);
     ps_dot_squares(rows, query, 1, &own);
     for (uint32_t i = 0; i < b->n; i++) {
@@ -223,10 +224,7 @@ static uint32_t sortable(float score)
 
 static float score_of(const ps_blend *b, uint32_t i)
 {
-    double sum = 0;
-    for (uint32_t k = 0; k < b->model.n; k++)
-        sum += b->model.weight[k] * (double)*input(b, i, k);
-    return (float)sum;
+    return (float)newton_dot(b->model.weight, input(b, i, 0), b->model.n);
 }
 
 uint32_t blend_nearest(const float *scores, uint32_t n, uint32_t not, uint32_t k,

@@ -137,12 +137,8 @@ static int gather_query(fit *f, size_t q, unsigned worker)
     float *scores = f->scores + (size_t)worker * n;
     ps_scored *near = f->near + (size_t)worker * f->model.candidates;
     ps_blend *b = f->blend[worker];
-    ps_rows z = f->source->z;
-    if (z.half)
-        ps_f16_to_f32((const uint16_t *)z.data + row * z.dim, b->vector, z.dim);
-    else
-        memcpy(b->vector, (const float *)z.data + row * z.dim, z.dim * sizeof(float));
-    ps_dot_block(b->vector, 1, z, 0, n, scores, n);
+    blend_read_row(f->source->z, row, b->vector);
+    ps_dot_block(b->vector, 1, f->source->z, 0, n, scores, n);
     uint32_t found = blend_nearest(scores, n, row, f->model.candidates,
                                    f->key + (size_t)worker * n, near);
     int err =
@@ -175,14 +171,6 @@ static int on_gather(void *cls, size_t begin, size_t end, unsigned worker)
 
 /* ------------------------------ Judging ------------------------------------ */
 
-static double dot(const double *w, const float *x, uint32_t n)
-{
-    double sum = 0;
-    for (uint32_t k = 0; k < n; k++)
-        sum += w[k] * (double)x[k];
-    return sum;
-}
-
 static void rank_query(fit *f, size_t q, const double *weight)
 {
     const newton_query *c = &f->query[q];
@@ -193,9 +181,10 @@ static void rank_query(fit *f, size_t q, const double *weight)
             f->rank[p] = f->outside[p];
             continue;
         }
-        double x = dot(weight, c->x + (size_t)f->place[p] * width, width), before = -.5;
+        double x = newton_dot(weight, c->x + (size_t)f->place[p] * width, width),
+               before = -.5;
         for (uint32_t k = 0; k < c->n; k++) {
-            double y = dot(weight, c->x + (size_t)k * width, width);
+            double y = newton_dot(weight, c->x + (size_t)k * width, width);
             before += y > x ? 1 : y == x ? .5 : 0;
         }
         f->rank[p] = (float)(1 + before);

@@ -27,6 +27,8 @@ struct ps_blend {
 /* Candidates and their inputs of one query, into b->n, row, x. */
 int blend_gather(ps_blend *b, uint32_t query, uint64_t seed, const ps_scored *near,
                  uint32_t n_near);
+/* A row as f32 into out (dim). */
+void blend_read_row(ps_rows rows, uint32_t row, float *out);
 /* The blocks of a generation as inputs; weights 0. */
 void blend_model_init(ps_blend_model *m, const ps_generation *g, uint32_t candidates,
                       uint32_t steps);

@@ -43,20 +43,12 @@ static bool counts(const problem *p, const newton_query *q)
 
 /* ------------------------------ One query ---------------------------------- */
 
-static double dot(const double *w, const float *x, uint32_t n)
-{
-    double sum = 0;
-    for (uint32_t k = 0; k < n; k++)
-        sum += w[k] * (double)x[k];
-    return sum;
-}
-
 /* The largest w x of the candidates: taken off before exp, nothing overflows. */
 static double find_top(const problem *p, const newton_query *q)
 {
     double top = -INFINITY;
     for (uint32_t c = 0; c < q->n; c++)
-        top = fmax(top, dot(p->weight, q->x + (size_t)c * p->width, p->width));
+        top = fmax(top, newton_dot(p->weight, q->x + (size_t)c * p->width, p->width));
     return top;
 }
 
@@ -79,7 +71,7 @@ static void add_query(const problem *p, const newton_query *q, sums *s)
     double top = find_top(p, q), total = 0, hits = q->n_hits;
     for (uint32_t c = 0; c < q->n; c++) {
         const float *x = q->x + (size_t)c * p->width;
-        double e = exp(dot(p->weight, x, p->width) - top);
+        double e = exp(newton_dot(p->weight, x, p->width) - top);
         total += e;
         if (e > 1e-12)
             add_moments(p, x, e, mean, square);
@@ -87,7 +79,7 @@ static void add_query(const problem *p, const newton_query *q, sums *s)
     s->value -= hits * (top + log(total));
     for (uint32_t h = 0; h < q->n_hits; h++) {
         const float *x = q->x + (size_t)q->hit[h] * p->width;
-        s->value += dot(p->weight, x, p->width);
+        s->value += newton_dot(p->weight, x, p->width);
         for (uint32_t i = 0; i < p->width; i++)
             s->gradient[i] += (double)x[i] * p->scale[i];
     }

@@ -19,6 +19,15 @@ typedef struct newton_query {
     uint32_t *hit;            /* (n_hits) candidate numbers, each as often as it counts */
 } newton_query;
 
+/* The score of a candidate with inputs x (n). */
+static inline double newton_dot(const double *w, const float *x, uint32_t n)
+{
+    double sum = 0;
+    for (uint32_t k = 0; k < n; k++)
+        sum += w[k] * (double)x[k];
+    return sum;
+}
+
 /* Weights (width) that make the hits of the queries of a fold likeliest. An input that
  * never varies gets 0. */
 int newton_fit(const newton_query *query, size_t n, uint32_t width, uint32_t fold,

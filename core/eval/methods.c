@@ -277,31 +277,25 @@ static int open_popular(ps_scorer *out, ps_generation *g, const ps_scorer_opts *
 
 /* ------------------------------ The table ---------------------------------- */
 
-static const ps_method methods[] = {
-    {"pinsage", "embeddings of the trained model, by inner product", open_embeddings},
-    {"embeddings", "imported embeddings, by inner product", open_embeddings},
-    {"blend", "embeddings, walk and content in one ranking, fitted on valid pairs",
-     blend_open},
-    {"visual", "feature block visual, by cosine; any block's name works", open_block},
-    {"annotation", "feature block annotation, by cosine", open_block},
-    {"pixie", "random walks with restarts, by visits", open_pixie},
-    {"pixie-corrected", "the same with three times the steps, by visits / sqrt(degree)",
-     open_pixie_corrected},
-    {"popular", "pins on most boards", open_popular},
+typedef struct method {
+    const char *name;
+    /* PS_EUNSUPPORTED in words when the generation has not what it needs. */
+    int (*open)(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
+                ps_why *why);
+} method;
+
+static const method methods[] = {
+    {"pinsage", open_embeddings},    /* of the trained model, by inner product */
+    {"embeddings", open_embeddings}, /* imported, by inner product */
+    {"blend", blend_open},           /* embeddings, walk and content in one ranking */
+    {"visual", open_block},          /* by cosine; any block's name works */
+    {"annotation", open_block},
+    {"pixie", open_pixie}, /* random walks with restarts, by visits */
+    {"pixie-corrected", open_pixie_corrected},
+    {"popular", open_popular}, /* pins on most boards */
 };
 
-const ps_method *ps_method_at(size_t i)
-{
-    return i < sizeof methods / sizeof *methods ? &methods[i] : NULL;
-}
-
-const ps_method *ps_method_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (!strcmp(methods[i].name, name))
-            return &methods[i];
-    return NULL;
-}
+enum { METHODS = sizeof methods / sizeof methods[0] };
 
 /* ------------------------------ By name ------------------------------------ */
 
@@ -347,7 +341,7 @@ static void list_baselines(name_list *l, const ps_generation *g)
 size_t ps_method_list(const ps_generation *g, char (*names)[40], size_t max)
 {
     name_list l = {names, 0, max};
-    for (size_t i = 0; ps_method_at(i); i++) {
+    for (size_t i = 0; i < METHODS; i++) {
         if (methods[i].open == open_block && methods[i - 1].open != open_block)
             list_baselines(&l, g);
         if (methods[i].open == open_pixie)
@@ -375,9 +369,9 @@ int ps_scorer_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
                    ps_why *why)
 {
     *out = (ps_scorer){0};
-    const ps_method *m = ps_method_find(opts->name);
-    if (m)
-        return m->open(out, g, opts, why);
+    for (size_t i = 0; i < METHODS; i++)
+        if (!strcmp(methods[i].name, opts->name))
+            return methods[i].open(out, g, opts, why);
     if (is_baseline(g, opts->name))
         return open_baseline(out, g, opts, why);
     if (ps_generation_block(g, opts->name))

@@ -11,6 +11,15 @@
 
 #include "pinsage/buf.h"
 
+/* The list is whole: into the manifest with it. */
+static int put_list(ps_manifest *m, const char *path, ps_buf *b)
+{
+    ps_buf_char(b, ']');
+    int err = b->failed ? PS_ENOMEM : ps_manifest_set_json(m, path, b->data);
+    ps_buf_done(b);
+    return err;
+}
+
 static int note_trials(ps_manifest *m, const ps_train_report *r)
 {
     ps_buf b = {0};
@@ -25,10 +34,7 @@ static int note_trials(ps_manifest *m, const ps_train_report *r)
                       t->hit_10, t->hit_100, t->mrr, t->score,
                       t->chosen ? "true" : "false");
     }
-    ps_buf_char(&b, ']');
-    int err = b.failed ? PS_ENOMEM : ps_manifest_set_json(m, "train.trials", b.data);
-    ps_buf_done(&b);
-    return err;
+    return put_list(m, "train.trials", &b);
 }
 
 /* What each epoch came to, for the report of an evaluation. */
@@ -44,10 +50,7 @@ static int note_curve(ps_manifest *m, const ps_train_report *r)
                       i ? "," : "", e->epoch, (double)e->loss, (double)e->violated,
                       e->hit_10, e->hit_100, e->mrr);
     }
-    ps_buf_char(&b, ']');
-    int err = b.failed ? PS_ENOMEM : ps_manifest_set_json(m, "train.curve", b.data);
-    ps_buf_done(&b);
-    return err;
+    return put_list(m, "train.curve", &b);
 }
 
 int ps_train_note(ps_manifest *m, const ps_train_report *report)

@@ -60,7 +60,6 @@ typedef struct ps_words ps_words;
 int ps_words_open(ps_words **w, const char *path, ps_why *why);
 void ps_words_close(ps_words *w); /* NULL is fine */
 uint32_t ps_words_dim(const ps_words *w);
-uint32_t ps_words_count(const ps_words *w);
 /* L2-normalised weighted sum of the known words of text into out (dim); zeros when it
  * has none. Returns how many words were known. */
 uint32_t ps_words_embed(const ps_words *w, const char *text, size_t len, float *out);

@@ -26,7 +26,6 @@ void ps_buf_u64(ps_buf *b, uint64_t value);
 /* Seven bits a byte, the lowest first, the top bit set in all but the last: as protobuf
  * and pins.mdb write lengths. */
 void ps_buf_varint(ps_buf *b, uint64_t value);
-void ps_buf_i64(ps_buf *b, int64_t value);
 /* Shortest of "%.{digits}g"; infinities and NaN become null (JSON has none). */
 void ps_buf_real(ps_buf *b, double value, int digits);
 void ps_buf_printf(ps_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -139,15 +139,6 @@ typedef struct ps_scorer_opts {
     uint64_t seed;
 } ps_scorer_opts;
 
-typedef struct ps_method {
-    const char *name; /* "pixie" */
-    const char *text; /* one line for help */
-    /* PS_EUNSUPPORTED in words when the generation has not what it needs. */
-    int (*open)(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
-                ps_why *why);
-} ps_method;
-const ps_method *ps_method_at(size_t i); /* NULL past the end */
-const ps_method *ps_method_find(const char *name);
 /* Names of all that a generation could be asked for, in the order of the report: the
  * model, baselines, feature blocks, walks, popularity. Methods of the table are among
  * them even when they lack their data. Returns how many, at most max. */
