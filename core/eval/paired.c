@@ -29,36 +29,13 @@ int paired_scores(const groups *g, const float *a, const float *b, const paired_
     return err;
 }
 
-static paired_opts opts_of(const ps_eval_report *r, const ps_eval_opts *opts)
-{
-    return (paired_opts){r->cut, r->n_cuts, opts->bootstraps, opts->seed};
-}
-
 int paired_fill(ps_eval_report *r, const groups *g, const ps_eval_opts *opts,
                 ps_workers *team)
 {
-    paired_opts o = opts_of(r, opts);
+    paired_opts o = {r->cut, r->n_cuts, opts->bootstraps, opts->seed};
     int err = PS_OK;
     for (size_t i = 1; i < r->n && !err; i++)
         err = paired_scores(g, r->result[0].rank, r->result[i].rank, &o, team,
                             &r->result[i].paired);
-    return err;
-}
-
-int ps_eval_paired(const ps_eval_report *r, size_t a, size_t b, const ps_pairs *pairs,
-                   const ps_eval_opts *opts, ps_eval_scores *out)
-{
-    groups g = {0};
-    ps_workers *team = NULL;
-    if (a >= r->n || b >= r->n)
-        return PS_ERANGE;
-    paired_opts o = opts_of(r, opts);
-    int err = ps_workers_new(&team, opts->threads);
-    if (!err)
-        err = groups_make(&g, pairs);
-    if (!err)
-        err = paired_scores(&g, r->result[a].rank, r->result[b].rank, &o, team, out);
-    groups_done(&g);
-    ps_workers_free(team);
     return err;
 }

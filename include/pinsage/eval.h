@@ -54,7 +54,9 @@ typedef struct ps_eval_cosines {
 typedef struct ps_eval_result {
     char method[40];
     ps_eval_scores all, bucket[3]; /* cold, warm, hub */
-    ps_eval_scores paired;         /* the report's first method minus this one */
+    ps_eval_scores paired; /* the report's first method minus this one, over the same
+                              resamples of queries: an interval without 0 is a difference
+                              that the data supports */
     ps_eval_cosines cosines;
     double seconds;
     float *rank; /* (n_ranks), owned by the report; 0 for a pin paired with itself */
@@ -103,11 +105,6 @@ typedef struct ps_eval_report {
 int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
             ps_eval_report *report, const ps_progress *progress, ps_why *why);
 void ps_eval_report_done(ps_eval_report *r);
-
-/* Difference a - b of two results (numbers in the report) over the same resamples of
- * queries: an interval that excludes 0 is a difference that the data supports. */
-int ps_eval_paired(const ps_eval_report *r, size_t a, size_t b, const ps_pairs *pairs,
-                   const ps_eval_opts *opts, ps_eval_scores *difference);
 
 /* The report as JSON, {"pairs":N,"methods":[..]}, shares of 1; and as a table for
  * people, in percent. */

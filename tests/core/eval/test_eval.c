@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "core/eval/inside.h"
 #include "pinsage/buf.h"
 #include "pinsage/dot.h"
 #include "pinsage/eval.h"
@@ -297,17 +298,29 @@ static void a_listener_can_stop_it(void **state)
 
 /* ------------------------------ Two methods -------------------------------- */
 
+static ps_eval_scores difference(const ps_eval_report *r, size_t a, size_t b)
+{
+    groups g;
+    ps_workers *team;
+    ps_eval_scores d;
+    paired_opts o = {r->cut, r->n_cuts, 1000, 1};
+    assert_int_equal(ps_workers_new(&team, 2), PS_OK);
+    assert_int_equal(groups_make(&g, &pairs), PS_OK);
+    assert_int_equal(
+        paired_scores(&g, r->result[a].rank, r->result[b].rank, &o, team, &d), PS_OK);
+    groups_done(&g);
+    ps_workers_free(team);
+    return d;
+}
+
 static void a_method_does_not_differ_from_itself(void **state)
 {
     (void)state;
     ps_eval_report r;
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
-    ps_eval_scores d;
     evaluate(&r, "visual,popular", 1);
-    assert_int_equal(ps_eval_paired(&r, 0, 0, &pairs, &opts, &d), PS_OK);
+    ps_eval_scores d = difference(&r, 0, 0);
     assert_true(d.mrr.low == 0 && d.mrr.mean == 0 && d.mrr.high == 0);
     assert_int_equal(d.pairs, r.pairs);
-    assert_int_equal(ps_eval_paired(&r, 0, 2, &pairs, &opts, &d), PS_ERANGE);
     ps_eval_report_done(&r);
 }
 
@@ -315,12 +328,9 @@ static void a_difference_is_the_one_of_the_means(void **state)
 {
     (void)state;
     ps_eval_report r;
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
-    ps_eval_scores d, back;
     evaluate(&r, "visual,popular", 1);
     const ps_eval_scores *a = &r.result[0].all, *b = &r.result[1].all;
-    assert_int_equal(ps_eval_paired(&r, 0, 1, &pairs, &opts, &d), PS_OK);
-    assert_int_equal(ps_eval_paired(&r, 1, 0, &pairs, &opts, &back), PS_OK);
+    ps_eval_scores d = difference(&r, 0, 1), back = difference(&r, 1, 0);
     assert_near(d.hit_rate[3].mean, a->hit_rate[3].mean - b->hit_rate[3].mean, 1e-12);
     assert_near(d.recall[0].mean, a->recall[0].mean - b->recall[0].mean, 1e-12);
     assert_near(d.mrr.low, -back.mrr.high, 1e-12);
