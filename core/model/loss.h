@@ -33,9 +33,8 @@ typedef struct ps_loss_opts {
 } ps_loss_opts;
 
 typedef struct ps_loss_value {
-    double loss; /* mean over pairs */
-    double
-        violated; /* share of negatives within the margin; xent: that beat the positive */
+    double loss;     /* mean over pairs */
+    double violated; /* share of negatives: within the margin; xent: above the positive */
 } ps_loss_value;
 
 /* z (n, e) -> dz (n, e), overwritten. team may be NULL; any gives the same numbers.

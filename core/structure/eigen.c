@@ -19,7 +19,7 @@ static double off_diagonal(const double *a, uint32_t n)
     double sum = 0;
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = i + 1; j < n; j++)
-            sum += a[i * n + j] * a[i * n + j];
+            sum += a[(size_t)i * n + j] * a[(size_t)i * n + j];
     return sum;
 }
 

@@ -1,8 +1,8 @@
 /* checkpoint.h - all that an interrupted training needs to go on as if nothing happened.
  *
  * A safetensors file: tensors `params`, `adam.mean`, `adam.square`, `average`, `best`,
- * and metadata (epoch, step, best so far, epochs told, fingerprint of the run). Written
- * beside its place and renamed, so there is always a whole one.
+ * and metadata `step`, `run` (the fingerprint), `best_epoch`, `best_score`, `epochs` (a
+ * line each). Written beside its place and renamed, so there is always a whole one.
  *
  * Threads: one thread of control.
  */

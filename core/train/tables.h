@@ -23,13 +23,11 @@ typedef struct ps_table {
     float *weight; /* (n, T) heaviest first, summing to 1, padding 0 */
 } ps_table;
 
-/* The request for one: khop takes opts.top alone. seeds (N) are ps_pin_seed of the pins.
- */
 typedef struct ps_table_opts {
-    ps_walk_opts walk;
+    ps_walk_opts walk; /* k-hop: top alone counts */
     bool khop;
-    const uint64_t *seeds;
-    const char *stage; /* for progress */
+    const uint64_t *seeds; /* (N) ps_pin_seed of the pins */
+    const char *stage;     /* for progress */
 } ps_table_opts;
 int ps_table_make(ps_table *t, const ps_graph *g, const ps_table_opts *opts,
                   ps_workers *team, const ps_progress *progress, ps_why *why);

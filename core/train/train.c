@@ -8,6 +8,7 @@
 #include "pinsage/train.h"
 #include "pinsage/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
@@ -377,9 +378,12 @@ static int write_log(const trainer *t, const ps_epoch *e, ps_why *why)
     if (fd < 0)
         return ps_fail_errno(why, t->o.log, "cannot be opened");
     epoch_json(t, e, &line);
-    ssize_t n = write(fd, line.data, line.size);
-    int err = n == (ssize_t)line.size ? PS_OK
-                                      : ps_fail_errno(why, t->o.log, "cannot be written");
+    errno = ENOSPC; /* what a line that was cut short means */
+    int err = PS_OK;
+    if (line.failed)
+        err = ps_fail(why, PS_ENOMEM, t->o.log, 0, "no memory for a line of the log");
+    else if (write(fd, line.data, line.size) != (ssize_t)line.size)
+        err = ps_fail_errno(why, t->o.log, "cannot be written");
     close(fd);
     ps_buf_done(&line);
     return err;

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pinsage/dot.h"
 #include "pinsage/err.h"
@@ -43,15 +44,16 @@ static int rank_pairs(void *cls, size_t begin, size_t end, unsigned worker)
     const check *c = cls;
     float *scores = c->scores + (size_t)worker * BLOCK * c->n;
     float query[BLOCK * 1024];
-    size_t some = c->e <= 1024 ? BLOCK : 1;
+    size_t some = c->e <= 1024 ? BLOCK : 1; /* wider ones one by one, where they lie */
     for (size_t at = begin; at < end; at += some) {
         size_t n = end - at < some ? end - at : some;
+        const float *q = c->vectors + (size_t)c->pairs->pair[at][0] * c->e;
         for (size_t i = 0; i < n && some > 1; i++)
-            for (uint32_t j = 0; j < c->e; j++)
-                query[i * c->e + j] =
-                    c->vectors[(size_t)c->pairs->pair[at + i][0] * c->e + j];
-        const float *q =
-            some > 1 ? query : c->vectors + (size_t)c->pairs->pair[at][0] * c->e;
+            memcpy(query + i * c->e,
+                   c->vectors + (size_t)c->pairs->pair[at + i][0] * c->e,
+                   c->e * sizeof *query);
+        if (some > 1)
+            q = query;
         ps_dot_block(q, n, c->rows, 0, c->n, scores, c->n);
         for (size_t i = 0; i < n; i++)
             c->rank[at + i] = rank_of(scores + i * c->n, c->n, c->pairs->pair[at + i][0],
