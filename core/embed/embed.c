@@ -330,11 +330,7 @@ static int open_model(embedding *e, ps_why *why)
     if (!err)
         err = ps_model_load(&e->model, path, why);
     if (!err)
-        err = ps_features_open(&e->features, e->g, e->model.config.blocks, why);
-    if (!err && e->features.dim != e->model.config.d_in)
-        err = ps_fail(why, PS_EMISMATCH, e->g->name, 0,
-                      "the model wants %u numbers a pin, the blocks give %u",
-                      e->model.config.d_in, e->features.dim);
+        err = ps_features_for(&e->features, e->g, &e->model.config, why);
     return err;
 }
 

@@ -80,11 +80,7 @@ int ps_embedder_new(ps_embedder **out, ps_generation *g, const ps_model *m, ps_w
         return ps_fail(why, PS_ENOMEM, NULL, 0, "out of memory");
     *e = (ps_embedder){.g = g, .model = m};
     ps_gemm_init();
-    int err = ps_features_open(&e->features, g, m->config.blocks, why);
-    if (!err && e->features.dim != m->config.d_in)
-        err = ps_fail(why, PS_EMISMATCH, g->name, 0,
-                      "the model wants %u numbers a pin, the blocks give %u",
-                      m->config.d_in, e->features.dim);
+    int err = ps_features_for(&e->features, g, &m->config, why);
     if (!err && m->config.layers && m->config.khop &&
         g->nbr_rows.cols != m->config.neighbours)
         err = ps_fail(why, PS_EUNSUPPORTED, g->name, 0,

@@ -48,6 +48,18 @@ int ps_features_open(ps_features *f, const ps_generation *g, const char *names,
     return err;
 }
 
+int ps_features_for(ps_features *f, const ps_generation *g, const ps_model_config *c,
+                    ps_why *why)
+{
+    int err = ps_features_open(f, g, c->blocks, why);
+    if (!err && f->dim != c->d_in)
+        err = ps_fail(why, PS_EMISMATCH, g->name, 0,
+                      "the model wants %u numbers a pin, the blocks %s and the degree "
+                      "give %u",
+                      c->d_in, c->blocks, f->dim);
+    return err;
+}
+
 /* The same where squares leave the range of float: zero rows, and odd units. */
 static void normalise_wide(float *x, uint32_t n)
 {

@@ -93,7 +93,7 @@ int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
     const ps_model_config *c = &model->config;
     const ps_table *nbr = NULL;
     ps_features f;
-    int err = ps_features_open(&f, corpus->generation, c->blocks, why);
+    int err = ps_features_for(&f, corpus->generation, c, why);
     if (!err && c->layers)
         err = ps_corpus_table(corpus, ps_model_walk(c), c->khop, &nbr, progress, why);
     if (!err)

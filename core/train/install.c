@@ -89,19 +89,6 @@ int ps_install_model(ps_draft *d, ps_corpus *c, const ps_model *model,
 
 /* ------------------------------ Made elsewhere ---------------------------- */
 
-static int check_fit(const ps_generation *g, const ps_model *m, const char *path,
-                     ps_why *why)
-{
-    ps_features f;
-    int err = ps_features_open(&f, g, m->config.blocks, why);
-    if (!err && f.dim != m->config.d_in)
-        err = ps_fail(why, PS_EMISMATCH, path, 0,
-                      "the model wants %u numbers a pin, the blocks %s and the degree "
-                      "give %u",
-                      m->config.d_in, m->config.blocks, f.dim);
-    return err;
-}
-
 /* What was said of the model before this one: its training, and a blend with it. */
 static int forget(ps_draft *d, ps_why *why)
 {
@@ -118,6 +105,7 @@ int ps_model_import(const char *catalog, const char *path, ps_model_import_opts 
     ps_draft *d = NULL;
     ps_generation *g = NULL;
     ps_corpus *c = NULL;
+    ps_features f;
     ps_model model = {0};
     int err = ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "model"}, why);
     if (!err)
@@ -125,7 +113,7 @@ int ps_model_import(const char *catalog, const char *path, ps_model_import_opts 
     if (!err)
         err = ps_model_load(&model, path, why);
     if (!err)
-        err = check_fit(g, &model, path, why);
+        err = ps_features_for(&f, g, &model.config, why);
     if (!err)
         err = ps_corpus_new(&c, g, &g->graph, model.config.seed, o.threads, why);
     if (!err)

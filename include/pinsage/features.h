@@ -13,6 +13,7 @@
 
 #include "pinsage/err.h"
 #include "pinsage/generation.h"
+#include "pinsage/model.h"
 
 #define PS_BLOCKS_MAX 16
 
@@ -27,6 +28,9 @@ typedef struct ps_features {
  * PS_EMISMATCH in words when one is missing. */
 int ps_features_open(ps_features *f, const ps_generation *g, const char *names,
                      ps_why *why);
+/* Those that a model was trained with; PS_EMISMATCH in words when it wants another D. */
+int ps_features_for(ps_features *f, const ps_generation *g, const ps_model_config *c,
+                    ps_why *why);
 /* x of one stored pin into out (D). */
 void ps_features_row(const ps_features *f, uint32_t row, float *out);
 /* x of n pins into out (n, D). */

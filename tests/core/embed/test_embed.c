@@ -322,7 +322,9 @@ static void what_does_not_fit_is_refused_in_words(void **state)
     must(ps_model_save(&m, scratch("wide"), NULL, NULL, &why), &why);
     ps_model_free(&m);
     replace_model(scratch("wide"));
-    refused(PS_EMISMATCH, "wants 14 numbers a pin, the blocks give 13");
+    refused(
+        PS_EMISMATCH,
+        "wants 14 numbers a pin, the blocks annotation,visual and the degree give 13");
     c = model_config();
     c.neighbours = 7;
     m = model_random(&c, 1);

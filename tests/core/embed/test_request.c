@@ -165,7 +165,9 @@ static void what_does_not_fit_is_refused_in_words(void **state)
     g = embedded(&m, false);
     m.config.d_in--;
     assert_int_equal(ps_embedder_new(&e, g, &m, &why), PS_EMISMATCH);
-    assert_non_null(strstr(why.text, "12 numbers a pin, the blocks give 13"));
+    assert_non_null(
+        strstr(why.text,
+               "12 numbers a pin, the blocks annotation,visual and the degree give 13"));
     m.config.d_in++;
     m.config.m--;
     assert_int_equal(ps_embedder_new(&e, g, &m, &why), PS_EFORMAT);
