@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +25,7 @@
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
+#include "tests/support/kills.h"
 
 enum { N = 2500, D = 16 };
 
@@ -363,35 +363,20 @@ static void skip_under_tsan(void)
 #endif
 }
 
-static int kill_at(void *cls, const char *stage, uint64_t done, uint64_t total,
-                   const char *unit, const char *note)
+static int build_in_child(void *progress)
 {
-    (void)done, (void)total, (void)unit, (void)note;
-    if (strcmp(stage, cls) == 0)
-        raise(SIGKILL);
-    return PS_OK;
+    ps_ann_report r;
+    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    opts.threads = 1;
+    opts.factory = "IVF20,SQ8";
+    return ps_ann_build(catalog, &opts, &r, progress, NULL);
 }
 
-/* In a child: build, and be killed at a stage or after some microseconds. */
-static int killed_build(const char *stage, useconds_t after)
+static bool survives_stage(const char *stage)
 {
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        ps_ann_report r;
-        ps_progress progress = {kill_at, (void *)(uintptr_t)stage};
-        ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
-        opts.threads = 1;
-        opts.factory = "IVF20,SQ8";
-        _exit(ps_ann_build(catalog, &opts, &r, stage ? &progress : NULL, NULL) ? 1 : 0);
-    }
-    if (!stage) {
-        usleep(after);
-        kill(child, SIGKILL);
-    }
-    int status;
-    waitpid(child, &status, 0);
-    return WIFSIGNALED(status);
+    moment last = {.stage = stage, .nth = 1};
+    ps_progress progress = kill_at(&last);
+    return survives(build_in_child, &progress);
 }
 
 static void kill_9_leaves_an_old_or_a_new_generation_never_a_part(void **state)
@@ -402,13 +387,13 @@ static void kill_9_leaves_an_old_or_a_new_generation_never_a_part(void **state)
     char before[32];
     strcpy(before, g->name);
     ps_generation_release(g);
-    assert_true(killed_build("index", 0));
-    assert_true(killed_build("measure", 0));
+    assert_false(survives_stage("index"));
+    assert_false(survives_stage("measure"));
     g = current();
     assert_string_equal(g->name, before);
     ps_generation_release(g);
-    for (useconds_t after = 500; after < 200000; after = after * 3 / 2) {
-        killed_build(NULL, after);
+    for (long after = 500; after < 200000; after = after * 3 / 2) {
+        survives_for(after, build_in_child, NULL);
         g = current();
         assert_int_equal(ps_generation_verify(g, NULL, NULL, NULL, NULL), PS_OK);
         if (ps_manifest_has(g->manifest, "index"))
@@ -420,21 +405,20 @@ static void kill_9_leaves_an_old_or_a_new_generation_never_a_part(void **state)
     assert_int_equal(open_error(NULL), PS_OK);
 }
 
+static int build_on_a_small_disk(void *cls)
+{
+    struct rlimit small = {N * D, N * D}; /* a quarter of the index */
+    (void)cls;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    return build_error("Flat", "visual", NULL) != PS_EIO;
+}
+
 static void a_full_disk_is_an_error_and_leaves_nothing(void **state)
 {
     (void)state;
     skip_under_tsan();
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct rlimit small = {N * D, N * D}; /* a quarter of the index */
-        signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &small);
-        _exit(build_error("Flat", "visual", NULL) == PS_EIO ? 0 : 1);
-    }
-    int status;
-    waitpid(child, &status, 0);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(survives(build_on_a_small_disk, NULL));
     ps_generation *g = current();
     assert_false(ps_manifest_has(g->manifest, "index"));
     ps_generation_release(g);

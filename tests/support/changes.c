@@ -20,6 +20,14 @@ void use(const char *name)
     ps_dir_remove(catalog, NULL);
 }
 
+void use_copy(const char *name, const char *of)
+{
+    char command[PS_SCRATCH_COMMAND];
+    use(name);
+    snprintf(command, sizeof command, "cp -a '%s' '%s'", scratch(of), catalog);
+    assert_int_equal(system(command), 0);
+}
+
 int put(ps_draft *d, const char *name, const char *text, ps_why *why)
 {
     char path[PS_PATH_MAX];

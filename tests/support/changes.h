@@ -15,6 +15,8 @@ extern char catalog[PS_PATH_MAX];
 
 /* From here on the catalog is this name in the scratch directory; nothing is there. */
 void use(const char *name);
+/* And there it is a copy of another one: importing waits for the disk. */
+void use_copy(const char *name, const char *of);
 /* Write a file of this text into a draft and list it. */
 int put(ps_draft *d, const char *name, const char *text, ps_why *why);
 /* One change: a, graph/b (only the first time) and features/c of this text. */

@@ -164,3 +164,11 @@ ps_generation *planted_open(void)
     must(ps_generation_open(&g, catalog, &why), &why);
     return g;
 }
+
+void planted_verify(void)
+{
+    ps_generation *g = planted_open();
+    ps_why why = {0};
+    must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
+    ps_generation_release(g);
+}

@@ -38,5 +38,7 @@ const char *planted_pairs_file(const planted *p, const char *name, size_t n,
                                uint64_t seed);
 /* The current generation of `catalog`, opened. */
 ps_generation *planted_open(void);
+/* Each part of it is whole, by its checksum and its invariants. */
+void planted_verify(void);
 
 #endif

@@ -4,13 +4,10 @@
 
 #include <math.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,7 +18,9 @@
 #include "pinsage/rng.h"
 #include "pinsage/safetensors.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/numpy.h"
+#include "tests/support/planted.h"
 #include "tests/support/scratch.h"
 
 /* ------------------------------ Helpers ----------------------------------- */
@@ -80,14 +79,6 @@ static ps_annotate_report annotate(ps_annotate_opts o)
     return r;
 }
 
-static ps_generation *opened(void)
-{
-    ps_generation *g = NULL;
-    ps_why why = {0};
-    must(ps_generation_open(&g, catalog, &why), &why);
-    return g;
-}
-
 static ps_words *open_words(const ps_generation *g)
 {
     char path[PS_PATH_MAX];
@@ -118,7 +109,7 @@ static void a_pin_has_a_unit_row_or_zeros_when_no_word_is_known(void **state)
     (void)state;
     import_topics("rows");
     ps_annotate_report r = annotate(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_string_equal(g->name, r.generation);
     assert_int_equal(r.pins_with_text, PINS - 2);
     assert_int_equal(ps_generation_block(g, "annotation")->array.cols, DIM);
@@ -143,7 +134,7 @@ static void pins_of_one_topic_come_to_lie_together(void **state)
     (void)state;
     import_topics("topics");
     annotate(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     double same = 0, other = 0;
     for (size_t a = 9; a < 99; a++)
         for (size_t b = 9; b < a; b++)
@@ -160,7 +151,7 @@ static void text_on_request_gets_the_rows_of_the_block_to_the_bit(void **state)
     (void)state;
     import_topics("parity");
     annotate(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     ps_words *w = open_words(g);
     ps_pins_reader *r;
     ps_pin pin;
@@ -181,7 +172,7 @@ static void unseen_text_lies_with_its_topic(void **state)
     (void)state;
     import_topics("unseen");
     annotate(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     ps_words *w = open_words(g);
     float cat[DIM], ship[DIM], none[DIM], mixed[DIM];
     assert_int_equal(ps_words_dim(w), DIM);
@@ -204,14 +195,14 @@ static void again_or_with_other_threads_the_files_are_the_same(void **state)
     uint64_t size, first[2], again[2];
     import_topics("same");
     annotate(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     ps_manifest_file(g->manifest, "words.safetensors", &size, &first[0]);
     ps_manifest_file(g->manifest, "features/annotation.npy", &size, &first[1]);
     ps_generation_release(g);
     ps_annotate_opts o = small();
     o.threads = 5;
     annotate(o);
-    g = opened();
+    g = planted_open();
     ps_manifest_file(g->manifest, "words.safetensors", &size, &again[0]);
     ps_manifest_file(g->manifest, "features/annotation.npy", &size, &again[1]);
     ps_generation_release(g);
@@ -232,13 +223,13 @@ static void what_was_made_from_an_older_block_is_dropped(void **state)
          &why);
     must(ps_draft_commit(d, 1, NULL, &why), &why);
     annotate(small()); /* the same block again: the index still fits */
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_true(ps_generation_file(g, "index.faiss", NULL));
     ps_generation_release(g);
     ps_annotate_opts o = small();
     o.seed = 2;
     annotate(o);
-    g = opened();
+    g = planted_open();
     assert_false(ps_generation_file(g, "index.faiss", NULL));
     ps_generation_release(g);
 }
@@ -291,13 +282,6 @@ static void options_out_of_range_are_refused(void **state)
     assert_string_equal(listing(), "nothing");
 }
 
-static int stop(void *cls, const char *stage, uint64_t done, uint64_t total,
-                const char *unit, const char *note)
-{
-    (void)done, (void)total, (void)unit, (void)note;
-    return strcmp(stage, cls) == 0 ? PS_ECANCELLED : PS_OK;
-}
-
 static void stopped_in_any_stage_it_leaves_the_catalog_as_it_was(void **state)
 {
     (void)state;
@@ -306,54 +290,28 @@ static void stopped_in_any_stage_it_leaves_the_catalog_as_it_was(void **state)
     for (size_t i = 0; i < 3; i++) {
         ps_annotate_opts o = small();
         ps_annotate_report r;
-        ps_progress p = {stop, stages[i]};
+        moment first = {.stage = stages[i], .nth = 1};
+        ps_progress p = stop_at(&first);
         assert_int_equal(ps_annotate(catalog, &o, &r, &p, NULL), PS_ECANCELLED);
         assert_string_equal(listing(), "current gen-000001 lock");
     }
 }
 
-static int die(void *cls, const char *stage, uint64_t done, uint64_t total,
-               const char *unit, const char *note)
+static int annotate_in_child(void *cls)
 {
-    (void)stage, (void)done, (void)total, (void)unit, (void)note;
-    int *left = cls;
-    if ((*left)-- == 0)
-        raise(SIGKILL);
-    return PS_OK;
-}
-
-/* Annotate in a process that is killed at its n-th report; true if it came to its end. */
-static bool survives(int n)
-{
-    int status;
-    pid_t child = fork();
-    if (child == 0) {
-        ps_annotate_opts o = small();
-        ps_annotate_report r;
-        ps_progress p = {die, &n};
-        o.threads = 1;
-        o.epochs = 3;
-        _exit(ps_annotate(catalog, &o, &r, &p, NULL) != PS_OK);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-    return !WIFSIGNALED(status);
+    ps_annotate_opts o = small();
+    ps_annotate_report r;
+    o.threads = 1;
+    o.epochs = 3;
+    return ps_annotate(catalog, &o, &r, cls, NULL);
 }
 
 static void killed_at_any_report_it_leaves_a_whole_catalog(void **state)
 {
     (void)state;
-    int n = 0;
     import_topics("killed");
-    for (bool ended = false; !ended; n++) {
-        ended = survives(n);
-        ps_why why = {0};
-        ps_generation *g = opened();
-        must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
-        assert_string_equal(g->name, ended ? "gen-000002" : "gen-000001");
-        ps_generation_release(g);
-    }
-    assert_in_range(n, 5, 100);
+    int runs = killed_at_each_word(annotate_in_child);
+    assert_in_range(runs, 5, 100);
     assert_string_equal(listing(), "current gen-000001 gen-000002 lock");
 }
 
@@ -365,7 +323,7 @@ static void numpy_reads_the_words_and_makes_the_same_rows(void **state)
         skip();
     import_topics("oracle");
     annotate(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     snprintf(code, sizeof code,
              "import json, re, struct\n"
              "d = '%s/'\n"
@@ -408,7 +366,7 @@ static void films_share_their_plots_words(void **state)
     ps_annotate_opts o = small();
     o.epochs = 5;
     annotate(o);
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     ps_words *w = open_words(g);
     float war[DIM], battle[DIM], love[DIM];
     assert_int_equal(ps_words_embed(w, "war", 3, war), 1);

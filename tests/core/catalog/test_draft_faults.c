@@ -7,15 +7,12 @@
  * Link: -Wl,--wrap=write,--wrap=fsync,--wrap=rename
  * Link: -Wl,--wrap=link,--wrap=symlink,--wrap=mkdir
  */
-#include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,37 +20,11 @@
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
 #include "tests/support/changes.h"
+#include "tests/support/faults.h"
+#include "tests/support/kills.h"
 #include "tests/support/scratch.h"
 
 /* ------------------------------ Faults ------------------------------------ */
-
-enum fault { NONE, FAIL_ONCE, FAIL_ON, KILL };
-
-static struct {
-    enum fault what;
-    int at, count; /* the count-th call from here on */
-} faults;
-
-static void arm(enum fault what, int at)
-{
-    faults.what = what;
-    faults.at = at;
-    faults.count = 0;
-}
-
-/* True if this call must fail, with errno set. */
-static int due(void)
-{
-    faults.count++;
-    if (faults.what == NONE || faults.count < faults.at)
-        return 0;
-    if (faults.what == KILL)
-        raise(SIGKILL);
-    if (faults.what == FAIL_ONCE && faults.count != faults.at)
-        return 0;
-    errno = ENOSPC;
-    return 1;
-}
 
 ssize_t __real_write(int fd, const void *data, size_t size);
 int __real_fsync(int fd);
@@ -109,7 +80,7 @@ static int count_calls(bool first)
         must(change("old", true, 1, &why), &why);
     arm(NONE, 0);
     must(change("new", first, 1, &why), &why);
-    return faults.count;
+    return calls_made();
 }
 
 static void any_failing_call_leaves_the_old_generation_and_nothing_else(void **state)
@@ -120,7 +91,7 @@ static void any_failing_call_leaves_the_old_generation_and_nothing_else(void **s
         ps_why why = {0};
         use("failing");
         must(change("old", true, 1, &why), &why);
-        arm(FAIL_ONCE, n);
+        arm(FAIL, n);
         int err = change("new", false, 1, &why);
         arm(NONE, 0);
         failed += err != PS_OK;
@@ -145,7 +116,7 @@ static void any_failing_call_of_a_first_import_leaves_nothing(void **state)
     for (int n = 1; n <= calls; n++) {
         ps_why why = {0};
         use("failing-first");
-        arm(FAIL_ONCE, n);
+        arm(FAIL, n);
         int err = change("new", true, 1, &why);
         arm(NONE, 0);
         assert_int_equal(err, PS_EFULL);
@@ -171,22 +142,22 @@ static void a_disk_that_dies_leaves_a_whole_generation(void **state)
     }
 }
 
+static int change_in_child(void *first)
+{
+    return change("new", *(bool *)first, 1, NULL);
+}
+
 static void killed_before_any_call(bool first)
 {
     int calls = count_calls(first);
     for (int n = 1; n <= calls; n++) {
         ps_why why = {0};
-        int status;
         use("killed");
         if (!first)
             must(change("old", true, 1, &why), &why);
-        pid_t child = fork();
-        if (child == 0) {
-            arm(KILL, n);
-            _exit(change("new", first, 1, NULL) != PS_OK);
-        }
-        waitpid(child, &status, 0);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        arm(KILL, n);
+        assert_false(survives(change_in_child, &first));
+        arm(NONE, 0);
         if (!first)
             whole(NULL); /* old or new, but whole */
         must(change("after", true, 1, &why), &why);
@@ -207,6 +178,15 @@ static void a_kill_at_any_call_of_a_first_import_does_no_harm(void **state)
     killed_before_any_call(true);
 }
 
+static int change_forever(void *cls)
+{
+    int err = PS_OK;
+    (void)cls;
+    while (!err)
+        err = change("x", false, 1, NULL);
+    return err;
+}
+
 /* The same at any instruction: writers one after the other, each killed some time. */
 static void kills_at_odd_times_never_break_the_catalog(void **state)
 {
@@ -216,14 +196,8 @@ static void kills_at_odd_times_never_break_the_catalog(void **state)
     use("odd");
     must(change("0", true, 1, &why), &why);
     for (int turn = 0; turn < 60; turn++) {
-        pid_t child = fork();
-        if (child == 0)
-            for (;;)
-                change("x", false, 1, NULL);
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        usleep((useconds_t)(seed >> 33) % 20000);
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
+        assert_false(survives_for((long)(seed >> 33) % 20000, change_forever, NULL));
         whole(NULL);
     }
     must(change("last", false, 1, &why), &why);

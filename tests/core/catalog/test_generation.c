@@ -16,18 +16,11 @@
 
 #include "tests/support/changes.h"
 #include "tests/support/numpy.h"
+#include "tests/support/planted.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny.h"
 
 /* ------------------------------ Helpers ----------------------------------- */
-
-static ps_generation *opened(void)
-{
-    ps_generation *g = NULL;
-    ps_why why = {0};
-    must(ps_generation_open(&g, catalog, &why), &why);
-    return g;
-}
 
 /* Opening fails with err, and its words hold this. */
 static void refused(int err, const char *part)
@@ -63,7 +56,7 @@ static void every_part_is_mapped(void **state)
     use("open");
     tiny_import();
     tiny_embed();
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_string_equal(g->name, "gen-000002");
     assert_int_equal(g->n_pins, TINY_PINS);
     assert_int_equal(g->n_boards, TINY_BOARDS);
@@ -91,7 +84,7 @@ static void a_bare_import_opens_without_the_later_parts(void **state)
     ps_npy a;
     use("bare");
     tiny_import();
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_int_equal(g->embeddings.rows, 0);
     assert_int_equal(g->nbr_rows.rows, 0);
     assert_int_equal(ps_generation_array(g, "messages.1.npy", &a, &why), PS_ENOENT);
@@ -106,7 +99,7 @@ static void arrays_of_later_steps_are_mapped_on_request(void **state)
     use("later");
     tiny_import();
     tiny_embed();
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     must(ps_generation_array(g, "messages.1.npy", &a, &why), &why);
     assert_int_equal(a.cols, 4);
     ps_npy_close(&a);
@@ -118,7 +111,7 @@ static void the_last_release_closes_and_an_old_one_outlives_its_files(void **sta
     (void)state;
     use("refs");
     tiny_import();
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_ptr_equal(ps_generation_acquire(g), g);
     for (int i = 0; i < 3; i++)
         tiny_import();
@@ -156,7 +149,7 @@ static void a_file_of_another_size_is_refused_by_name(void **state)
     use("sizes");
     tiny_import();
     tiny_embed();
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     const char *name;
     for (size_t i = 0; (name = ps_manifest_file_at(g->manifest, i)); i++) {
         size_t size;
@@ -175,7 +168,7 @@ static void a_file_of_another_size_is_refused_by_name(void **state)
         assert_int_equal(rename(scratch("aside"), tiny_path(name)), 0);
     }
     ps_generation_release(g);
-    ps_generation_release(opened());
+    ps_generation_release(planted_open());
 }
 
 static void change_embeddings(ps_manifest *m)
@@ -359,7 +352,7 @@ static void opening_while_others_commit_always_finds_a_whole_generation(void **s
     int opens = 0;
     char last[32] = "";
     for (int turns = 0; opens < 10 && turns < 20000; turns++) {
-        ps_generation *g = opened();
+        ps_generation *g = planted_open();
         opens += strcmp(last, g->name) != 0; /* until ten different ones were seen */
         memcpy(last, g->name, sizeof last);
         ps_generation_release(g);

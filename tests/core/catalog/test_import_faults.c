@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 #include "pinsage/import.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"
+#include "tests/support/kills.h"
 #include "tests/support/scratch.h"
 
 enum { PINS = 3000 };
@@ -115,38 +115,15 @@ static void a_full_disk_keeps_the_old_generation(void **state)
 
 /* ------------------------------ Kills ------------------------------------- */
 
-static int calls_left;
+typedef struct import {
+    const ps_import_opts *opts;
+    ps_progress progress;
+} import;
 
-static int kill_at(void *cls, const char *stage, uint64_t done, uint64_t total,
-                   const char *unit, const char *note)
+static int import_in_child(void *cls)
 {
-    (void)cls, (void)stage, (void)done, (void)total, (void)unit, (void)note;
-    if (--calls_left == 0)
-        raise(SIGKILL);
-    return PS_OK;
-}
-
-/* Import in a child, killed after some calls of the listener (0: never), or after some
- * microseconds (0: never). True if it was killed. */
-static bool import_and_kill(const ps_import_opts *o, int calls, long after)
-{
-    int status;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        calls_left = calls;
-        _exit(ps_import(catalog, o, NULL, &(ps_progress){kill_at, NULL}, NULL) != PS_OK);
-    }
-    if (after) {
-        struct timespec wait = {after / 1000000, after % 1000000 * 1000};
-        nanosleep(&wait, NULL);
-        kill(child, SIGKILL);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFSIGNALED(status))
-        return true;
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    return false;
+    import *i = cls;
+    return ps_import(catalog, i->opts, NULL, &i->progress, NULL);
 }
 
 static void a_kill_at_any_step_leaves_nothing_and_no_obstacle(void **state)
@@ -156,7 +133,8 @@ static void a_kill_at_any_step_leaves_nothing_and_no_obstacle(void **state)
     int calls = 1;
     for (bool killed = true; killed; calls++) {
         use("killed");
-        killed = import_and_kill(&o, calls, 0);
+        moment last = {.nth = calls};
+        killed = !survives(import_in_child, &(import){&o, kill_at(&last)});
         assert_true(check_left(PINS) == !killed);
         must(ps_import(catalog, &o, NULL, NULL, &why), &why);
         assert_true(check_left(PINS));
@@ -193,7 +171,8 @@ static void kills_at_any_moment_of_a_real_import_leave_nothing_or_all(void **sta
     int killed = 0;
     for (int i = 0; i < 30; i++) {
         use("real_kill");
-        killed += import_and_kill(&o, 0, 1 + whole / 30 * i + whole / 60);
+        long after = 1 + whole / 30 * i + whole / 60;
+        killed += !survives_for(after, import_in_child, &(import){.opts = &o});
         check_left(2291);
     }
     assert_true(killed > 0);

@@ -11,6 +11,7 @@
 
 #include "pinsage/buf.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny.h"
 
@@ -237,25 +238,17 @@ static void ids_that_lead_elsewhere_are_found(void **state)
     fails(PS_EMISMATCH, "pins: ids both ways", "pin 1 is \"p1\", which leads to pin 2");
 }
 
-static int stop(void *cls, const char *stage, uint64_t done, uint64_t total,
-                const char *unit, const char *text)
-{
-    (void)stage, (void)done, (void)total, (void)unit, (void)text;
-    ++*(int *)cls;
-    return PS_ECANCELLED;
-}
-
 static void a_listener_may_stop_it(void **state)
 {
     (void)state;
-    int asked = 0;
-    ps_progress progress = {stop, &asked};
+    moment first = {.nth = 1};
+    ps_progress progress = stop_at(&first);
     ps_generation *g;
     ps_why why = {0};
     prepare();
     must(ps_generation_open(&g, catalog, &why), &why);
     assert_int_equal(ps_generation_verify(g, NULL, NULL, &progress, &why), PS_ECANCELLED);
-    assert_true(asked >= 1);
+    assert_true(first.heard >= 1);
     ps_generation_release(g);
 }
 

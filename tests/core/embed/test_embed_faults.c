@@ -9,16 +9,13 @@
  * Threads: one; children that are killed.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,33 +23,13 @@
 #include "pinsage/embed.h"
 #include "pinsage/gemm.h"
 #include "tests/support/changes.h"
+#include "tests/support/faults.h"
+#include "tests/support/kills.h"
 #include "tests/support/models.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny.h"
 
 /* ------------------------------ Faults ------------------------------------ */
-
-enum fault { NONE, FAIL, KILL };
-
-static enum fault fault;
-static int fault_at, calls;
-
-static void arm(enum fault what, int at)
-{
-    fault = what;
-    fault_at = at;
-    calls = 0;
-}
-
-static int due(void)
-{
-    if (++calls != fault_at || fault == NONE)
-        return 0;
-    if (fault == KILL)
-        raise(SIGKILL);
-    errno = ENOSPC;
-    return 1;
-}
 
 ssize_t __real_write(int fd, const void *data, size_t size);
 int __real_rename(const char *from, const char *to);
@@ -111,21 +88,17 @@ static uint64_t wanted[3]; /* checksums of an undisturbed run */
 static ps_embed_report report;
 static ps_why why;
 
-static int embed(const ps_progress *progress)
+static int embed(void *progress)
 {
     ps_embed_opts o = {.threads = 1};
     why = (ps_why){0};
     return ps_embed(catalog, &o, &report, progress, &why);
 }
 
-/* A copy of the template, which was imported once: importing waits for the disk. */
 static void begin_anew(const char *name)
 {
-    char command[PS_SCRATCH_COMMAND];
     arm(NONE, 0);
-    use(name);
-    snprintf(command, sizeof command, "cp -a '%s' '%s'", scratch("template"), catalog);
-    assert_int_equal(system(command), 0);
+    use_copy(name, "template");
 }
 
 static uint64_t checksum(const char *name)
@@ -194,9 +167,7 @@ static void ends_with_the_same_bytes(void)
     must(embed(NULL), &why);
     for (int i = 0; i < 3; i++)
         assert_true(checksum(results[i]) == wanted[i]);
-    ps_generation *g = planted_open();
-    must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
-    ps_generation_release(g);
+    planted_verify();
     struct timespec when[STAGES];
     assert_int_equal(finished(when), 0); /* swept */
 }
@@ -224,30 +195,6 @@ static void goes_on(unsigned had, const struct timespec *then)
 
 /* ------------------------------ Tests ------------------------------------- */
 
-static int on_progress_die(void *cls, const char *stage, uint64_t done, uint64_t total,
-                           const char *unit, const char *note)
-{
-    (void)done, (void)total, (void)unit, (void)note;
-    if (strcmp(stage, cls) == 0)
-        raise(SIGKILL);
-    return PS_OK;
-}
-
-static void in_child(const ps_progress *progress)
-{
-    int status;
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (!child) {
-        embed(progress);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
-                                    : WEXITSTATUS(status) == 0);
-}
-
 static void a_kill_in_any_stage_costs_that_stage_alone(void **state)
 {
     (void)state;
@@ -255,9 +202,10 @@ static void a_kill_in_any_stage_costs_that_stage_alone(void **state)
                                               "head"};
     for (unsigned i = 0; i < STAGES; i++) {
         struct timespec when[STAGES];
-        ps_progress progress = {.at = on_progress_die, .cls = (void *)names[i]};
+        moment last = {.stage = names[i], .nth = 1};
+        ps_progress progress = kill_at(&last);
         begin_anew("stage");
-        in_child(&progress);
+        assert_false(survives(embed, &progress));
         assert_int_equal(finished(when), (1u << i) - 1);
         goes_on((1u << i) - 1, when);
         assert_int_equal(report.stages, STAGES);
@@ -271,13 +219,13 @@ static void a_kill_at_any_call_to_the_disk_loses_no_finished_stage(void **state)
     begin_anew("count");
     arm(NONE, 0);
     must(embed(NULL), &why);
-    int all = calls;
+    int all = calls_made();
     assert_in_range(all, 20, 200);
     for (int at = 1; at <= all; at++) {
         struct timespec when[STAGES];
         begin_anew("kill");
         arm(KILL, at);
-        in_child(NULL);
+        survives(embed, NULL);
         arm(NONE, 0);
         goes_on(finished(when), when);
     }
@@ -289,7 +237,7 @@ static void a_failure_at_any_call_to_the_disk_is_told_and_goes_on_later(void **s
     begin_anew("count");
     arm(NONE, 0);
     must(embed(NULL), &why);
-    int all = calls;
+    int all = calls_made();
     begin_anew("fail");
     for (int at = 1; at <= all; at++) {
         struct timespec when[STAGES];
@@ -313,9 +261,10 @@ static void partial_work_of_another_model_is_swept(void **state)
 {
     (void)state;
     struct timespec when[STAGES];
-    ps_progress progress = {.at = on_progress_die, .cls = (void *)"head"};
+    moment last = {.stage = "head", .nth = 1};
+    ps_progress progress = kill_at(&last);
     begin_anew("swept");
-    in_child(&progress);
+    assert_false(survives(embed, &progress));
     assert_int_equal(finished(when), 15);
     ps_model_config c = model_config();
     ps_model other = model_random(&c, 99);

@@ -15,6 +15,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/gemm.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/models.h"
 
 static planted world;
@@ -101,13 +102,6 @@ static void any_team_gives_the_same_bits(void **state)
     ps_model_free(&m);
 }
 
-static int on_progress_stop(void *cls, const char *stage, uint64_t done, uint64_t total,
-                            const char *unit, const char *note)
-{
-    (void)done, (void)total, (void)unit, (void)note;
-    return strcmp(stage, cls) == 0 ? PS_ECANCELLED : PS_OK;
-}
-
 static void each_stage_may_be_stopped(void **state)
 {
     (void)state;
@@ -118,7 +112,8 @@ static void each_stage_may_be_stopped(void **state)
     size_t n = world.n_pins;
     uint16_t *messages = calloc(n * c.m, sizeof *messages);
     float *h = calloc(n * c.d, sizeof *h), *z = calloc(n * c.e, sizeof *z);
-    ps_progress progress = {.at = on_progress_stop};
+    moment last = {.stage = "map 1", .nth = 1};
+    ps_progress progress = stop_at(&last);
     assert_int_equal(ps_workers_new(&team, 2), PS_OK);
     ps_stages s = {.model = &m,
                    .features = &features,
@@ -128,12 +123,11 @@ static void each_stage_may_be_stopped(void **state)
                    .T = t.T,
                    .team = team,
                    .progress = &progress};
-    progress.cls = "map 1";
     assert_int_equal(ps_stages_map(&s, 1, NULL, messages), PS_ECANCELLED);
-    progress.cls = "reduce 1";
+    last = (moment){.stage = "reduce 1", .nth = 1};
     assert_int_equal(ps_stages_map(&s, 1, NULL, messages), PS_OK);
     assert_int_equal(ps_stages_reduce(&s, 1, NULL, messages, h), PS_ECANCELLED);
-    progress.cls = "head";
+    last = (moment){.stage = "head", .nth = 1};
     assert_int_equal(ps_stages_reduce(&s, 1, NULL, messages, h), PS_OK);
     assert_int_equal(ps_stages_head(&s, h, z), PS_ECANCELLED);
     ps_workers_free(team);

@@ -20,6 +20,7 @@
 #include "pinsage/dot.h"
 #include "pinsage/eval.h"
 #include "pinsage/rng.h"
+#include "tests/support/kills.h"
 
 #define assert_near(got, want, room) assert_true(fabs((got) - (want)) <= (room))
 
@@ -273,26 +274,18 @@ static void bad_cuts_and_pairs_are_refused(void **state)
     assert_int_equal(ps_eval(&gen, &bad, &opts, &r, NULL, &why), PS_ERANGE);
 }
 
-static int stop_at_once(void *cls, const char *stage, uint64_t done, uint64_t total,
-                        const char *unit, const char *note)
-{
-    (void)stage, (void)done, (void)total, (void)unit, (void)note;
-    ++*(int *)cls;
-    return PS_ECANCELLED;
-}
-
 static void a_listener_can_stop_it(void **state)
 {
     (void)state;
-    int asked = 0;
-    ps_progress progress = {stop_at_once, &asked};
+    moment first = {.nth = 1};
+    ps_progress progress = stop_at(&first);
     ps_eval_opts opts = PS_EVAL_DEFAULTS;
     ps_eval_report r;
     opts.methods = "visual";
     opts.threads = 1;
     int err = ps_eval(&gen, &pairs, &opts, &r, &progress, NULL);
     assert_int_equal(err, PS_ECANCELLED);
-    assert_int_equal(asked, 1);
+    assert_int_equal(first.heard, 1);
     ps_eval_report_done(&r);
 }
 

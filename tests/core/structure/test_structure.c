@@ -4,13 +4,10 @@
 
 #include <math.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,7 +17,9 @@
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/numpy.h"
+#include "tests/support/planted.h"
 #include "tests/support/scratch.h"
 
 /* ------------------------------ Helpers ----------------------------------- */
@@ -74,14 +73,6 @@ static ps_structure_report structure(ps_structure_opts o)
     return r;
 }
 
-static ps_generation *opened(void)
-{
-    ps_generation *g = NULL;
-    ps_why why = {0};
-    must(ps_generation_open(&g, catalog, &why), &why);
-    return g;
-}
-
 static const float *row_of(const ps_generation *g, size_t row)
 {
     const ps_npy *a = &ps_generation_block(g, "structure")->array;
@@ -122,7 +113,7 @@ static void rows_have_length_one_or_are_zero_without_boards(void **state)
     (void)state;
     import_groups("rows", 0);
     ps_structure_report r = structure(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_string_equal(g->name, r.generation);
     assert_int_equal(r.dim, DIM);
     assert_int_equal(r.filled, PINS - 1);
@@ -145,7 +136,7 @@ static void folding_a_pin_in_by_its_boards_gives_its_row(void **state)
     float out[DIM];
     import_groups("fold", 0);
     structure(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_true(ps_generation_file(g, "structure.boards.npy", path));
     must(ps_npy_open_as(&boards, path, PS_F32, BOARDS, DIM, PS_RANDOM, &why), &why);
     for (uint32_t p = 0; p < PINS; p++) {
@@ -162,7 +153,7 @@ static void groups_come_apart(void **state)
     (void)state;
     import_groups("groups", 0);
     structure(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     double c = contrast(g);
     print_message("# cosine within less cosine across: %.3f\n", c);
     assert_true(c > 0.5);
@@ -176,7 +167,7 @@ static void loose_ends_do_not_take_the_directions(void **state)
     (void)state;
     import_groups("loose", PAIRS);
     structure(small());
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     double c = contrast(g);
     print_message("# cosine within less cosine across: %.3f\n", c);
     assert_true(c > 0.5);
@@ -194,7 +185,7 @@ static void numpy_gets_the_same_rows_from_the_whole_matrix(void **state)
     o.dim = 2; /* directions that stand apart, so that they are the same ones */
     o.iterations = 30;
     structure(o);
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     snprintf(code, sizeof code,
              "d = '%s/'\n"
              "ptr = np.load(d + 'graph/pin_boards.indptr.npy')\n"
@@ -220,7 +211,7 @@ static void numpy_gets_the_same_rows_from_the_whole_matrix(void **state)
 static void hashes(uint64_t out[2])
 {
     uint64_t size;
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_true(ps_manifest_file(g->manifest, "features/structure.npy", &size, &out[0]));
     assert_true(ps_manifest_file(g->manifest, "structure.boards.npy", &size, &out[1]));
     ps_generation_release(g);
@@ -252,17 +243,10 @@ static void more_numbers_than_the_graph_has_become_as_many_as_it_has(void **stat
     o.dim = 128;
     ps_structure_report r = structure(o);
     assert_int_equal(r.dim, BOARDS - 1);
-    ps_generation *g = opened();
+    ps_generation *g = planted_open();
     assert_int_equal(ps_generation_block(g, "structure")->array.cols, BOARDS - 1);
     assert_true(contrast(g) > 0.1);
     ps_generation_release(g);
-}
-
-static int stop(void *cls, const char *stage, uint64_t done, uint64_t total,
-                const char *unit, const char *note)
-{
-    (void)done, (void)total, (void)unit, (void)note;
-    return strcmp(stage, cls) == 0 ? PS_ECANCELLED : PS_OK;
 }
 
 static void stopped_or_refused_it_leaves_the_catalog_as_it_was(void **state)
@@ -274,7 +258,8 @@ static void stopped_or_refused_it_leaves_the_catalog_as_it_was(void **state)
     ps_why why = {0};
     import_groups("stopped", 0);
     for (size_t i = 0; i < 2; i++) {
-        ps_progress p = {stop, stages[i]};
+        moment first = {.stage = stages[i], .nth = 1};
+        ps_progress p = stop_at(&first);
         assert_int_equal(ps_structure(catalog, &o, &r, &p, NULL), PS_ECANCELLED);
         assert_string_equal(listing(), "current gen-000001 lock");
     }
@@ -288,47 +273,20 @@ static void stopped_or_refused_it_leaves_the_catalog_as_it_was(void **state)
     assert_string_equal(listing(), "nothing");
 }
 
-static int die(void *cls, const char *stage, uint64_t done, uint64_t total,
-               const char *unit, const char *note)
+static int structure_in_child(void *cls)
 {
-    (void)stage, (void)done, (void)total, (void)unit, (void)note;
-    int *left = cls;
-    if ((*left)-- == 0)
-        raise(SIGKILL);
-    return PS_OK;
-}
-
-/* The step in a process that is killed at its n-th report; true if it came to its end. */
-static bool survives(int n)
-{
-    int status;
-    pid_t child = fork();
-    if (child == 0) {
-        ps_structure_opts o = small();
-        ps_structure_report r;
-        ps_progress p = {die, &n};
-        o.threads = 1;
-        _exit(ps_structure(catalog, &o, &r, &p, NULL) != PS_OK);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-    return !WIFSIGNALED(status);
+    ps_structure_opts o = small();
+    ps_structure_report r;
+    o.threads = 1;
+    return ps_structure(catalog, &o, &r, cls, NULL);
 }
 
 static void killed_at_any_report_it_leaves_a_whole_catalog(void **state)
 {
     (void)state;
-    int n = 0;
     import_groups("killed", 0);
-    for (bool ended = false; !ended; n++) {
-        ended = survives(n);
-        ps_why why = {0};
-        ps_generation *g = opened();
-        must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
-        assert_string_equal(g->name, ended ? "gen-000002" : "gen-000001");
-        ps_generation_release(g);
-    }
-    assert_in_range(n, 5, 100);
+    int runs = killed_at_each_word(structure_in_child);
+    assert_in_range(runs, 5, 100);
     assert_string_equal(listing(), "current gen-000001 gen-000002 lock");
 }
 

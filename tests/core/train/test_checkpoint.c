@@ -5,13 +5,11 @@
 #include "core/train/checkpoint.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +17,7 @@
 #include "pinsage/file.h"
 #include "pinsage/rng.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/scratch.h"
 
 enum { MOST = 40000 };
@@ -204,12 +203,13 @@ static void a_folder_that_is_not_there_is_told(void **state)
 
 /* ------------------------------ Kills ------------------------------------- */
 
-static void save_forever(const char *path)
+static int save_forever(void *cls)
 {
+    const char *path = cls;
     for (uint64_t mark = 1;; mark = mark % 7 + 1) {
         full *f = filled(MOST, mark);
         if (ps_checkpoint_save(path, &f->state, NULL))
-            _exit(1);
+            return 1;
         free(f);
     }
 }
@@ -223,13 +223,8 @@ static void a_kill_while_saving_leaves_a_whole_one(void **state)
     must(ps_checkpoint_save(path, &first->state, &why), &why);
     uint64_t rng = 5;
     for (int round = 0; round < 12; round++) {
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (!child)
-            save_forever(path);
-        usleep(1000 + (useconds_t)ps_rng_below(&rng, 40000));
-        kill(child, SIGKILL);
-        assert_int_equal(waitpid(child, NULL, 0), child);
+        long after = 1000 + (long)ps_rng_below(&rng, 40000);
+        assert_false(survives_for(after, save_forever, (void *)(uintptr_t)path));
         full *got = blank(MOST);
         got->state.fingerprint = first->state.fingerprint;
         must(ps_checkpoint_load(path, &got->state, &why), &why);

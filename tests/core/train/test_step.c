@@ -4,13 +4,10 @@
  */
 #include <inttypes.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,6 +15,7 @@
 #include "pinsage/structure.h"
 #include "pinsage/train.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/planted.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny.h"
@@ -47,10 +45,7 @@ static int close_world(void **state)
 
 static void begin(const char *name)
 {
-    char command[PS_SCRATCH_COMMAND];
-    use(name);
-    snprintf(command, sizeof command, "cp -a '%s' '%s'", scratch("template"), catalog);
-    assert_int_equal(system(command), 0);
+    use_copy(name, "template");
     pairs_file = planted_pairs_file(&world, "pairs.tsv", 400, 1);
     valid_file = planted_pairs_file(&world, "valid.tsv", 100, 2);
 }
@@ -403,20 +398,18 @@ static void a_second_writer_is_refused_at_once(void **state)
 
 /* ------------------------------ Kills ------------------------------------- */
 
-static int on_progress_die(void *cls, const char *stage, uint64_t done, uint64_t total,
-                           const char *unit, const char *note)
-{
-    (void)total, (void)unit, (void)note;
-    if (strcmp(stage, "train") == 0 && done == *(uint64_t *)cls)
-        raise(SIGKILL);
-    return PS_OK;
-}
-
 static uint64_t trained_checksum(void)
 {
     uint64_t hash, size;
     must(ps_file_hash(tiny_path("model.safetensors"), &hash, &size, &why), &why);
     return hash;
+}
+
+static int step_in_child(void *cls)
+{
+    ps_train_step_opts o = small();
+    o.train.epochs = o.train.patience = 4;
+    return step(&o, cls);
 }
 
 static void a_killed_step_resumes_to_the_same_model(void **state)
@@ -426,19 +419,11 @@ static void a_killed_step_resumes_to_the_same_model(void **state)
     ps_train_step_opts o = small();
     o.train.epochs = o.train.patience = 4;
     must(step(&o, NULL), &why);
-    uint64_t want = trained_checksum(), moment = 17; /* 7 minibatches an epoch */
-    ps_progress progress = {.at = on_progress_die, .cls = &moment};
-    int status;
+    uint64_t want = trained_checksum();
+    moment last = {.stage = "train", .done = 17, .nth = 1}; /* 7 minibatches an epoch */
+    ps_progress progress = kill_at(&last);
     begin("killed");
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (!child) {
-        step(&o, &progress);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_false(survives(step_in_child, &progress));
     assert_false(ps_file_exists(tiny_path("model.safetensors")));
     assert_true(ps_file_exists(scratch("killed/train.checkpoint")));
     o.train.resume = true;

@@ -4,44 +4,37 @@
  * Threads: one; children that are killed.
  */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "pinsage/file.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/runs.h"
 #include "tests/support/scratch.h"
 
-static int on_progress_die(void *cls, const char *stage, uint64_t done_so_far,
-                           uint64_t total, const char *unit, const char *note)
+typedef struct training {
+    const ps_train_opts *opts;
+    ps_progress progress;
+} training;
+
+static int train_in_child(void *cls)
 {
-    (void)total, (void)unit, (void)note;
-    if (strcmp(stage, "train") == 0 && done_so_far == *(uint64_t *)cls)
-        kill(getpid(), SIGKILL);
-    return PS_OK;
+    training *t = cls;
+    return run_train(t->opts, NULL, &t->progress)->err;
 }
 
 /* Killed in a child after this many minibatches; before its end in any case. */
 static void train_and_die(const ps_train_opts *o, uint64_t after)
 {
-    ps_progress progress = {.at = on_progress_die, .cls = &after};
-    int status;
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (!child) {
-        run_train(o, NULL, &progress);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    moment last = {.stage = "train", .done = after, .nth = 1};
+    training t = {o, kill_at(&last)};
+    assert_false(survives(train_in_child, &t));
 }
 
 static void a_run_killed_at_any_moment_resumes_to_the_same_weights(void **state)

@@ -23,6 +23,7 @@
 #include "pinsage/structure.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/lives.h"
 #include "tests/support/scratch.h"
 
@@ -307,13 +308,6 @@ static void a_server_and_another_writer_are_in_the_way(void **state)
     life_stop();
 }
 
-static int on_cancel(void *cls, const char *stage, uint64_t done, uint64_t total,
-                     const char *unit, const char *note)
-{
-    (void)done, (void)total, (void)unit, (void)note;
-    return strcmp(stage, cls) == 0 ? PS_ECANCELLED : PS_OK;
-}
-
 static void a_fold_can_be_called_off_at_every_stage(void **state)
 {
     (void)state;
@@ -332,7 +326,8 @@ static void a_fold_can_be_called_off_at_every_stage(void **state)
     write_many(6, 50);
     char *was = strdup(listing());
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
-        ps_progress progress = {.at = on_cancel, .cls = (void *)(uintptr_t)stages[i]};
+        moment last = {.stage = stages[i], .nth = 1};
+        ps_progress progress = stop_at(&last);
         assert_int_equal(fold_live(&progress, &why), PS_ECANCELLED);
         assert_string_equal(listing(), was);
     }

@@ -7,16 +7,13 @@
  *
  * Threads: one, and the writer's while the corpus is looked at; children that are killed.
  */
-#include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,32 +21,12 @@
 #include "pinsage/rng.h"
 #include "server/fold/fold.h"
 #include "tests/support/changes.h"
+#include "tests/support/faults.h"
+#include "tests/support/kills.h"
 #include "tests/support/lives.h"
 #include "tests/support/scratch.h"
 
 /* ------------------------------ Faults ------------------------------------ */
-
-enum fault { NONE, FAIL, KILL };
-
-static enum fault fault;
-static int fault_at, calls;
-
-static void arm(enum fault what, int at)
-{
-    fault = what;
-    fault_at = at;
-    calls = 0;
-}
-
-static bool due(void)
-{
-    if (++calls != fault_at || fault == NONE)
-        return false;
-    if (fault == KILL)
-        raise(SIGKILL);
-    errno = ENOSPC;
-    return true;
-}
 
 ssize_t write(int fd, const void *data, size_t size)
 {
@@ -105,7 +82,7 @@ static life known;
 static ps_fold_report report;
 static ps_why why;
 
-static int fold(const ps_progress *progress)
+static int fold(void *progress)
 {
     const ps_fold_opts opts = {.threads = 1, .keep = 0, .seed = 1};
     why = (ps_why){0};
@@ -115,11 +92,8 @@ static int fold(const ps_progress *progress)
 /* A copy of the template, which was imported and written to once. */
 static void begin_anew(const char *name)
 {
-    char command[PS_SCRATCH_COMMAND];
     arm(NONE, 0);
-    use(name);
-    snprintf(command, sizeof command, "cp -a '%s' '%s'", scratch("template"), catalog);
-    assert_int_equal(system(command), 0);
+    use_copy(name, "template");
 }
 
 static int open_world(void **state)
@@ -148,9 +122,7 @@ static void the_next_fold_goes_through(void)
     all_is_there();
     must(fold(NULL), &why);
     life_check_generation(&known);
-    ps_generation *g = planted_open();
-    must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
-    ps_generation_release(g);
+    planted_verify();
     all_is_there();
 }
 
@@ -158,22 +130,7 @@ static int count_calls(void)
 {
     begin_anew("count");
     must(fold(NULL), &why);
-    return calls;
-}
-
-static void in_child(const ps_progress *progress)
-{
-    int status;
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (!child) {
-        fold(progress);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
-                                    : WEXITSTATUS(status) == 0);
+    return calls_made();
 }
 
 /* ------------------------------ Tests ------------------------------------- */
@@ -202,36 +159,24 @@ static void a_kill_at_any_call_to_the_disk_is_harmless(void **state)
     for (int at = 1; at <= all; at++) {
         begin_anew("kill");
         arm(KILL, at);
-        in_child(NULL);
+        survives(fold, NULL);
         the_next_fold_goes_through();
     }
-}
-
-static int words, word_at;
-
-static int on_progress_die(void *cls, const char *stage, uint64_t done, uint64_t total,
-                           const char *unit, const char *note)
-{
-    (void)cls, (void)stage, (void)done, (void)total, (void)unit, (void)note;
-    if (++words == word_at)
-        raise(SIGKILL);
-    return PS_OK;
 }
 
 static void a_kill_at_any_word_of_progress_is_harmless(void **state)
 {
     (void)state;
-    ps_progress progress = {.at = on_progress_die};
+    moment last = {.nth = 0};
+    ps_progress progress = kill_at(&last);
     begin_anew("words");
-    words = word_at = 0;
     must(fold(&progress), &why);
-    int all = words;
+    int all = last.heard;
     assert_in_range(all, 20, 2000);
     for (int at = 1; at <= all; at += all > 100 ? all / 100 : 1) {
         begin_anew("word");
-        words = 0;
-        word_at = at;
-        in_child(&progress);
+        last = (moment){.nth = at};
+        survives(fold, &progress);
         the_next_fold_goes_through();
     }
 }
