@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +19,7 @@
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
 #include "tests/support/changes.h"
+#include "tests/support/kills.h"
 #include "tests/support/scratch.h"
 
 /* What link() shall fail with; 0: it works. */
@@ -268,6 +268,12 @@ static void a_current_that_leads_nowhere_is_refused(void **state)
     }
 }
 
+static int another_is_refused(void *cls)
+{
+    (void)cls;
+    return change("2", false, 1, NULL) != PS_EBUSY;
+}
+
 static void a_second_writer_is_refused_and_told_who_writes(void **state)
 {
     (void)state;
@@ -277,12 +283,7 @@ static void a_second_writer_is_refused_and_told_who_writes(void **state)
     use("busy");
     must(change("1", true, 1, &why), &why);
     must(ps_draft_begin(&d, catalog, (ps_draft_opts){"index", false, false}, &why), &why);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(change("2", false, 1, NULL) == PS_EBUSY ? 0 : 1);
-    int status;
-    waitpid(child, &status, 0);
-    assert_int_equal(status, 0);
+    assert_true(survives(another_is_refused, NULL));
     assert_int_equal(change("2", false, 1, &why), PS_EBUSY);
     snprintf(me, sizeof me, "process %ld, index", (long)getpid());
     assert_non_null(strstr(why.text, me));

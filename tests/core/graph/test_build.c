@@ -5,14 +5,12 @@
  */
 #include "core/graph/build.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,12 +18,12 @@
 #include "pinsage/progress.h"
 #include "pinsage/rng.h"
 #include "pinsage/workers.h"
+#include "tests/support/faults.h"
+#include "tests/support/kills.h"
 #include "tests/support/numpy.h"
 #include "tests/support/scratch.h"
 
 /* ------------------------------ Faults ------------------------------------ */
-
-static int fail_at, calls; /* the call that fails, 0 = none */
 
 ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t at);
 ssize_t __real_pread(int fd, void *data, size_t size, off_t at);
@@ -35,12 +33,6 @@ ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t at);
 ssize_t __wrap_pread(int fd, void *data, size_t size, off_t at);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 int __wrap_fsync(int fd);
-
-static bool due(void)
-{
-    errno = ENOSPC;
-    return ++calls == fail_at;
-}
 
 /* Writes come short, as they may. */
 ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t at)
@@ -278,12 +270,12 @@ static void every_failing_read_write_and_sync_is_told(void **state)
     (void)state;
     input in = random_input(13, 60, 40, 700, 0);
     int failures = 0;
-    for (fail_at = 1;; fail_at++) {
+    for (int at = 1;; at++) {
         ps_why why = {0};
-        calls = 0;
+        arm(FAIL, at);
         int err = build(in, 100, NULL, NULL, &why);
         if (err == PS_OK) {
-            assert_true(calls < fail_at);
+            assert_true(calls_made() < at);
             break;
         }
         assert_int_equal(err, PS_EFULL);
@@ -291,20 +283,27 @@ static void every_failing_read_write_and_sync_is_told(void **state)
         assert_true(nothing_left());
         failures++;
     }
-    fail_at = 0;
+    arm(NONE, 0);
     assert_true(failures > 40);
     ps_dir_remove(dir, NULL);
     free(in.pairs);
 }
 
-/* In a child: a limit on file sizes lasts. Exit 0 if all is as it must be. */
-static int build_within(rlim_t limit, input in)
+typedef struct limited {
+    rlim_t limit;
+    const input *in;
+} limited;
+
+/* In a child: a limit on file sizes lasts. 0 if all is as it must be. */
+static int build_within(void *cls)
 {
-    struct rlimit r = {limit, limit};
+    limited *l = cls;
+    struct rlimit r = {l->limit, l->limit};
+    ps_workers_new(&team, 1); /* threads do not survive fork */
     signal(SIGXFSZ, SIG_IGN);
     if (setrlimit(RLIMIT_FSIZE, &r))
         return 2;
-    int err = build(in, 0, NULL, NULL, NULL);
+    int err = build(*l->in, 0, NULL, NULL, NULL);
     return err == PS_EFULL && nothing_left() ? 0 : 1;
 }
 
@@ -313,17 +312,8 @@ static void files_that_may_not_grow_are_told(void **state)
     (void)state;
     static const rlim_t limits[] = {0, 4096, 700000, 1700000};
     input in = random_input(17, 30000, 100, 220000, 0);
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        int status;
-        pid_t child = fork();
-        if (child == 0) {
-            ps_workers_new(&team, 1); /* threads do not survive fork */
-            _exit(build_within(limits[i], in));
-        }
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 0);
-    }
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        assert_true(survives(build_within, &(limited){limits[i], &in}));
     free(in.pairs);
 }
 
