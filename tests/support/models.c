@@ -11,10 +11,28 @@
 
 #include <cmocka.h>
 
+#include "pinsage/gemm.h"
 #include "pinsage/hash.h"
 #include "pinsage/rng.h"
 #include "tests/support/changes.h"
 #include "tests/support/tiny.h"
+
+planted model_world;
+
+int models_open(void **state)
+{
+    (void)state;
+    ps_gemm_init();
+    planted_make(&model_world, MODEL_PINS, 6, 3);
+    return 0;
+}
+
+int models_close(void **state)
+{
+    (void)state;
+    planted_free(&model_world);
+    return 0;
+}
 
 /* ------------------------------ Models ------------------------------------ */
 

@@ -10,6 +10,12 @@
 #include "pinsage/model.h"
 #include "tests/support/planted.h"
 
+/* A planted that tests share, of 150 pins in 6 groups; for cmocka's groups. */
+enum { MODEL_PINS = 150 };
+extern planted model_world;
+int models_open(void **state);
+int models_close(void **state);
+
 /* Two layers over the planted blocks, T 6; widths that leave tails. */
 ps_model_config model_config(void);
 /* Random weights and biases. */

@@ -13,33 +13,14 @@
 
 #include <cmocka.h>
 
-#include "pinsage/gemm.h"
 #include "tests/support/changes.h"
 #include "tests/support/models.h"
 #include "tests/support/numpy.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny.h"
 
-enum { PINS = 150 };
-
-static planted world;
 static ps_embed_report report;
 static ps_why why;
-
-static int open_world(void **state)
-{
-    (void)state;
-    ps_gemm_init();
-    planted_make(&world, PINS, 6, 3);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    planted_free(&world);
-    return 0;
-}
 
 static int embed(unsigned threads, bool half)
 {
@@ -53,7 +34,7 @@ static ps_model installed(const char *name, const ps_model_config *c, uint64_t s
 {
     ps_model m = model_random(c, seed);
     use(name);
-    planted_import(&world);
+    planted_import(&model_world);
     model_install(&m);
     return m;
 }
@@ -73,7 +54,7 @@ static void embeddings_are_the_vectors_of_the_model(void **state)
         c.layers = K;
         ps_model m = installed("written", &c, 4);
         must(embed(2, false), &why);
-        assert_int_equal(report.pins, PINS);
+        assert_int_equal(report.pins, MODEL_PINS);
         assert_int_equal(report.stages, 2 * K + 1);
         assert_int_equal(report.reused, 0);
         ps_generation *g = planted_open();
@@ -84,13 +65,14 @@ static void embeddings_are_the_vectors_of_the_model(void **state)
         must(ps_features_open(&f, g, c.blocks, &why), &why);
         if (K)
             t = model_table(&g->graph, &c);
-        float *all = malloc((size_t)PINS * c.e * sizeof *all);
+        float *all = malloc((size_t)MODEL_PINS * c.e * sizeof *all);
         double *slow = slow_vectors(&m, &f, &t);
         assert_int_equal(ps_workers_new(&team, 1), PS_OK);
         assert_int_equal(ps_embed_all(&m, &f, t.row, t.weight, team, all), PS_OK);
         assert_true(g->embeddings.dtype == PS_F32 && g->embeddings.cols == c.e);
-        assert_memory_equal(g->embeddings.data, all, (size_t)PINS * c.e * sizeof *all);
-        near_vectors(g->embeddings.data, slow, (size_t)PINS * c.e, 3e-3);
+        assert_memory_equal(g->embeddings.data, all,
+                            (size_t)MODEL_PINS * c.e * sizeof *all);
+        near_vectors(g->embeddings.data, slow, (size_t)MODEL_PINS * c.e, 3e-3);
         ps_workers_free(team);
         free(all), free(slow);
         ps_table_done(&t);
@@ -134,14 +116,15 @@ static void halves_are_the_rounded_singles(void **state)
     ps_model m = installed("half", &c, 4);
     must(embed(1, false), &why);
     ps_generation *g = planted_open();
-    uint16_t *want = malloc((size_t)PINS * c.e * sizeof *want);
-    ps_f32_to_f16(g->embeddings.data, want, (size_t)PINS * c.e);
+    uint16_t *want = malloc((size_t)MODEL_PINS * c.e * sizeof *want);
+    ps_f32_to_f16(g->embeddings.data, want, (size_t)MODEL_PINS * c.e);
     ps_generation_release(g);
     must(embed(1, true), &why);
     assert_int_equal(report.reused, 0);
     g = planted_open();
     assert_true(g->embeddings.dtype == PS_F16);
-    assert_memory_equal(g->embeddings.data, want, (size_t)PINS * c.e * sizeof *want);
+    assert_memory_equal(g->embeddings.data, want,
+                        (size_t)MODEL_PINS * c.e * sizeof *want);
     ps_generation_release(g);
     free(want);
     ps_model_free(&m);
@@ -288,7 +271,7 @@ static void a_model_made_elsewhere_embeds_as_numpy_says(void **state)
     assert_true(numpy(check_elsewhere));
     ps_generation *g = planted_open();
     ps_parity p;
-    must(ps_embed_parity(g, PINS, &p, &why), &why);
+    must(ps_embed_parity(g, MODEL_PINS, &p, &why), &why);
     assert_true(p.least_cosine > 0.999 && p.largest_difference < 1e-3);
     ps_generation_release(g);
     ps_model_free(&m);
@@ -312,7 +295,7 @@ static void what_does_not_fit_is_refused_in_words(void **state)
     ps_model_config c = model_config();
     use("refused");
     assert_true(embed(1, false) < 0); /* no catalog at all */
-    planted_import(&world);
+    planted_import(&model_world);
     refused(PS_ENOENT, "pinsage train");
     ps_model m = model_random(&c, 1);
     model_install(&m);
@@ -366,5 +349,5 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused_in_words),
         cmocka_unit_test(a_second_writer_is_refused),
     };
-    return cmocka_run_group_tests_name("embed", tests, open_world, close_world);
+    return cmocka_run_group_tests_name("embed", tests, models_open, models_close);
 }

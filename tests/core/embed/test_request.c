@@ -11,29 +11,11 @@
 #include <cmocka.h>
 
 #include "pinsage/embed.h"
-#include "pinsage/gemm.h"
 #include "tests/support/changes.h"
 #include "tests/support/models.h"
 #include "tests/support/tiny.h"
 
-enum { PINS = 150, E = 9 };
-
-static planted world;
-
-static int open_world(void **state)
-{
-    (void)state;
-    ps_gemm_init();
-    planted_make(&world, PINS, 6, 3);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    planted_free(&world);
-    return 0;
-}
+enum { E = 9 };
 
 /* A catalog with this model and its embeddings, opened. */
 static ps_generation *embedded(const ps_model *m, bool half)
@@ -41,7 +23,7 @@ static ps_generation *embedded(const ps_model *m, bool half)
     ps_why why = {0};
     ps_embed_report report;
     use("request");
-    planted_import(&world);
+    planted_import(&model_world);
     model_install(m);
     must(ps_embed(catalog, &(ps_embed_opts){.threads = 1, .half = half}, &report, NULL,
                   &why),
@@ -62,7 +44,7 @@ static void parity_of(ps_model_config c, bool half)
     if (!half) /* the same kernels over the same numbers */
         assert_true(p.largest_difference < 1e-5);
     must(ps_embed_parity(g, 100000, &p, &why), &why);
-    assert_int_equal(p.pins, PINS);
+    assert_int_equal(p.pins, MODEL_PINS);
     assert_true(p.least_cosine > 0.999);
     ps_generation_release(g);
     ps_model_free(&m);
@@ -102,7 +84,7 @@ static void the_vector_is_the_slow_one(void **state)
     must(ps_features_open(&f, g, NULL, &why), &why);
     must(ps_embedder_new(&e, g, &m, &why), &why);
     double *want = slow_vectors(&m, &f, &t);
-    for (uint32_t u = 0; u < PINS; u++) {
+    for (uint32_t u = 0; u < MODEL_PINS; u++) {
         float z[E], x[16], again[E];
         assert_int_equal(ps_embedder_pin(e, u, z), PS_OK);
         near_vectors(z, want + u * E, E, 3e-3);
@@ -130,12 +112,12 @@ static void a_pin_on_no_board_is_made_from_its_content(void **state)
     ps_embedder *e;
     float x[16], z[E], none[E], stored[E];
     must(ps_embedder_new(&e, g, &m, &why), &why);
-    assert_int_equal(ps_csr_degree(&g->graph.pin_boards, PINS - 1), 0);
-    assert_int_equal(ps_embedder_pin(e, PINS - 1, z), PS_OK);
-    ps_features_row(ps_embedder_features(e), PINS - 1, x);
+    assert_int_equal(ps_csr_degree(&g->graph.pin_boards, MODEL_PINS - 1), 0);
+    assert_int_equal(ps_embedder_pin(e, MODEL_PINS - 1, z), PS_OK);
+    ps_features_row(ps_embedder_features(e), MODEL_PINS - 1, x);
     assert_int_equal(ps_embedder_vector(e, x, NULL, NULL, 0, none), PS_OK);
     assert_memory_equal(z, none, sizeof z);
-    ps_npy_row_f32(&g->embeddings, PINS - 1, stored);
+    ps_npy_row_f32(&g->embeddings, MODEL_PINS - 1, stored);
     for (int i = 0; i < E; i++)
         assert_true(fabsf(stored[i] - z[i]) < 1e-5f);
     ps_embedder_free(e);
@@ -152,7 +134,7 @@ static void what_does_not_fit_is_refused_in_words(void **state)
     ps_embedder *e;
     ps_parity p;
     use("bare");
-    planted_import(&world);
+    planted_import(&model_world);
     ps_generation *g = planted_open();
     assert_int_equal(ps_embed_parity(g, 3, &p, &why), PS_ENOENT);
     ps_generation_release(g);
@@ -189,5 +171,5 @@ int main(void)
         cmocka_unit_test(a_pin_on_no_board_is_made_from_its_content),
         cmocka_unit_test(what_does_not_fit_is_refused_in_words),
     };
-    return cmocka_run_group_tests_name("request", tests, open_world, close_world);
+    return cmocka_run_group_tests_name("request", tests, models_open, models_close);
 }

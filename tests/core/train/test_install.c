@@ -13,31 +13,12 @@
 #include <cmocka.h>
 
 #include "pinsage/embed.h"
-#include "pinsage/gemm.h"
 #include "tests/support/changes.h"
 #include "tests/support/models.h"
 #include "tests/support/scratch.h"
 #include "tests/support/tiny.h"
 
-enum { PINS = 120 };
-
-static planted world;
 static ps_why why;
-
-static int open_world(void **state)
-{
-    (void)state;
-    ps_gemm_init();
-    planted_make(&world, PINS, 6, 3);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    planted_free(&world);
-    return 0;
-}
 
 static const char *saved(const ps_model *m, const char *name)
 {
@@ -55,7 +36,7 @@ static int import_model(const char *path)
 static void begin(const char *name)
 {
     use(name);
-    planted_import(&world);
+    planted_import(&model_world);
 }
 
 /* ------------------------------ In its place ------------------------------ */
@@ -73,7 +54,7 @@ static void it_brings_the_lists_of_its_own_walks(void **state)
         must(import_model(saved(&m, "made")), &why);
         ps_generation *g = planted_open();
         ps_table t = model_table(&g->graph, &c);
-        size_t cells = (size_t)PINS * 7;
+        size_t cells = (size_t)MODEL_PINS * 7;
         assert_true(g->nbr_rows.cols == 7 && g->nbr_weights.cols == 7);
         assert_memory_equal(g->nbr_rows.data, t.row, cells * sizeof *t.row);
         assert_memory_equal(g->nbr_weights.data, t.weight, cells * sizeof *t.weight);
@@ -97,8 +78,8 @@ static void it_embeds_in_batch_and_on_request_alike(void **state)
     must(import_model(saved(&m, "made")), &why);
     must(ps_embed(catalog, &o, &report, NULL, &why), &why);
     ps_generation *g = planted_open();
-    must(ps_embed_parity(g, PINS, &p, &why), &why);
-    assert_true(p.pins == PINS && p.least_cosine > 0.9999);
+    must(ps_embed_parity(g, MODEL_PINS, &p, &why), &why);
+    assert_true(p.pins == MODEL_PINS && p.least_cosine > 0.9999);
     ps_generation_release(g);
     ps_model_free(&m);
 }
@@ -177,5 +158,5 @@ int main(void)
         cmocka_unit_test(what_was_said_of_the_model_before_is_forgotten),
         cmocka_unit_test(what_does_not_fit_changes_nothing_and_is_told),
     };
-    return cmocka_run_group_tests_name("install", tests, open_world, close_world);
+    return cmocka_run_group_tests_name("install", tests, models_open, models_close);
 }

@@ -15,16 +15,14 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/embed.h"
-#include "pinsage/gemm.h"
 #include "pinsage/rng.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/models.h"
 #include "tests/support/tiny.h"
 
-enum { PINS = 150, E = 9 };
+enum { E = 9 };
 
-static planted world;
 static ps_writes writes;
 static ps_engine *engine;
 static ps_reader *reader;
@@ -61,21 +59,6 @@ static void restart(void)
     start();
 }
 
-static int open_world(void **state)
-{
-    (void)state;
-    ps_gemm_init();
-    planted_make(&world, PINS, 6, 3);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    planted_free(&world);
-    return 0;
-}
-
 static int open_catalog(void **state)
 {
     (void)state;
@@ -85,7 +68,7 @@ static int open_catalog(void **state)
     ps_model_config c = model_config();
     ps_model m = model_random(&c, 9);
     use("live");
-    planted_import(&world);
+    planted_import(&model_world);
     model_install(&m);
     must(ps_embed(catalog, &(ps_embed_opts){.threads = 1}, &embedded, NULL, &why), &why);
     ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
@@ -214,7 +197,7 @@ static void a_posted_pin_is_there_with_its_vector_and_near_its_like(void **state
     (void)state;
     ps_text boards[64];
     uint32_t n = boards_of(row_of("p3"), boards);
-    ps_named_vector visual = {text("visual"), world.visual + 3 * PLANTED_VISUAL,
+    ps_named_vector visual = {text("visual"), model_world.visual + 3 * PLANTED_VISUAL,
                               PLANTED_VISUAL};
     ps_write w = posted("new", boards, n);
     w.content.feature = &visual;
@@ -222,7 +205,7 @@ static void a_posted_pin_is_there_with_its_vector_and_near_its_like(void **state
     assert_int_equal(write_now(&w), PS_OK);
     assert_true(w.changed);
     uint32_t row = row_of("new");
-    assert_int_equal(row, PINS);
+    assert_int_equal(row, MODEL_PINS);
     ps_ranking a = related("new", 10);
     assert_int_equal(a.n, 10);
     assert_int_equal(a.source, PS_COMPUTED);
@@ -238,16 +221,16 @@ static void a_posted_pin_is_there_with_its_vector_and_near_its_like(void **state
 static void a_stored_pin_put_as_it_was_gets_the_vector_of_the_batch(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < PINS; i += 31) {
+    for (uint32_t i = 0; i < MODEL_PINS; i += 31) {
         char id[16];
         ps_text boards[64];
         float stored[E], annotation[PLANTED_ANNOTATION];
         snprintf(id, sizeof id, "p%u", i);
         uint32_t n = boards_of(i, boards);
-        ps_f16_to_f32(world.annotation + i * PLANTED_ANNOTATION, annotation,
+        ps_f16_to_f32(model_world.annotation + i * PLANTED_ANNOTATION, annotation,
                       PLANTED_ANNOTATION);
         ps_named_vector v[2] = {
-            {text("visual"), world.visual + i * PLANTED_VISUAL, PLANTED_VISUAL},
+            {text("visual"), model_world.visual + i * PLANTED_VISUAL, PLANTED_VISUAL},
             {text("annotation"), annotation, PLANTED_ANNOTATION}};
         ps_write w = posted(id, boards, n);
         w.content.feature = v;
@@ -273,7 +256,7 @@ static void a_deleted_pin_is_gone_everywhere_until_it_is_posted_again(void **sta
     snprintf(near, sizeof near, "p%u", a.result[0].row);
     assert_int_equal(changed_by(PS_WRITE_DELETE, "p9", ""), PS_OK);
     assert_int_equal(row_of("p9"), PS_NO_ROW);
-    a = related(near, PINS);
+    a = related(near, MODEL_PINS);
     assert_false(results_have(&a, 9));
     for (uint32_t i = 0; i < n; i++) {
         assert_int_equal(ps_reader_find_board(reader, boards[i], &board, NULL), PS_OK);
@@ -353,7 +336,7 @@ static void random_write(uint64_t *rng)
     char pin[16], board[16];
     float visual[PLANTED_VISUAL];
     uint64_t what = ps_rng_below(rng, 10);
-    snprintf(pin, sizeof pin, "p%u", (uint32_t)ps_rng_below(rng, PINS + 60));
+    snprintf(pin, sizeof pin, "p%u", (uint32_t)ps_rng_below(rng, MODEL_PINS + 60));
     snprintf(board, sizeof board, "b%u", (uint32_t)ps_rng_below(rng, 40));
     if (what >= 6) {
         changed_by(what < 8   ? PS_WRITE_SAVE
@@ -406,7 +389,7 @@ static void answers_are_exact_over_what_is_there_after_random_writes(void **stat
         if (round == 2)
             restart();
         settle();
-        for (uint32_t i = 0; i < PINS + 60; i += 7) {
+        for (uint32_t i = 0; i < MODEL_PINS + 60; i += 7) {
             char id[16];
             ps_scored want[20];
             snprintf(id, sizeof id, "p%u", i);
@@ -429,7 +412,7 @@ static void a_guest_is_embedded_from_content_boards_or_neither(void **state)
     ps_why why = {0};
     ps_text boards[64];
     uint32_t n = boards_of(row_of("p3"), boards);
-    ps_named_vector visual = {text("visual"), world.visual + 3 * PLANTED_VISUAL,
+    ps_named_vector visual = {text("visual"), model_world.visual + 3 * PLANTED_VISUAL,
                               PLANTED_VISUAL};
     for (int i = 0; i < 4; i++) {
         ps_embedded e;
@@ -465,5 +448,5 @@ int main(void)
         IN_CATALOG(a_guest_is_embedded_from_content_boards_or_neither),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, models_open, models_close);
 }
