@@ -263,10 +263,32 @@ void life_random_of(life *l, uint64_t *rng, uint32_t first, uint32_t n)
         vote(l, i);
 }
 
+void life_write_many(life *l, uint64_t seed, int n)
+{
+    uint64_t rng = ps_rng_at(seed, 1);
+    for (int i = 0; i < n; i++)
+        life_random(l, &rng);
+}
+
 void life_settle(void)
 {
     for (int i = 0; i < 5000 && ps_writer_count(life_writes.writer).stale; i++)
         usleep(1000);
+}
+
+/* ------------------------------ Folding ------------------------------------ */
+
+const ps_fold_opts life_fold_opts = {.threads = 1, .keep = 1, .seed = 1};
+
+int life_fold(ps_fold_report *report, const ps_progress *progress, ps_why *why)
+{
+    return ps_fold_engine(life_engine, catalog, &life_fold_opts, report, progress, why);
+}
+
+void life_fold_alone(ps_fold_report *report)
+{
+    ps_why why = {0};
+    must(ps_fold_catalog(catalog, &life_fold_opts, report, NULL, &why), &why);
 }
 
 /* ------------------------------ Looking ------------------------------------ */

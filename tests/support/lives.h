@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "server/engine/engine.h"
+#include "server/fold/fold.h"
 #include "server/live/writer.h"
 #include "tests/support/planted.h"
 
@@ -50,8 +51,16 @@ int life_write(ps_write *w);
 /* A random write, to the catalog and to the oracle; and one of these pins. */
 void life_random(life *l, uint64_t *rng);
 void life_random_of(life *l, uint64_t *rng, uint32_t first, uint32_t n);
+/* n writes. */
+void life_write_many(life *l, uint64_t seed, int n);
 /* Wait until nothing is stale. */
 void life_settle(void);
+
+/* What folds are made with: one thread, one old generation kept. */
+extern const ps_fold_opts life_fold_opts;
+/* Fold what is served; and what nobody serves, which must succeed. */
+int life_fold(ps_fold_report *report, const ps_progress *progress, ps_why *why);
+void life_fold_alone(ps_fold_report *report);
 
 /* What the reader sees is what the oracle knows. */
 void life_check(const life *l);

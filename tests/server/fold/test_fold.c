@@ -31,33 +31,6 @@ enum { E = 9 };
 
 static life known;
 static ps_fold_report report;
-static const ps_fold_opts opts = {.threads = 1, .keep = 1, .seed = 1};
-
-static void write_many(uint64_t seed, int n)
-{
-    uint64_t rng = ps_rng_at(seed, 1);
-    for (int i = 0; i < n; i++)
-        life_random(&known, &rng);
-}
-
-static int fold_live(const ps_progress *progress, ps_why *why)
-{
-    return ps_fold_engine(life_engine, catalog, &opts, &report, progress, why);
-}
-
-static void fold_alone(void)
-{
-    ps_why why = {0};
-    must(ps_fold_catalog(catalog, &opts, &report, NULL, &why), &why);
-}
-
-static void verify(void)
-{
-    ps_why why = {0};
-    ps_generation *g = planted_open();
-    must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
-    ps_generation_release(g);
-}
 
 /* ------------------------------ As it was answered ------------------------- */
 
@@ -99,14 +72,14 @@ static void the_generation_is_what_the_view_showed(void **state)
     ps_why why = {0};
     life_make("shown", &known);
     life_start();
-    write_many(1, 300);
+    life_write_many(&known, 1, 300);
     life_settle();
     look(before);
-    must(fold_live(NULL, &why), &why);
+    must(life_fold(&report, NULL, &why), &why);
     assert_false(report.nothing);
     assert_int_equal(report.absorbed, ps_store_lsn(life_writes.store));
     life_check_generation(&known);
-    verify();
+    planted_verify();
     must(life_reload(&why), &why);
     look(after);
     assert_memory_equal(after, before, sizeof before);
@@ -122,8 +95,8 @@ static void of_pins_that_nobody_touched_nothing_changes(void **state)
     life_make("untouched", &known);
     life_start();
     ps_generation *old = ps_generation_acquire(ps_engine_generation(life_engine)), *new;
-    write_many(2, 60);
-    must(fold_live(NULL, &why), &why);
+    life_write_many(&known, 2, 60);
+    must(life_fold(&report, NULL, &why), &why);
     new = planted_open();
     ps_pins_reader *r;
     assert_int_equal(ps_pins_reader_new(&r, new->pins), PS_OK);
@@ -181,10 +154,10 @@ static void a_fold_is_an_import_of_what_was_written(void **state)
     ps_pins_reader *in_a, *in_b;
     life_make("folded", &known);
     life_start();
-    write_many(3, 400);
+    life_write_many(&known, 3, 400);
     life_stop();
-    fold_alone();
-    verify();
+    life_fold_alone(&report);
+    planted_verify();
     ps_generation *a = planted_open();
     life_import(&known, "imported");
     ps_generation *b = planted_open();
@@ -228,11 +201,11 @@ static void without_a_model_structure_follows_the_boards(void **state)
     life_make_plain("plain", &known);
     ps_generation *old = planted_open();
     life_start();
-    write_many(12, 300);
+    life_write_many(&known, 12, 300);
     life_stop();
-    fold_alone();
+    life_fold_alone(&report);
     life_check_generation(&known);
-    verify();
+    planted_verify();
     ps_generation *g = planted_open();
     ps_generation_file(g, "structure.boards.npy", path);
     must(ps_npy_open_as(&boards, path, PS_F32, g->n_boards, DIM, PS_RANDOM, &why), &why);
@@ -267,20 +240,20 @@ static void without_writes_nothing_is_made(void **state)
 {
     (void)state;
     life_make("nothing", &known);
-    fold_alone(); /* there is no store at all */
+    life_fold_alone(&report); /* there is no store at all */
     assert_true(report.nothing);
     life_start();
     life_stop();
-    fold_alone(); /* an empty one */
+    life_fold_alone(&report); /* an empty one */
     assert_true(report.nothing);
     life_start();
-    write_many(4, 20);
+    life_write_many(&known, 4, 20);
     life_stop();
-    fold_alone();
+    life_fold_alone(&report);
     assert_false(report.nothing);
     char made[32];
     snprintf(made, sizeof made, "%s", report.generation);
-    fold_alone();
+    life_fold_alone(&report);
     assert_true(report.nothing);
     assert_string_equal(report.generation, made);
 }
@@ -292,18 +265,19 @@ static void a_server_and_another_writer_are_in_the_way(void **state)
     ps_draft *d;
     life_make("busy", &known);
     life_start();
-    write_many(5, 20);
-    assert_int_equal(ps_fold_catalog(catalog, &opts, &report, NULL, &why), PS_EBUSY);
+    life_write_many(&known, 5, 20);
+    assert_int_equal(ps_fold_catalog(catalog, &life_fold_opts, &report, NULL, &why),
+                     PS_EBUSY);
     assert_non_null(strstr(why.text, "POST /admin/fold"));
     must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "train"}, &why), &why);
-    assert_int_equal(fold_live(NULL, &why), PS_EBUSY);
+    assert_int_equal(life_fold(&report, NULL, &why), PS_EBUSY);
     assert_non_null(strstr(why.text, "train"));
     must(ps_draft_commit(d, 1, NULL, &why), &why);
-    assert_int_equal(fold_live(NULL, &why), PS_EMISMATCH);
+    assert_int_equal(life_fold(&report, NULL, &why), PS_EMISMATCH);
     assert_non_null(strstr(why.text, "reload first"));
     life_check(&known);
     must(life_reload(&why), &why);
-    must(fold_live(NULL, &why), &why);
+    must(life_fold(&report, NULL, &why), &why);
     life_check_generation(&known);
     life_stop();
 }
@@ -323,17 +297,17 @@ static void a_fold_can_be_called_off_at_every_stage(void **state)
     ps_why why = {0};
     life_make("cancelled", &known);
     life_start();
-    write_many(6, 50);
+    life_write_many(&known, 6, 50);
     char *was = strdup(listing());
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
         moment last = {.stage = stages[i], .nth = 1};
         ps_progress progress = stop_at(&last);
-        assert_int_equal(fold_live(&progress, &why), PS_ECANCELLED);
+        assert_int_equal(life_fold(&report, &progress, &why), PS_ECANCELLED);
         assert_string_equal(listing(), was);
     }
     free(was);
     life_check(&known);
-    must(fold_live(NULL, &why), &why);
+    must(life_fold(&report, NULL, &why), &why);
     life_check_generation(&known);
     life_stop();
 }
@@ -346,9 +320,9 @@ static void embed_makes_vectors_of_one_piece_again(void **state)
     ps_parity p;
     life_make("again", &known);
     life_start();
-    write_many(7, 200);
+    life_write_many(&known, 7, 200);
     life_stop();
-    fold_alone();
+    life_fold_alone(&report);
     ps_embed_opts o = {.threads = 1};
     must(ps_embed(catalog, &o, &embedded, NULL, &why), &why);
     assert_string_not_equal(embedded.generation, report.generation);
@@ -357,7 +331,7 @@ static void embed_makes_vectors_of_one_piece_again(void **state)
     must(ps_embed_parity(g, 1000, &p, &why), &why);
     assert_true(p.least_cosine > 0.9999);
     ps_generation_release(g);
-    verify();
+    planted_verify();
     char *made = strdup(embedded.generation);
     must(ps_embed(catalog, &o, &embedded, NULL, &why), &why); /* and once is enough */
     assert_string_equal(embedded.generation, made);
@@ -369,9 +343,9 @@ static void an_import_keeps_what_was_absorbed_and_the_votes(void **state)
     (void)state;
     life_make("reimport", &known);
     life_start();
-    write_many(8, 150);
+    life_write_many(&known, 8, 150);
     life_stop();
-    fold_alone();
+    life_fold_alone(&report);
     uint64_t votes = report.votes, absorbed = report.absorbed;
     assert_in_range(votes, 1, known.votes);
     char *name = strdup(strrchr(catalog, '/') + 1);
@@ -401,9 +375,9 @@ static void an_older_generation_is_not_served_as_if_nothing_were_lost(void **sta
     snprintf(target, sizeof target, "%s", g->name);
     ps_generation_release(g);
     life_start();
-    write_many(9, 30);
+    life_write_many(&known, 9, 30);
     life_stop();
-    fold_alone();
+    life_fold_alone(&report);
     assert_int_equal(ps_path_join(path, sizeof path, catalog, "current"), PS_OK);
     assert_int_equal(remove(path), 0);
     assert_int_equal(symlink(target, path), 0);

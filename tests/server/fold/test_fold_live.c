@@ -13,35 +13,18 @@
 #include <cmocka.h>
 
 #include "pinsage/rng.h"
-#include "server/fold/fold.h"
 #include "tests/support/changes.h"
 #include "tests/support/lives.h"
 
 static life known;
 static ps_fold_report report;
-static const ps_fold_opts opts = {.threads = 1, .keep = 1, .seed = 1};
-
-static void write_many(uint64_t seed, int n)
-{
-    uint64_t rng = ps_rng_at(seed, 1);
-    for (int i = 0; i < n; i++)
-        life_random(&known, &rng);
-}
-
-static int fold_live(const ps_progress *progress, ps_why *why)
-{
-    return ps_fold_engine(life_engine, catalog, &opts, &report, progress, why);
-}
 
 /* Without a server; what comes out is whole, and the corpus. */
 static void end_with_a_fold(void)
 {
-    ps_why why = {0};
-    must(ps_fold_catalog(catalog, &opts, &report, NULL, &why), &why);
+    life_fold_alone(&report);
     life_check_generation(&known);
-    ps_generation *g = planted_open();
-    must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
-    ps_generation_release(g);
+    planted_verify();
 }
 
 /* ------------------------------ Tests -------------------------------------- */
@@ -68,8 +51,8 @@ static void one_round(uint64_t *rng)
     meanwhile m = {.rng = ps_rng_at(*rng, 5), .left = (int)ps_rng_below(rng, 120)};
     ps_progress progress = {.at = on_progress, .cls = &m};
     uint64_t what = ps_rng_below(rng, 4);
-    write_many(*rng, (int)ps_rng_below(rng, 60));
-    must(fold_live(&progress, &why), &why);
+    life_write_many(&known, *rng, (int)ps_rng_below(rng, 60));
+    must(life_fold(&report, &progress, &why), &why);
     bool restart = what & 1, absorb = what & 2;
     if (restart) { /* killed before anything else was done */
         life_stop();
@@ -80,7 +63,7 @@ static void one_round(uint64_t *rng)
     life_check(&known);
     if (absorb)
         ps_writer_absorb(life_writes.writer, report.absorbed);
-    write_many(*rng + 1, (int)ps_rng_below(rng, 40));
+    life_write_many(&known, *rng + 1, (int)ps_rng_below(rng, 40));
     life_check(&known);
 }
 
@@ -131,7 +114,7 @@ static void folds_come_through_while_many_write_without_pause(void **state)
                          0);
     }
     for (int i = 0; i < FOLDS; i++) {
-        must(fold_live(NULL, &why), &why);
+        must(life_fold(&report, NULL, &why), &why);
         must(life_reload(&why), &why);
         ps_writer_absorb(life_writes.writer, report.absorbed);
         while (ps_writer_count(life_writes.writer).absorbing)
@@ -165,7 +148,7 @@ static void votes_are_counted_on_over_folds(void **state)
     assert_int_equal(vote_on("{\"query\":\"p2\",\"left\":{\"pin\":\"p3\"}}"), 2);
     assert_int_equal(vote_on("{\"query\":\"nobody\"}"), 3); /* a fold leaves it out */
     for (int i = 0; i < 2; i++) {
-        must(fold_live(NULL, &why), &why);
+        must(life_fold(&report, NULL, &why), &why);
         must(life_reload(&why), &why);
         ps_writer_absorb(life_writes.writer, report.absorbed);
         while (ps_writer_count(life_writes.writer).absorbing)
