@@ -86,9 +86,9 @@ static int thin(const ps_pairs *from, size_t most, ps_pairs *out)
 static void describe(const ps_train_opts *o, char *out, size_t n)
 {
     const char *blocks = o->model.blocks;
-    snprintf(out, n, "%s, walk pairs %.1f, walks of %u, %s",
-             o->model.cosine ? "cosine" : "inner product", (double)o->walk_pairs,
-             o->model.length,
+    snprintf(out, n, "%s / %.2g, walk pairs %.1f, walks of %u, %s",
+             o->model.cosine ? "cosine" : "inner product", (double)o->temperature,
+             (double)o->walk_pairs, o->model.length,
              blocks[0] && !ps_list_has(blocks, "structure") ? "no structure"
                                                             : "all blocks");
 }
@@ -143,10 +143,23 @@ static int consider(step *s, const ps_train_opts *o, contest *c, double forgiven
     return err;
 }
 
-static void to_similarity(ps_train_opts *o, bool cosine)
+/* Inner products say which pins are popular, angles do not; the temperature is how large
+ * the products are when training starts. */
+static int try_similarities(step *s, contest *c, ps_why *why)
 {
-    o->model.cosine = cosine;
-    o->temperature = cosine ? 0.05f : 1.0f;
+    static const struct {
+        bool cosine;
+        float temperature;
+    } tried[] = {{true, 0.05f}, {false, 0.1f}, {false, 0.3f}};
+    ps_train_opts o = s->train;
+    int err = PS_OK;
+    o.walk_pairs = 0.1f;
+    for (size_t i = 0; i < sizeof tried / sizeof tried[0] && !err; i++) {
+        o.model.cosine = tried[i].cosine;
+        o.temperature = tried[i].temperature;
+        err = consider(s, &o, c, 0, why);
+    }
+    return err;
 }
 
 /* There is a block `structure` that one could do without. */
@@ -188,15 +201,12 @@ static int try_walk_pairs(step *s, contest *c, ps_why *why)
 static int run_trials(step *s, ps_why *why)
 {
     contest c = {.best = 0};
-    ps_train_opts o = s->train;
+    ps_train_opts o;
     int err = thin(&s->pairs, TRIAL_PAIRS, &c.pairs);
     if (!err)
         err = thin(&s->valid, TRIAL_VALID, &c.valid);
-    for (int cosine = 1; cosine >= 0 && !err; cosine--) {
-        to_similarity(&o, cosine);
-        o.walk_pairs = 0.1f;
-        err = consider(s, &o, &c, 0, why);
-    }
+    if (!err)
+        err = try_similarities(s, &c, why);
     if (!err)
         err = try_walk_pairs(s, &c, why);
     o = s->train;

@@ -24,7 +24,7 @@ typedef struct ps_train_opts {
     ps_model_config model; /* d_in and blocks are filled in from the features */
     ps_loss loss;
     float margin;       /* of the margin loss; default 0.1 */
-    float temperature;  /* of the softmax; default 0.05 with cosine, 1 without */
+    float temperature;  /* of the softmax; default 0.05 */
     float rate;         /* peak of Adam's; rises over the first `warmup` of an epoch, */
     float rate_end;     /* then falls linearly to this share of it; default 0.05 */
     float warmup;       /* default 1: the whole first epoch */
@@ -113,7 +113,7 @@ typedef struct ps_train_step_opts {
 
 #define PS_TRIALS_MAX 12
 typedef struct ps_trial {
-    char what[96]; /* "inner product, walk pairs 0.5, structure" */
+    char what[96]; /* "inner product / 0.1, walk pairs 0.3, walks of 1, all blocks" */
     double hit_10, hit_100, mrr, score, seconds;
     bool chosen;
 } ps_trial;

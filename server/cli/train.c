@@ -54,7 +54,7 @@ const ps_option ps_cli_train_options[] = {
     {"margin", 0, PS_OPT_REAL, "X", AT(margin), "0.1", 0, 100, NULL,
      "Of the margin loss"},
     {"temperature", 0, PS_OPT_REAL, "X", AT(temperature), "0.05", 0.001, 100, NULL,
-     "Of the softmax; trials use 0.05 with cosine and 1 without"},
+     "Of the softmax; trials use 0.05 with cosine, 0.1 and 0.3 without"},
     {"rate", 0, PS_OPT_REAL, "X", AT(rate), "0.001", 1e-7, 1, NULL,
      "Peak learning rate, reached over the first epoch"},
     {"rate-end", 0, PS_OPT_REAL, "SHARE", AT(rate_end), "0.05", 0, 1, NULL,
