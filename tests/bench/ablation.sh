@@ -15,7 +15,8 @@ export LC_ALL=C
 set_name=${1:-citeulike-t} epochs=${2:-5}
 data=${PS_SHARED:-../shared}/data/$set_name
 pinsage=${PINSAGE:-build/pinsage}
-similarity=${SIMILARITY:-cosine}
+margin='--similarity cosine --loss margin'
+xent='--similarity ip --temperature 0.1'
 
 if [ ! -f "$data/pairs.test.tsv.gz" ]; then
     echo "ablation: the data set $set_name is missing: nothing to show"
@@ -50,7 +51,7 @@ row() {
     shift 2
     "$pinsage" train "$catalog" --no-trials --pairs "$data/pairs.train.tsv.gz" \
         --valid "$data/pairs.valid.tsv.gz" --epochs "$epochs" \
-        --similarity "$similarity" "$@" >> "$log" 2>&1
+        "$@" >> "$log" 2>&1
     "$pinsage" embed "$catalog" >> "$log" 2>&1
     figures=$("$pinsage" eval "$catalog" --pairs "$data/pairs.test.tsv.gz" \
         --methods pinsage 2>> "$log" | tr -d '±' | awk '$1 == "pinsage" {
@@ -63,19 +64,24 @@ printf '%s, %s epochs a row; hit rate in %% at 10, 50, 100, 500, MRR, scaled MRR
     "$set_name" "$epochs"
 printf '%-44s %5s %5s %5s %5s  %5s %5s  %s\n' 'model' @10 @50 @100 @500 MRR sMRR \
     'paper: hit rate, MRR'
-row 'importance, margin, hard (PinSage)' '67 % .59' --loss margin --hard
-row 'mean, margin, hard' '46 % .56' --pooling mean --loss margin --hard
-row 'mean, margin' '41 % .51' --pooling mean --loss margin
-row 'mean, cross-entropy' '29 % .35' --pooling mean
-row 'max, margin' '39 % .37' --pooling max --loss margin
-row 'importance, margin' '-' --loss margin
-row 'importance, cross-entropy (as we train)' '-'
-row 'importance, cross-entropy, hard' '-' --hard
-row 'k-hop mean, cross-entropy' '-' --neighbourhood khop --pooling mean
-row 'no skip' '-' --no-skip
-if [ -n "$content" ]; then
-    row 'no structure block' '-' --blocks "$content"
-    row 'combined, margin' '27 % .37' --layers 0 --blocks "$content" --loss margin
-    row 'combined, cross-entropy' '-' --layers 0 --blocks "$content"
-fi
-row 'combined with structure, cross-entropy' '-' --layers 0
+# shellcheck disable=SC2086 # margin and xent are lists of options
+rows() {
+    row 'importance, margin, hard (PinSage)' '67 % .59' $margin --hard
+    row 'mean, margin, hard' '46 % .56' $margin --pooling mean --hard
+    row 'mean, margin' '41 % .51' $margin --pooling mean
+    row 'mean, cross-entropy' '29 % .35' $xent --pooling mean
+    row 'max, margin' '39 % .37' $margin --pooling max
+    row 'importance, margin' '-' $margin
+    row 'importance, cross-entropy (as we train)' '-' $xent
+    row 'importance, cross-entropy, hard' '-' $xent --hard
+    row 'importance, cross-entropy, cosine' '-' --similarity cosine
+    row 'k-hop mean, cross-entropy' '-' $xent --neighbourhood khop --pooling mean
+    row 'no skip' '-' $xent --no-skip
+    if [ -n "$content" ]; then
+        row 'no structure block' '-' $xent --blocks "$content"
+        row 'combined, margin' '27 % .37' $margin --layers 0 --blocks "$content"
+        row 'combined, cross-entropy' '-' $xent --layers 0 --blocks "$content"
+    fi
+    row 'combined with structure, cross-entropy' '-' $xent --layers 0
+}
+rows
