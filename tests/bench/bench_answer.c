@@ -18,11 +18,6 @@ static ps_reply reply;
 static char pin[RESULTS][16], title[RESULTS][48], image[RESULTS][64];
 static float score[RESULTS];
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static void by_writer(bool binary)
 {
     const ps_field results = PS_FIELD(6, "results");
@@ -36,10 +31,10 @@ static void by_writer(bool binary)
     ps_list_begin(&a, results);
     for (int i = 0; i < RESULTS; i++) {
         size_t item = ps_item_begin(&a, results);
-        ps_add_text(&a, PS_FIELD(1, "pin"), text(pin[i]));
+        ps_add_text(&a, PS_FIELD(1, "pin"), ps_text_of(pin[i]));
         ps_add_real(&a, PS_FIELD(2, "score"), score[i], 6);
-        ps_add_text(&a, PS_FIELD(3, "title"), text(title[i]));
-        ps_add_text(&a, PS_FIELD(4, "image"), text(image[i]));
+        ps_add_text(&a, PS_FIELD(3, "title"), ps_text_of(title[i]));
+        ps_add_text(&a, PS_FIELD(4, "image"), ps_text_of(image[i]));
         ps_item_end(&a, item);
     }
     ps_list_end(&a);

@@ -15,16 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pinsage/clock.h"
 #include "pinsage/graph.h"
 #include "pinsage/rng.h"
 #include "pinsage/workers.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Of all threads: tells the work where the machine is shared. */
 static double cpu(void)
@@ -63,15 +57,15 @@ static void build(const char *dir, input in, unsigned threads)
     ps_why why = {0};
     uint64_t rng = 1;
     must(ps_workers_new(&team, threads), &why);
-    double begin = now(), used = cpu();
+    double begin = ps_now(), used = cpu();
     must(ps_graph_builder_new(&b, dir, &why), &why);
     for (uint64_t i = 0; i < in.edges; i++)
         must(ps_graph_builder_add(b, (uint32_t)ps_rng_below(&rng, in.pins),
                                   (uint32_t)ps_rng_below(&rng, in.boards)),
              &why);
-    double added = now();
+    double added = ps_now();
     must(ps_graph_builder_finish(b, in.pins, in.boards, team, NULL, &stats, &why), &why);
-    double end = now();
+    double end = ps_now();
     struct rusage r;
     getrusage(RUSAGE_SELF, &r);
     printf("%u threads  add %6.2f s  finish %6.2f s  %9.0f edges/s  processor %6.2f s  "
@@ -86,9 +80,9 @@ static void check(const char *dir)
     ps_graph g;
     ps_why why = {0};
     must(ps_graph_open(&g, dir, &why), &why);
-    double begin = now(), used = cpu();
+    double begin = ps_now(), used = cpu();
     must(ps_graph_check(&g, &why), &why);
-    printf("check      %6.2f s  processor %6.2f s\n", now() - begin, cpu() - used);
+    printf("check      %6.2f s  processor %6.2f s\n", ps_now() - begin, cpu() - used);
     ps_graph_close(&g);
 }
 
@@ -100,13 +94,13 @@ static void write_only(const char *dir, input in)
     ps_why why = {0};
     uint64_t size = 8 * in.edges + 8 * ((uint64_t)in.pins + in.boards);
     must(ps_path_join(path, sizeof path, dir, "plain"), &why);
-    double begin = now();
+    double begin = ps_now();
     must(ps_out_open(&o, path, &why), &why);
     for (uint64_t at = 0; at < size; at += sizeof block)
         ps_out_write(o, block, sizeof block);
     must(ps_out_close(o, NULL, &why), &why);
     printf("writing %llu MiB and syncing: %.2f s\n", (unsigned long long)size >> 20,
-           now() - begin);
+           ps_now() - begin);
 }
 
 int main(int argc, char **argv)

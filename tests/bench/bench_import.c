@@ -22,16 +22,10 @@
 #include <zlib.h>
 
 #include "core/data/tsv.h"
+#include "pinsage/clock.h"
 #include "pinsage/file.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double cpu(void)
 {
@@ -123,10 +117,10 @@ typedef struct lap {
 
 static void end_stage(lap *l, const char *stage)
 {
-    printf("  %-24s %7.2f s %7.2f s of processors\n", stage, now() - l->wall,
+    printf("  %-24s %7.2f s %7.2f s of processors\n", stage, ps_now() - l->wall,
            cpu() - l->cpu);
     fflush(stdout);
-    *l = (lap){now(), cpu()};
+    *l = (lap){ps_now(), cpu()};
 }
 
 /* Prints a line as each stage ends. */
@@ -169,13 +163,13 @@ static void import(double bound)
 {
     ps_import_report r;
     ps_why why = {0};
-    double start = now(), first = cpu();
+    double start = ps_now(), first = cpu();
     lap last = {start, first};
     ps_import_opts o = {.pins = pins, .edges = edges};
     struct rusage use;
     if (ps_import(catalog, &o, &r, &(ps_progress){on_progress, &last}, &why))
         need(0, why.text);
-    double seconds = now() - start, work = cpu() - first;
+    double seconds = ps_now() - start, work = cpu() - first;
     getrusage(RUSAGE_SELF, &use);
     end_stage(&last, "commit");
     printf("import  %" PRIu32 " pins, %" PRIu32 " boards, %" PRIu64 " edges (%" PRIu64

@@ -14,20 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "index/ann_inside.h"
+#include "pinsage/clock.h"
 #include "pinsage/rng.h"
 
 enum { HIDDEN = 32, CLUSTERS = 2000 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Sum of four uniforms: near enough to a normal number. */
 static float normal(uint64_t *rng)
@@ -125,11 +118,11 @@ static void time_flat(const ps_npy *v)
     if (v->dtype != PS_F32 || ps_faiss_new(&f, (uint32_t)v->cols, "Flat", NULL))
         return;
     if (!ps_faiss_add(f, v->data, v->rows, 1, NULL)) {
-        double begin = now();
+        double begin = ps_now();
         for (size_t i = 0; i < TIMES; i++)
             ps_faiss_search(f, (const float *)v->data + i * v->cols, K, distance, rows,
                             NULL);
-        double us = 1e6 * (now() - begin) / TIMES;
+        double us = 1e6 * (ps_now() - begin) / TIMES;
         printf("FAISS Flat alone: %.0f us a query, %.1f GB/s\n", us,
                (double)v->rows * (double)v->cols * 4 / us / 1e3);
     }

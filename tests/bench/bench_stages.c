@@ -12,18 +12,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "pinsage/clock.h"
 #include "pinsage/convolve.h"
 #include "pinsage/gemm.h"
 #include "pinsage/rng.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double least(double a, double b)
 {
@@ -60,14 +53,14 @@ static void bench_map(uint32_t n, uint32_t in, uint32_t m)
     uint16_t *out = malloc((size_t)n * m * sizeof *out);
     double map = 1e9, gemm = 1e9;
     for (int turn = 0; turn < 7 && bare && out; turn++) {
-        double t0 = now();
+        double t0 = ps_now();
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n, (blasint)m,
                     (blasint)in, 1, h, (blasint)in, model.conv[0].Q, (blasint)in, 0, bare,
                     (blasint)m);
-        double t1 = now();
+        double t1 = ps_now();
         ps_stage_map(&model, 1, h, n, out);
         gemm = least(gemm, t1 - t0);
-        map = least(map, now() - t1);
+        map = least(map, ps_now() - t1);
     }
     double flop = 2.0 * n * in * m;
     printf("map     %6u x %4u -> %4u   sgemm %6.1f GFLOP/s   map %6.1f GFLOP/s   share "
@@ -118,13 +111,13 @@ static void bench_reduce(uint32_t N, uint32_t m, uint32_t n, uint32_t T)
         nbr[i] = (uint32_t)ps_rng_below(&rng, N);
     for (int turn = 0; turn < 5; turn++) {
         for (size_t ahead = 2; ahead <= 32; ahead *= 2) { /* the best reader counts */
-            double t0 = now();
+            double t0 = ps_now();
             check ^= read_rows(messages, nbr, cells, ahead, m);
-            read = least(read, now() - t0);
+            read = least(read, ps_now() - t0);
         }
-        double t1 = now();
+        double t1 = ps_now();
         ps_stage_reduce(&model, nbr, weight, n, T, messages, out);
-        reduce = least(reduce, now() - t1);
+        reduce = least(reduce, ps_now() - t1);
     }
     double bytes = (double)cells * m * sizeof *messages;
     printf(

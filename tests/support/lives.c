@@ -28,16 +28,6 @@ ps_writes life_writes;
 ps_engine *life_engine;
 ps_reader *life_reader;
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
-static bool is(ps_text t, const char *s)
-{
-    return t.len == strlen(s) && memcmp(t.data, s, t.len) == 0;
-}
-
 /* ------------------------------ Making ------------------------------------- */
 
 static void know(life *l, const planted *world)
@@ -177,7 +167,7 @@ static void post(life *l, uint32_t i, uint64_t *rng)
     uint32_t board[2] = {(uint32_t)ps_rng_below(rng, LIFE_BOARDS),
                          (uint32_t)ps_rng_below(rng, LIFE_BOARDS)};
     float visual[PLANTED_VISUAL];
-    ps_named_vector v = {text("visual"), visual, PLANTED_VISUAL};
+    ps_named_vector v = {ps_text_of("visual"), visual, PLANTED_VISUAL};
     snprintf(id, sizeof id, "p%u", i);
     snprintf(title, sizeof title, "title %u", l->writes);
     for (int j = 0; j < PLANTED_VISUAL; j++)
@@ -185,11 +175,11 @@ static void post(life *l, uint32_t i, uint64_t *rng)
     ps_text boards[2];
     for (int j = 0; j < 2; j++) {
         snprintf(name[j], sizeof name[j], "b%u", board[j]);
-        boards[j] = text(name[j]);
+        boards[j] = ps_text_of(name[j]);
     }
     ps_write w = {.kind = PS_WRITE_PUT,
-                  .pin = text(id),
-                  .content = {.title = text(title),
+                  .pin = ps_text_of(id),
+                  .content = {.title = ps_text_of(title),
                               .feature = &v,
                               .n_features = (uint32_t)ps_rng_below(rng, 2),
                               .board = boards,
@@ -208,7 +198,7 @@ static void drop(life *l, uint32_t i)
 {
     char id[16];
     snprintf(id, sizeof id, "p%u", i);
-    ps_write w = {.kind = PS_WRITE_DELETE, .pin = text(id)};
+    ps_write w = {.kind = PS_WRITE_DELETE, .pin = ps_text_of(id)};
     assert_int_equal(life_write(&w), l->pin[i].there ? PS_OK : PS_ENOENT);
     l->pin[i] = (life_pin){0};
 }
@@ -220,8 +210,8 @@ static void save(life *l, uint32_t i, uint32_t board, bool saved)
     snprintf(id, sizeof id, "p%u", i);
     snprintf(name, sizeof name, "b%u", board);
     ps_write w = {.kind = saved ? PS_WRITE_SAVE : PS_WRITE_UNSAVE,
-                  .pin = text(id),
-                  .board = text(name)};
+                  .pin = ps_text_of(id),
+                  .board = ps_text_of(name)};
     assert_int_equal(life_write(&w), p->there ? PS_OK : PS_ENOENT);
     if (!p->there)
         return;
@@ -237,7 +227,7 @@ static void vote(life *l, uint32_t i)
              "\"right\":{\"method\":\"pixie\",\"pin\":\"\"},\"winner\":\"left\","
              "\"voter\":\"\"}",
              i);
-    ps_write w = {.kind = PS_WRITE_VOTE, .json = text(json)};
+    ps_write w = {.kind = PS_WRITE_VOTE, .json = ps_text_of(json)};
     assert_int_equal(life_write(&w), PS_OK);
     l->votes++;
 }
@@ -303,8 +293,9 @@ static void check_boards(const life_pin *p, uint32_t row)
         snprintf(name, sizeof name, "b%u", b);
         wanted += p->on[b];
         if (p->on[b]) {
-            assert_int_equal(ps_reader_find_board(life_reader, text(name), &number, NULL),
-                             PS_OK);
+            assert_int_equal(
+                ps_reader_find_board(life_reader, ps_text_of(name), &number, NULL),
+                PS_OK);
             assert_true(ps_graph_has(g, row, number));
         }
     }
@@ -319,12 +310,12 @@ void life_check(const life *l)
         uint32_t row;
         ps_pin pin;
         snprintf(id, sizeof id, "p%u", i);
-        bool there = !ps_reader_find_pin(life_reader, text(id), &row, NULL);
+        bool there = !ps_reader_find_pin(life_reader, ps_text_of(id), &row, NULL);
         assert_int_equal(there, l->pin[i].there);
         if (!there)
             continue;
         assert_int_equal(ps_reader_pin(life_reader, row, &pin), PS_OK);
-        assert_true(is(pin.title, l->pin[i].title));
+        assert_true(ps_text_is(pin.title, l->pin[i].title));
         check_boards(&l->pin[i], row);
     }
 }
@@ -346,7 +337,7 @@ static void check_row(const ps_generation *g, ps_pins_reader *r, const life_pin 
     uint32_t wanted = 0;
     ps_pin pin;
     assert_int_equal(ps_pins_get(r, row, &pin), PS_OK);
-    assert_true(is(pin.title, p->title));
+    assert_true(ps_text_is(pin.title, p->title));
     check_features(g, p, row);
     for (uint32_t b = 0; b < LIFE_BOARDS; b++) {
         char name[16];

@@ -12,16 +12,6 @@
 #include "pinsage/file.h"
 #include "tests/support/scratch.h"
 
-ps_text store_text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
-bool store_text_is(ps_text t, const char *s)
-{
-    return t.len == strlen(s) && memcmp(t.data, s, t.len) == 0;
-}
-
 void store_must(int err, const ps_why *why)
 {
     if (err)
@@ -52,7 +42,7 @@ void store_put(ps_store *s, const char *id, const char *title)
 {
     ps_why why = {0};
     store_must(ps_store_put_pin(
-                   s, &(ps_store_pin){.id = store_text(id), .title = store_text(title)},
+                   s, &(ps_store_pin){.id = ps_text_of(id), .title = ps_text_of(title)},
                    NULL, &why),
                &why);
 }
@@ -61,8 +51,8 @@ void store_save(ps_store *s, const char *pin, const char *board, bool saved)
 {
     ps_why why = {0};
     store_must(ps_store_put_edge(s,
-                                 &(ps_store_edge){.pin = store_text(pin),
-                                                  .board = store_text(board),
+                                 &(ps_store_edge){.pin = ps_text_of(pin),
+                                                  .board = ps_text_of(board),
                                                   .saved = saved},
                                  NULL, &why),
                &why);
@@ -95,7 +85,7 @@ int store_edges_of(ps_store *s, const char *pin, uint64_t after)
     ps_why why = {0};
     int n = 0;
     ps_store_reader *r = store_snapshot(s);
-    store_must(ps_store_edges_of(r, store_text(pin), after, on_edge_count, &n, &why),
+    store_must(ps_store_edges_of(r, ps_text_of(pin), after, on_edge_count, &n, &why),
                &why);
     ps_store_reader_free(r);
     return n;
@@ -125,7 +115,7 @@ const char *store_title(ps_store *s, const char *id)
     ps_why why = {0};
     ps_store_pin pin;
     ps_store_reader *r = store_snapshot(s);
-    int err = ps_store_get_pin(r, store_text(id), &pin, &why);
+    int err = ps_store_get_pin(r, ps_text_of(id), &pin, &why);
     if (!err)
         snprintf(title, sizeof title, "%.*s", (int)pin.title.len, pin.title.data);
     ps_store_reader_free(r);

@@ -9,8 +9,6 @@
 
 #include "server/live/store.h"
 
-ps_text store_text(const char *s);
-bool store_text_is(ps_text t, const char *s);
 void store_must(int err, const ps_why *why);
 
 /* A fresh directory, or the one before. Borrowed. */

@@ -12,11 +12,6 @@
 
 #include "pinsage/rng.h"
 
-static ps_text text_of(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 /* ------------------------------ Lexicon ----------------------------------- */
 
 static void every_word_added_is_found_by_its_number(void **state)
@@ -61,9 +56,9 @@ static void the_block_of_text_is_the_words_each_on_a_line(void **state)
 static void add(ps_texts *t, const char *title, const char *text)
 {
     assert_int_equal(ps_texts_pin(t), 0);
-    assert_int_equal(ps_texts_add(t, text_of(title)), 0);
-    assert_int_equal(ps_texts_add(t, ps_text_after_title(text_of(title), text_of(text))),
-                     0);
+    assert_int_equal(ps_texts_add(t, ps_text_of(title)), 0);
+    assert_int_equal(
+        ps_texts_add(t, ps_text_after_title(ps_text_of(title), ps_text_of(text))), 0);
 }
 
 /* The words of a pin, as "a b ". */
@@ -130,7 +125,7 @@ static void many_texts_keep_every_count(void **state)
             uint64_t w = ps_rng_below(&rng, 1 + ps_rng_below(&rng, WORDS));
             char word[16];
             snprintf(word, sizeof word, "w%u", (unsigned)w);
-            assert_int_equal(ps_texts_add(&t, text_of(word)), 0);
+            assert_int_equal(ps_texts_add(&t, ps_text_of(word)), 0);
             used[w]++;
             pins[w] += !seen[w];
             seen[w] = 1;
@@ -157,15 +152,16 @@ static void many_texts_keep_every_count(void **state)
 static void a_text_that_repeats_the_title_counts_it_once(void **state)
 {
     (void)state;
-    ps_text rest = ps_text_after_title(text_of("Toy Story"), text_of("Toy Story, toys"));
+    ps_text rest =
+        ps_text_after_title(ps_text_of("Toy Story"), ps_text_of("Toy Story, toys"));
     assert_int_equal(rest.len, 6);
-    rest = ps_text_after_title(text_of("Art"), text_of("Artistic work"));
+    rest = ps_text_after_title(ps_text_of("Art"), ps_text_of("Artistic work"));
     assert_int_equal(rest.len, 13);
-    rest = ps_text_after_title(text_of("Art"), text_of("Art"));
+    rest = ps_text_after_title(ps_text_of("Art"), ps_text_of("Art"));
     assert_int_equal(rest.len, 0);
-    rest = ps_text_after_title(text_of(""), text_of("Art"));
+    rest = ps_text_after_title(ps_text_of(""), ps_text_of("Art"));
     assert_int_equal(rest.len, 3);
-    rest = ps_text_after_title(text_of("Artist"), text_of("Art"));
+    rest = ps_text_after_title(ps_text_of("Artist"), ps_text_of("Art"));
     assert_int_equal(rest.len, 3);
 }
 

@@ -41,11 +41,6 @@ static uint32_t row_of(ps_pins_reader *r, const char *id)
     return ps_pins_row(r, id, strlen(id));
 }
 
-static bool is(ps_text have, const char *want)
-{
-    return have.len == strlen(want) && memcmp(have.data, want, have.len) == 0;
-}
-
 static const char pins_text[] = "pin\ttitle\tauthor\ttext\timage\tyear\n"
                                 "a\tAlpha\tAda\tfirst pin\ta.png\t1843\n"
                                 "b/ü \"q\"\t\t\t\t\t\n"
@@ -79,7 +74,7 @@ static void check_small(ps_generation *g)
     assert_int_equal(ps_pins_board(r, "z board", 7), 0);
     assert_int_equal(ps_pins_board(r, "art", 3), 1);
     assert_int_equal(ps_pins_board_name(r, 0, &name), PS_OK);
-    assert_true(is(name, "z board"));
+    assert_true(ps_text_is(name, "z board"));
     ps_pins_reader_free(r);
     assert_int_equal(g->graph.pin_boards.edges, 4);
     assert_int_equal(ps_csr_degree(&g->graph.pin_boards, 0), 2);
@@ -118,13 +113,13 @@ static void other_columns_are_kept_as_metadata(void **state)
     ps_generation *g = open_now();
     must(ps_pins_reader_new(&r, g->pins), &why);
     assert_int_equal(ps_pins_get(r, 0, &pin), PS_OK);
-    assert_true(is(pin.title, "Alpha") && is(pin.text, "first pin"));
-    assert_true(is(pin.image, "a.png"));
+    assert_true(ps_text_is(pin.title, "Alpha") && ps_text_is(pin.text, "first pin"));
+    assert_true(ps_text_is(pin.image, "a.png"));
     assert_int_equal(pin.n_meta, 2);
     assert_int_equal(ps_pin_meta(&pin, &at, &name, &value), 1);
-    assert_true(is(name, "author") && is(value, "Ada"));
+    assert_true(ps_text_is(name, "author") && ps_text_is(value, "Ada"));
     assert_int_equal(ps_pin_meta(&pin, &at, &name, &value), 1);
-    assert_true(is(name, "year") && is(value, "1843"));
+    assert_true(ps_text_is(name, "year") && ps_text_is(value, "1843"));
     assert_int_equal(ps_pin_meta(&pin, &at, &name, &value), 0);
     assert_int_equal(ps_pins_get(r, 1, &pin), PS_OK);
     assert_int_equal(pin.n_meta, 0);

@@ -12,18 +12,8 @@
 #include "pinsage/file.h"
 #include "pinsage/hash.h"
 #include "pinsage/pins.h"
+#include "tests/support/changes.h"
 #include "tests/support/scratch.h"
-
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
-static void must(int err, const ps_why *why)
-{
-    if (err)
-        fail_msg("%s: %s: %s", ps_errname(err), why->where, why->text);
-}
 
 #define assert_text(have, want)                                                          \
     do {                                                                                 \
@@ -44,7 +34,7 @@ static const char *make_pins(const char *name, const char *format, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         char id[600];
         int len = snprintf(id, sizeof id, format, i);
-        ids[i] = text(strdup(id));
+        ids[i] = ps_text_of(strdup(id));
         assert_int_equal(ids[i].len, len);
         must(ps_pins_writer_pin(w, &(ps_pin){.id = ids[i]}, NULL, 0, &why), &why);
     }
@@ -83,13 +73,16 @@ static void a_pin_comes_back_with_all_it_had(void **state)
     const char *path = scratch("one.mdb");
     static char words[3 << 20];
     memset(words, 'w', sizeof words);
-    ps_text meta[] = {text("author"), text("Ada"), text("year"),
-                      text(""),       text("é"),   text("ü")};
+    ps_text meta[] = {ps_text_of("author"), ps_text_of("Ada"), ps_text_of("year"),
+                      ps_text_of(""),       ps_text_of("é"),   ps_text_of("ü")};
     ps_pin in[] = {
-        {.id = text("a/b c\"d'\xf0\x9f\x8c\x8d"), .title = text("Title")},
-        {.id = text("plain"), .text = {words, sizeof words}, .image = text("i.png")},
+        {.id = ps_text_of("a/b c\"d'\xf0\x9f\x8c\x8d"), .title = ps_text_of("Title")},
+        {.id = ps_text_of("plain"),
+         .text = {words, sizeof words},
+         .image = ps_text_of("i.png")},
     };
-    ps_text ids[] = {in[0].id, in[1].id}, boards[] = {text("zoo"), text("art")};
+    ps_text ids[] = {in[0].id, in[1].id};
+    ps_text boards[] = {ps_text_of("zoo"), ps_text_of("art")};
     must(ps_pins_writer_new(&w, path, 100, &why), &why);
     must(ps_pins_writer_pin(w, &in[0], meta, 3, &why), &why);
     must(ps_pins_writer_pin(w, &in[1], NULL, 0, &why), &why);
@@ -191,7 +184,7 @@ static void a_name_given_twice_is_refused(void **state)
     (void)state;
     ps_why why = {0};
     ps_pins_writer *w;
-    ps_text ids[] = {text("b"), text("a"), text("b")};
+    ps_text ids[] = {ps_text_of("b"), ps_text_of("a"), ps_text_of("b")};
     must(ps_pins_writer_new(&w, scratch("twice.mdb"), 0, &why), &why);
     assert_int_equal(ps_pins_writer_ids(w, ids, 3, &why), PS_EEXIST);
     ps_pins_writer_abort(w);
@@ -211,7 +204,7 @@ static void more_than_one_map_of_text_is_written_and_read(void **state)
     for (int i = 0; i < N; i++) {
         memset(words, 'a' + i % 26, SIZE);
         snprintf(id, sizeof id, "id%d", i);
-        ids[i] = text(strdup(id));
+        ids[i] = ps_text_of(strdup(id));
         pin = (ps_pin){.id = ids[i], .text = {words, SIZE}};
         must(ps_pins_writer_pin(w, &pin, NULL, 0, &why), &why);
     }
@@ -299,8 +292,8 @@ static const char *make_named(const char *const *ids, const char *const *titles)
     unlink(path);
     must(ps_pins_writer_new(&w, path, 0, &why), &why);
     for (; ids[n]; n++) {
-        names[n] = text(ids[n]);
-        ps_pin pin = {.id = names[n], .title = text(titles ? titles[n] : "")};
+        names[n] = ps_text_of(ids[n]);
+        ps_pin pin = {.id = names[n], .title = ps_text_of(titles ? titles[n] : "")};
         must(ps_pins_writer_pin(w, &pin, NULL, 0, &why), &why);
     }
     must(ps_pins_writer_ids(w, names, n, &why), &why);
@@ -386,7 +379,7 @@ static void the_walk_over_ids_finds_what_a_scan_finds(void **state)
         size_t len = 0;
         for (uint32_t x = i + 1; x; x /= 3)
             ids[i][len++] = "abc"[x % 3];
-        names[i] = text(ids[i]);
+        names[i] = ps_text_of(ids[i]);
         must(ps_pins_writer_pin(w, &(ps_pin){.id = names[i]}, NULL, 0, &why), &why);
     }
     must(ps_pins_writer_ids(w, names, N, &why), &why);

@@ -21,11 +21,6 @@ static ps_answer begin(bool binary)
     return ps_answer_begin(&reply);
 }
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static const void *bytes(void)
 {
     return reply.body.data ? reply.body.data : "";
@@ -36,15 +31,15 @@ static const void *bytes(void)
 static void say_related(ps_answer *a, unsigned n, const char *title)
 {
     const ps_field results = PS_FIELD(6, "results");
-    ps_add_text(a, PS_FIELD(1, "pin"), text("a\"b"));
-    ps_add_text(a, PS_FIELD(2, "board"), text(""));
+    ps_add_text(a, PS_FIELD(1, "pin"), ps_text_of("a\"b"));
+    ps_add_text(a, PS_FIELD(2, "board"), ps_text_of(""));
     ps_add_name(a, PS_FIELD(3, "method"), "visual");
     ps_list_begin(a, results);
     for (unsigned i = 0; i < n; i++) {
         size_t item = ps_item_begin(a, results);
-        ps_add_text(a, PS_FIELD(1, "pin"), text("p"));
+        ps_add_text(a, PS_FIELD(1, "pin"), ps_text_of("p"));
         ps_add_real(a, PS_FIELD(2, "score"), (float)i / 2, 6);
-        ps_add_text(a, PS_FIELD(3, "title"), text(title));
+        ps_add_text(a, PS_FIELD(3, "title"), ps_text_of(title));
         ps_item_end(a, item);
     }
     ps_list_end(a);
@@ -105,21 +100,21 @@ static void say_explanation(ps_answer *a)
     size_t message = ps_message_begin(a, explanation);
     ps_list_begin(a, neighbours);
     size_t item = ps_item_begin(a, neighbours);
-    ps_add_text(a, PS_FIELD(1, "pin"), text("n"));
+    ps_add_text(a, PS_FIELD(1, "pin"), ps_text_of("n"));
     ps_list_begin(a, boards);
-    ps_item_text(a, boards, text("x"));
-    ps_item_text(a, boards, text(""));
+    ps_item_text(a, boards, ps_text_of("x"));
+    ps_item_text(a, boards, ps_text_of(""));
     ps_list_end(a);
     ps_item_end(a, item);
     ps_list_end(a);
     ps_add_double(a, PS_FIELD(2, "vector_age_seconds"), 1e9 + 0.5, 12);
     ps_add_bool(a, PS_FIELD(3, "stale"), true);
     ps_map_begin(a, ms);
-    ps_pair_double(a, ms, text("walk"), 0.25, 6);
-    ps_pair_double(a, ms, text("total"), 0, 6);
+    ps_pair_double(a, ms, ps_text_of("walk"), 0.25, 6);
+    ps_pair_double(a, ms, ps_text_of("total"), 0, 6);
     ps_map_end(a);
     ps_message_end(a, message);
-    ps_add_text(a, PS_FIELD(7, "rung"), text("pixie"));
+    ps_add_text(a, PS_FIELD(7, "rung"), ps_text_of("pixie"));
     ps_answer_end(a, &reply, PS_OK);
 }
 
@@ -186,8 +181,8 @@ static void numbers_and_texts_of_a_pin_say_the_same(void **state)
         ps_answer a = begin(binary);
         ps_add_u64(&a, PS_FIELD(6, "board_count"), 4000000000u);
         ps_map_begin(&a, metadata);
-        ps_pair_text(&a, metadata, text("author"), text("me"));
-        ps_pair_text(&a, metadata, text(""), text(""));
+        ps_pair_text(&a, metadata, ps_text_of("author"), ps_text_of("me"));
+        ps_pair_text(&a, metadata, ps_text_of(""), ps_text_of(""));
         ps_map_end(&a);
         ps_answer_end(&a, &reply, PS_OK);
         if (!binary)
@@ -209,7 +204,7 @@ static void a_failure_is_json_in_both_dialects(void **state)
     (void)state;
     for (int binary = 0; binary < 2; binary++) {
         ps_answer a = begin(binary);
-        ps_add_text(&a, PS_FIELD(1, "pin"), text("begun"));
+        ps_add_text(&a, PS_FIELD(1, "pin"), ps_text_of("begun"));
         ps_answer_end(&a, &reply, PS_EIO);
         assert_int_equal(reply.status, 500);
         assert_string_equal(reply.type, "application/json");

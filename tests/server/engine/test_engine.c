@@ -14,6 +14,7 @@
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
 #include "server/engine/engine_inside.h"
+#include "tests/support/changes.h"
 #include "tests/support/scratch.h"
 
 enum { PINS = 300, BOARDS = 20, DIM = 6, BARE = 7, LONELY = 8 };
@@ -22,17 +23,6 @@ static float visual[PINS][DIM], vectors[PINS][DIM];
 static bool on_board[PINS][BOARDS];
 static ps_engine *engine;
 static ps_reader *reader;
-
-static void must(int err, const ps_why *why)
-{
-    if (err)
-        fail_msg("%s: %s: %s", ps_errname(err), why->where, why->text);
-}
-
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
 
 static const char *id_of(uint32_t row)
 {
@@ -167,12 +157,12 @@ static void check_against_the_oracle(const wish *w)
     ps_text hidden[4];
     char board[8];
     for (uint32_t i = 0; i < w->n_hidden; i++)
-        hidden[i] = text(id_of(w->hidden[i]));
+        hidden[i] = ps_text_of(id_of(w->hidden[i]));
     snprintf(board, sizeof board, "b%d", w->board);
-    ps_related q = {.pin = text(id_of(w->row)),
+    ps_related q = {.pin = ps_text_of(id_of(w->row)),
                     .k = w->k,
-                    .method = w->cosine ? text("visual") : (ps_text){NULL, 0},
-                    .board = w->board < 0 ? (ps_text){NULL, 0} : text(board),
+                    .method = w->cosine ? ps_text_of("visual") : (ps_text){NULL, 0},
+                    .board = w->board < 0 ? (ps_text){NULL, 0} : ps_text_of(board),
                     .exclude = hidden,
                     .n_exclude = w->n_hidden};
     ps_ranking a;
@@ -212,10 +202,10 @@ static ps_ranking ask(uint32_t row, const char *by, uint32_t k, const char *boar
 {
     ps_ranking a;
     ps_why why = {0};
-    ps_related q = {.pin = text(id_of(row)),
+    ps_related q = {.pin = ps_text_of(id_of(row)),
                     .k = k,
-                    .method = by ? text(by) : (ps_text){NULL, 0},
-                    .board = board ? text(board) : (ps_text){NULL, 0}};
+                    .method = by ? ps_text_of(by) : (ps_text){NULL, 0},
+                    .board = board ? ps_text_of(board) : (ps_text){NULL, 0}};
     must(ps_reader_related(reader, &q, &a, &why), &why);
     return a;
 }
@@ -306,18 +296,19 @@ static void refusals_say_what_is_wrong(void **state)
     (void)state;
     char longest[4000];
     memset(longest, 'x', sizeof longest);
-    ps_text p = text("p9");
-    assert_int_equal(error_of((ps_related){.pin = text("p300"), .k = 1}, "\"p300\""),
-                     PS_ENOENT);
+    ps_text p = ps_text_of("p9");
+    assert_int_equal(
+        error_of((ps_related){.pin = ps_text_of("p300"), .k = 1}, "\"p300\""), PS_ENOENT);
     assert_int_equal(
         error_of((ps_related){.pin = {longest, sizeof longest}, .k = 1}, "xxx"),
         PS_ENOENT);
-    assert_int_equal(error_of((ps_related){.pin = p, .k = 1, .board = text("b20")},
+    assert_int_equal(error_of((ps_related){.pin = p, .k = 1, .board = ps_text_of("b20")},
                               "no board \"b20\""),
                      PS_ENOENT);
-    assert_int_equal(error_of((ps_related){.pin = p, .k = 1, .method = text("visua")},
-                              "embeddings, visual, pixie"),
-                     PS_EINVAL);
+    assert_int_equal(
+        error_of((ps_related){.pin = p, .k = 1, .method = ps_text_of("visua")},
+                 "embeddings, visual, pixie"),
+        PS_EINVAL);
     assert_int_equal(error_of((ps_related){.pin = p, .k = 0}, "1..1000"), PS_ERANGE);
     assert_int_equal(error_of((ps_related){.pin = p, .k = 1001}, "1..1000"), PS_ERANGE);
 }
@@ -368,8 +359,9 @@ static void *ask_around(void *arg)
         ps_ranking a;
         char id[16];
         snprintf(id, sizeof id, "p%u", (unsigned)ps_rng_below(&rng, PINS));
-        ps_related q = {
-            .pin = text(id), .k = 10, .method = text(methods[ps_rng_below(&rng, 4)])};
+        ps_related q = {.pin = ps_text_of(id),
+                        .k = 10,
+                        .method = ps_text_of(methods[ps_rng_below(&rng, 4)])};
         failed += ps_reader_related(mine, &q, &a, NULL) || a.n != 10;
     }
     ps_reader_free(mine);

@@ -25,18 +25,14 @@ static float visual[PLANTED_VISUAL] = {.3f, -.2f, .5f, .1f, -.4f, .2f, .6f, -.1f
 static ps_named_vector feature;
 static ps_text boards[3];
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static int make(void **state)
 {
     (void)state;
     life_make("guests", &known);
     life_start();
-    feature = (ps_named_vector){text("visual"), visual, PLANTED_VISUAL};
-    boards[0] = text("b1"), boards[1] = text("b2"), boards[2] = text("b3");
+    feature = (ps_named_vector){ps_text_of("visual"), visual, PLANTED_VISUAL};
+    boards[0] = ps_text_of("b1"), boards[1] = ps_text_of("b2"),
+    boards[2] = ps_text_of("b3");
     return 0;
 }
 
@@ -51,7 +47,7 @@ static int end(void **state)
 
 static ps_content content(uint32_t n_boards)
 {
-    return (ps_content){.title = text("guest"),
+    return (ps_content){.title = ps_text_of("guest"),
                         .feature = &feature,
                         .n_features = 1,
                         .board = boards,
@@ -87,16 +83,17 @@ static void a_guest_has_the_vector_it_gets_when_it_is_stored(void **state)
         embed(n, &guest);
         assert_int_equal(guest.dim, E);
         memcpy(z, guest.vector, sizeof z);
-        ps_write w = {.kind = PS_WRITE_PUT, .pin = text("guest"), .content = content(n)};
+        ps_write w = {
+            .kind = PS_WRITE_PUT, .pin = ps_text_of("guest"), .content = content(n)};
         assert_int_equal(life_write(&w), PS_OK);
-        uint32_t row = ps_view_row_of(ps_engine_view(life_engine), text("guest"));
+        uint32_t row = ps_view_row_of(ps_engine_view(life_engine), ps_text_of("guest"));
         const float *stored =
             ps_tail_find(ps_view_embeddings(ps_engine_view(life_engine)), row, NULL);
         assert_non_null(stored);
         double cosine = cosine_of(z, stored);
         print_message("# on %u boards: cosine %.5f\n", n, cosine);
         assert_true(cosine > (n ? 0.97 : 0.99999));
-        w = (ps_write){.kind = PS_WRITE_DELETE, .pin = text("guest")};
+        w = (ps_write){.kind = PS_WRITE_DELETE, .pin = ps_text_of("guest")};
         assert_int_equal(life_write(&w), PS_OK);
     }
 }
@@ -146,7 +143,7 @@ static ps_rung rung_of(const char *asked, uint64_t full, uint64_t few, uint64_t 
 {
     ps_why why = {0};
     ps_ranking a;
-    ps_related q = {.pin = text("p3"), .k = 5, .method = text(asked)};
+    ps_related q = {.pin = ps_text_of("p3"), .k = 5, .method = ps_text_of(asked)};
     cost(full, few, search);
     ps_reader_begin(life_reader);
     must(ps_reader_related(life_reader, &q, &a, &why), &why);

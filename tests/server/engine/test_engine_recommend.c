@@ -20,11 +20,6 @@ enum { WIDE = 40 }; /* more than any dimension here */
 
 static life known;
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 /* A catalog with live pins, replaced ones and deleted ones. */
 static int make(void **state)
 {
@@ -216,8 +211,9 @@ static void random_taste(uint64_t *rng, ps_example *x, float *vector, uint32_t d
         do
             snprintf(names[i], sizeof names[i], "p%u",
                      (uint32_t)ps_rng_below(rng, LIFE_PINS));
-        while (ps_reader_find_pin(life_reader, text(names[i]), &row, NULL));
-        x[i] = (ps_example){.pin = text(names[i]), .weight = .2f + ps_rng_unit(rng)};
+        while (ps_reader_find_pin(life_reader, ps_text_of(names[i]), &row, NULL));
+        x[i] =
+            (ps_example){.pin = ps_text_of(names[i]), .weight = .2f + ps_rng_unit(rng)};
     }
     for (uint32_t i = 0; i < dim; i++)
         vector[i] = ps_rng_unit(rng) - .5f;
@@ -231,7 +227,7 @@ static void weights_negatives_vectors_boards_and_diversity(void **state)
     (void)state;
     uint64_t rng = 4;
     const char *const method_name[] = {NULL, "visual", "annotation"};
-    ps_text boards[] = {text("b1"), text("b4"), text("b7")};
+    ps_text boards[] = {ps_text_of("b1"), ps_text_of("b4"), ps_text_of("b7")};
     for (int i = 0; i < 90; i++) {
         ps_example x[8];
         float vector[WIDE];
@@ -243,7 +239,7 @@ static void weights_negatives_vectors_boards_and_diversity(void **state)
                           .diversity = i % 2 ? 0 : .1f * (float)ps_rng_below(&rng, 11),
                           .k = 1 + (uint32_t)ps_rng_below(&rng, 15)};
         if (name)
-            q.method = text(name);
+            q.method = ps_text_of(name);
         q.negative = x + q.n_positive;
         q.n_negative = (uint32_t)ps_rng_below(&rng, 4);
         random_taste(&rng, x, vector,
@@ -257,12 +253,12 @@ static void a_missing_example_is_an_error_or_left_out_and_named(void **state)
     (void)state;
     ps_why why = {0};
     ps_taste t;
-    ps_example x[] = {{.pin = text("p1"), .weight = 1},
-                      {.pin = text("nobody"), .weight = 1},
-                      {.pin = text("no one"), .weight = 1}};
+    ps_example x[] = {{.pin = ps_text_of("p1"), .weight = 1},
+                      {.pin = ps_text_of("nobody"), .weight = 1},
+                      {.pin = ps_text_of("no one"), .weight = 1}};
     uint32_t row;
-    if (ps_reader_find_pin(life_reader, text("p1"), &row, NULL))
-        x[0].pin = text("p2");
+    if (ps_reader_find_pin(life_reader, ps_text_of("p1"), &row, NULL))
+        x[0].pin = ps_text_of("p2");
     ps_recommend q = {
         .positive = x, .n_positive = 2, .negative = x + 2, .n_negative = 1, .k = 5};
     assert_int_equal(ask(&q, &t, &why), PS_ENOENT);
@@ -285,7 +281,7 @@ static void errors_name_the_field(void **state)
     ps_why why = {0};
     ps_taste t;
     float v[3] = {1, 2, 3};
-    ps_example x[] = {{.pin = text("p3"), .weight = 1},
+    ps_example x[] = {{.pin = ps_text_of("p3"), .weight = 1},
                       {.vector = v, .dim = 3, .weight = 1}};
     ps_recommend q = {.positive = x,
                       .n_positive = 1,
@@ -296,14 +292,14 @@ static void errors_name_the_field(void **state)
     assert_int_equal(ask(&q, &t, &why), PS_EINVAL);
     assert_string_equal(why.text,
                         "negatives[0].vector: 3 numbers, method \"pinsage\" has 9");
-    q.method = text("pixie");
+    q.method = ps_text_of("pixie");
     assert_int_equal(ask(&q, &t, &why), PS_EINVAL);
     assert_string_equal(why.text,
                         "negatives[0].vector: walks begin at pins, not at vectors");
-    q.method = text("magic");
+    q.method = ps_text_of("magic");
     assert_int_equal(ask(&q, &t, &why), PS_EINVAL);
     assert_non_null(strstr(why.text, "no method \"magic\"; there are pinsage"));
-    ps_text board = text("no board");
+    ps_text board = ps_text_of("no board");
     q = (ps_recommend){
         .positive = x, .n_positive = 1, .board = &board, .n_boards = 1, .k = 5};
     assert_int_equal(ask(&q, &t, &why), PS_ENOENT);
@@ -316,12 +312,12 @@ static void a_taste_of_nothing_falls_back_to_what_is_popular(void **state)
 {
     (void)state;
     const char *const method_name[] = {"pinsage", "visual", "pixie"};
-    ps_text board = text("b1");
+    ps_text board = ps_text_of("b1");
     for (uint32_t i = 0; i < 12; i++) {
         ps_why why = {0};
         ps_taste t;
-        ps_example x[] = {{.pin = text("p3"), .weight = 1},
-                          {.pin = text("p3"), .weight = 1}};
+        ps_example x[] = {{.pin = ps_text_of("p3"), .weight = 1},
+                          {.pin = ps_text_of("p3"), .weight = 1}};
         ps_recommend q = {.positive = x,
                           .n_positive = 1,
                           .negative = x + 1,
@@ -330,9 +326,9 @@ static void a_taste_of_nothing_falls_back_to_what_is_popular(void **state)
                           .n_boards = i / 3 % 2,
                           .skip_missing = true,
                           .k = 3,
-                          .method = text(method_name[i % 3])};
+                          .method = ps_text_of(method_name[i % 3])};
         if (i >= 6)
-            x[0].pin = x[1].pin = text("nobody");
+            x[0].pin = x[1].pin = ps_text_of("nobody");
         must(ask(&q, &t, &why), &why);
         if (i % 3 == 2 && i < 6)
             continue; /* walks from one pin twice are two different walks */
@@ -351,11 +347,13 @@ static void excluded_pins_and_examples_are_not_in_the_answer(void **state)
     ps_taste t;
     ps_text exclude[4];
     char id[4][16];
-    ps_example x = {.pin = text("p3"), .weight = 1};
+    ps_example x = {.pin = ps_text_of("p3"), .weight = 1};
     const char *const method_name[] = {"pinsage", "pixie", "popular", "visual"};
     for (int i = 0; i < 4; i++) {
-        ps_recommend q = {
-            .positive = &x, .n_positive = 1, .k = 4, .method = text(method_name[i])};
+        ps_recommend q = {.positive = &x,
+                          .n_positive = 1,
+                          .k = 4,
+                          .method = ps_text_of(method_name[i])};
         must(ask(&q, &t, &why), &why);
         assert_in_range(t.ranking.n, 1, 4);
         uint32_t gone[4], n = t.ranking.n;
@@ -364,7 +362,7 @@ static void excluded_pins_and_examples_are_not_in_the_answer(void **state)
             gone[j] = t.ranking.result[j].row;
             assert_int_equal(ps_reader_pin(life_reader, gone[j], &pin), PS_OK);
             snprintf(id[j], sizeof id[j], "%.*s", (int)pin.id.len, pin.id.data);
-            exclude[j] = text(id[j]);
+            exclude[j] = ps_text_of(id[j]);
         }
         q.exclude = exclude;
         q.n_exclude = n;

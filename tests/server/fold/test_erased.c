@@ -94,30 +94,26 @@ static int count_all(void)
 
 /* ------------------------------ A pin comes and goes ----------------------- */
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static void post(void)
 {
-    ps_text boards[] = {text("b1"), text("b-of-its-own")};
-    ps_write w = {.kind = PS_WRITE_PUT,
-                  .pin = text(ID),
-                  .content = {.title = text(TITLE), .board = boards, .n_boards = 2}};
+    ps_text boards[] = {ps_text_of("b1"), ps_text_of("b-of-its-own")};
+    ps_write w = {
+        .kind = PS_WRITE_PUT,
+        .pin = ps_text_of(ID),
+        .content = {.title = ps_text_of(TITLE), .board = boards, .n_boards = 2}};
     assert_int_equal(life_write(&w), PS_OK);
     ps_write v = {.kind = PS_WRITE_VOTE,
-                  .json = text("{\"query\":\"" ID "\",\"winner\":\"left\"}")};
+                  .json = ps_text_of("{\"query\":\"" ID "\",\"winner\":\"left\"}")};
     assert_int_equal(life_write(&v), PS_OK);
-    v.json = text("{\"query\":\"p1\",\"left\":{\"pin\":\"" ID "\"}}");
+    v.json = ps_text_of("{\"query\":\"p1\",\"left\":{\"pin\":\"" ID "\"}}");
     assert_int_equal(life_write(&v), PS_OK);
-    v.json = text("{\"query\":\"p1\",\"left\":{\"pin\":\"p2\"}}");
+    v.json = ps_text_of("{\"query\":\"p1\",\"left\":{\"pin\":\"p2\"}}");
     assert_int_equal(life_write(&v), PS_OK);
 }
 
 static void delete (void)
 {
-    ps_write w = {.kind = PS_WRITE_DELETE, .pin = text(ID)};
+    ps_write w = {.kind = PS_WRITE_DELETE, .pin = ps_text_of(ID)};
     assert_int_equal(life_write(&w), PS_OK);
 }
 

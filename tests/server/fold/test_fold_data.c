@@ -28,11 +28,6 @@
 
 enum { LIVE = 300, GONE = 100, SAVES = 150, E = 32 };
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 /* ------------------------------ A catalog ---------------------------------- */
 
 static void import_set(const char *pins, const char *edges)
@@ -91,7 +86,7 @@ static void post_copy(uint32_t row, uint32_t number)
     snprintf(id, sizeof id, "live-%u", number);
     ps_write w = {
         .kind = PS_WRITE_PUT,
-        .pin = text(id),
+        .pin = ps_text_of(id),
         .content = {
             .title = pin.title, .text = pin.text, .board = boards, .n_boards = n}};
     assert_int_equal(life_write(&w), PS_OK);
@@ -111,7 +106,7 @@ static void write_all(uint32_t n_pins)
         assert_int_equal(ps_reader_pin(life_reader, row, &pin), PS_OK);
         ps_write w = {.kind = i < GONE ? PS_WRITE_DELETE : PS_WRITE_SAVE,
                       .pin = pin.id,
-                      .board = text(board)};
+                      .board = ps_text_of(board)};
         int err = life_write(&w);
         assert_true(err == PS_OK || err == PS_ENOENT); /* drawn twice */
     }

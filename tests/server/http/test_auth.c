@@ -44,17 +44,12 @@ static const struct sockaddr_storage *peer_at(const char *address)
     return &peer;
 }
 
-static ps_text text_of(const char *t)
-{
-    return t ? (ps_text){t, strlen(t)} : (ps_text){0};
-}
-
 static void ask(const char *from, const char *authorization)
 {
     ps_arena_reset(&arena);
     request = (ps_request){.verb = PS_PUT, .arena = &arena, .peer = peer_at(from)};
-    request.header.authorization = text_of(authorization);
-    request.header.host = text_of("localhost:8080");
+    request.header.authorization = ps_text_of(authorization);
+    request.header.host = ps_text_of("localhost:8080");
 }
 
 /* 200 if the request as it stands may do that. */
@@ -127,8 +122,8 @@ static void a_proxy_on_this_machine_is_not_this_machine(void **state)
 static unsigned from_page(const char *origin, const char *host)
 {
     ask("127.0.0.1", NULL);
-    request.header.origin = text_of(origin);
-    request.header.host = text_of(host);
+    request.header.origin = ps_text_of(origin);
+    request.header.host = ps_text_of(host);
     return status(PS_MAY_WRITE);
 }
 

@@ -33,11 +33,6 @@ static struct {
 } waiting[WAITS];
 static int n_waiting; /* guarded by lock */
 
-static bool is(ps_text t, const char *text)
-{
-    return t.len == strlen(text) && memcmp(t.data, text, t.len) == 0;
-}
-
 static void say(ps_reply *out, const ps_door *d, const char *text)
 {
     ps_buf_printf(&out->body, "%s on a %s", text, d->worker ? "worker" : "loop");
@@ -98,17 +93,17 @@ void __wrap_ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)
 {
     ps_text what = r->arg[0];
     atomic_fetch_add(&runs, 1);
-    if (is(what, "work") && !ps_later(d, out)) {
+    if (ps_text_is(what, "work") && !ps_later(d, out)) {
         say(out, d, "worked");
-    } else if (is(what, "block") && !ps_later(d, out)) {
+    } else if (ps_text_is(what, "block") && !ps_later(d, out)) {
         block();
         say(out, d, "blocked");
-    } else if (is(what, "wait")) {
+    } else if (ps_text_is(what, "wait")) {
         begin_wait(r, then_say);
-    } else if (is(what, "wait-done")) {
+    } else if (ps_text_is(what, "wait-done")) {
         begin_wait(r, then_say);
         finish_all();
-    } else if (is(what, "work-wait-work") && !ps_later(d, out)) {
+    } else if (ps_text_is(what, "work-wait-work") && !ps_later(d, out)) {
         begin_wait(r, then_work);
         finish_all();
     } else if (!out->later) {

@@ -22,11 +22,6 @@ enum { MANY = 20000 };
 static life known;
 static sem_t done;
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 typedef struct one {
     ps_write write;
     char pin[16], board[16];
@@ -56,9 +51,9 @@ static void write_many(ps_write_kind kind, const char *pin, const char *board)
         one *o = &all[i];
         name(o->pin, pin, i);
         name(o->board, board, i);
-        o->on = text(o->board);
+        o->on = ps_text_of(o->board);
         o->write = (ps_write){.kind = kind,
-                              .pin = text(o->pin),
+                              .pin = ps_text_of(o->pin),
                               .board = o->on,
                               .content = {.board = &o->on, .n_boards = 1},
                               .done = on_done};
@@ -97,15 +92,16 @@ static uint32_t degree(ps_side side, const char *name)
 {
     uint32_t row = 0;
     ps_reader_begin(life_reader);
-    int err = side == PS_PINS ? ps_reader_find_pin(life_reader, text(name), &row, NULL)
-                              : ps_reader_find_board(life_reader, text(name), &row, NULL);
+    int err = side == PS_PINS
+                  ? ps_reader_find_pin(life_reader, ps_text_of(name), &row, NULL)
+                  : ps_reader_find_board(life_reader, ps_text_of(name), &row, NULL);
     return err ? 0 : ps_graph_degree(ps_reader_graph(life_reader), side, row);
 }
 
 static void write_one(ps_write_kind kind, const char *pin)
 {
     uint64_t began = ps_now_ns();
-    ps_write w = {.kind = kind, .pin = text(pin)};
+    ps_write w = {.kind = kind, .pin = ps_text_of(pin)};
     assert_int_equal(life_write(&w), PS_OK);
     print_message("# %s: %.1f ms\n", kind == PS_WRITE_PUT ? "put" : "delete",
                   (double)(ps_now_ns() - began) * 1e-6);
@@ -117,8 +113,8 @@ static void ask(const char *pin)
     ps_ranking a;
     uint64_t began = ps_now_ns();
     ps_reader_begin(life_reader);
-    must(ps_reader_related(life_reader, &(ps_related){.pin = text(pin), .k = 20}, &a,
-                           &why),
+    must(ps_reader_related(life_reader, &(ps_related){.pin = ps_text_of(pin), .k = 20},
+                           &a, &why),
          &why);
     assert_int_equal(a.n, 20);
     print_message("# related to %s: %.1f ms\n", pin,

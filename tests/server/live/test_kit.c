@@ -25,11 +25,6 @@ static life known;
 static ps_generation *g;
 static ps_kit kit;
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 /* The planted catalog with a structure block, so with vectors of its boards. */
 static int make(void **state)
 {
@@ -64,14 +59,14 @@ static void vectors_that_do_not_fit_are_refused_by_name(void **state)
     (void)state;
     ps_why why = {0};
     float v[PLANTED_VISUAL] = {1};
-    ps_named_vector good = {text("visual"), v, PLANTED_VISUAL}, bad = good;
+    ps_named_vector good = {ps_text_of("visual"), v, PLANTED_VISUAL}, bad = good;
     assert_int_equal(ps_kit_check(&kit, &good, 1, &why), PS_OK);
     assert_int_equal(ps_kit_check(&kit, NULL, 0, &why), PS_OK);
     bad.dim = 3;
     ps_named_vector two[] = {good, bad};
     assert_int_equal(ps_kit_check(&kit, two, 2, &why), PS_EINVAL);
     assert_string_equal(why.text, "features.visual: 3 numbers, the block has 8");
-    bad.name = text("visua");
+    bad.name = ps_text_of("visua");
     assert_int_equal(ps_kit_check(&kit, &bad, 1, &why), PS_EINVAL);
     assert_string_equal(why.text, "features.visua: the catalog has no such block");
 }
@@ -80,7 +75,7 @@ static void what_came_with_the_pin_is_its_block(void **state)
 {
     (void)state;
     float v[PLANTED_VISUAL] = {.5f, -2, 0, 7}, out[PLANTED_VISUAL];
-    ps_named_vector visual = {text("visual"), v, PLANTED_VISUAL};
+    ps_named_vector visual = {ps_text_of("visual"), v, PLANTED_VISUAL};
     ps_content c = {.feature = &visual, .n_features = 1};
     assert_true(ps_kit_block(&kit, block("visual"), &c, NULL, 0, out));
     assert_memory_equal(out, v, sizeof v);
@@ -95,7 +90,7 @@ static void text_without_word_vectors_gives_nothing(void **state)
 {
     (void)state;
     float out[PLANTED_ANNOTATION] = {1, 1, 1, 1};
-    ps_content c = {.title = text("a title"), .text = text("words")};
+    ps_content c = {.title = ps_text_of("a title"), .text = ps_text_of("words")};
     assert_null(kit.words);
     assert_false(ps_kit_block(&kit, block("annotation"), &c, NULL, 0, out));
     for (int i = 0; i < PLANTED_ANNOTATION; i++)

@@ -108,18 +108,13 @@ static int write_now(ps_write *w)
     return w->err;
 }
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static ps_write posted(const char *pin, const ps_text *boards, uint32_t n)
 {
     ps_write w = {.kind = PS_WRITE_PUT,
-                  .pin = text(pin),
-                  .content = {.title = text("a title"),
-                              .text = text("words"),
-                              .image = text("x.png"),
+                  .pin = ps_text_of(pin),
+                  .content = {.title = ps_text_of("a title"),
+                              .text = ps_text_of("words"),
+                              .image = ps_text_of("x.png"),
                               .board = boards,
                               .n_boards = n}};
     return w;
@@ -127,14 +122,14 @@ static ps_write posted(const char *pin, const ps_text *boards, uint32_t n)
 
 static int changed_by(ps_write_kind kind, const char *pin, const char *board)
 {
-    ps_write w = {.kind = kind, .pin = text(pin), .board = text(board)};
+    ps_write w = {.kind = kind, .pin = ps_text_of(pin), .board = ps_text_of(board)};
     return write_now(&w);
 }
 
 static uint32_t row_of(const char *pin)
 {
     uint32_t row;
-    return ps_reader_find_pin(reader, text(pin), &row, NULL) ? PS_NO_ROW : row;
+    return ps_reader_find_pin(reader, ps_text_of(pin), &row, NULL) ? PS_NO_ROW : row;
 }
 
 /* Names of a stored pin's boards. */
@@ -166,7 +161,8 @@ static ps_ranking related(const char *pin, uint32_t k)
 {
     ps_why why = {0};
     ps_ranking a;
-    must(ps_reader_related(reader, &(ps_related){.pin = text(pin), .k = k}, &a, &why),
+    must(ps_reader_related(reader, &(ps_related){.pin = ps_text_of(pin), .k = k}, &a,
+                           &why),
          &why);
     return a;
 }
@@ -197,8 +193,8 @@ static void a_posted_pin_is_there_with_its_vector_and_near_its_like(void **state
     (void)state;
     ps_text boards[64];
     uint32_t n = boards_of(row_of("p3"), boards);
-    ps_named_vector visual = {text("visual"), model_world.visual + 3 * PLANTED_VISUAL,
-                              PLANTED_VISUAL};
+    ps_named_vector visual = {ps_text_of("visual"),
+                              model_world.visual + 3 * PLANTED_VISUAL, PLANTED_VISUAL};
     ps_write w = posted("new", boards, n);
     w.content.feature = &visual;
     w.content.n_features = 1;
@@ -230,8 +226,9 @@ static void a_stored_pin_put_as_it_was_gets_the_vector_of_the_batch(void **state
         ps_f16_to_f32(model_world.annotation + i * PLANTED_ANNOTATION, annotation,
                       PLANTED_ANNOTATION);
         ps_named_vector v[2] = {
-            {text("visual"), model_world.visual + i * PLANTED_VISUAL, PLANTED_VISUAL},
-            {text("annotation"), annotation, PLANTED_ANNOTATION}};
+            {ps_text_of("visual"), model_world.visual + i * PLANTED_VISUAL,
+             PLANTED_VISUAL},
+            {ps_text_of("annotation"), annotation, PLANTED_ANNOTATION}};
         ps_write w = posted(id, boards, n);
         w.content.feature = v;
         w.content.n_features = 2;
@@ -280,10 +277,11 @@ static void boards_come_and_go_and_make_a_stored_vector_stale(void **state)
     (void)state;
     uint32_t board, row = row_of("p5");
     uint32_t degree = ps_graph_degree(ps_reader_graph(reader), PS_PINS, row);
-    assert_int_equal(ps_reader_find_board(reader, text("fresh"), &board, NULL),
+    assert_int_equal(ps_reader_find_board(reader, ps_text_of("fresh"), &board, NULL),
                      PS_ENOENT);
     assert_int_equal(changed_by(PS_WRITE_SAVE, "p5", "fresh"), PS_OK);
-    assert_int_equal(ps_reader_find_board(reader, text("fresh"), &board, NULL), PS_OK);
+    assert_int_equal(ps_reader_find_board(reader, ps_text_of("fresh"), &board, NULL),
+                     PS_OK);
     assert_int_equal(ps_graph_degree(ps_reader_graph(reader), PS_PINS, row), degree + 1);
     assert_int_equal(changed_by(PS_WRITE_SAVE, "p5", "fresh"), PS_OK);
     assert_int_equal(ps_graph_degree(ps_reader_graph(reader), PS_PINS, row), degree + 1);
@@ -293,14 +291,14 @@ static void boards_come_and_go_and_make_a_stored_vector_stale(void **state)
     assert_false(ps_view_staleness(engine->live.view, row, &s));
     assert_non_null(ps_tail_find(ps_view_embeddings(engine->live.view), row, NULL));
     assert_int_equal(changed_by(PS_WRITE_UNSAVE, "p5", "fresh"), PS_OK);
-    assert_int_equal(ps_reader_find_board(reader, text("fresh"), &board, NULL),
+    assert_int_equal(ps_reader_find_board(reader, ps_text_of("fresh"), &board, NULL),
                      PS_ENOENT);
 }
 
 static void a_put_replaces_the_boards_and_minds_the_version(void **state)
 {
     (void)state;
-    ps_text two[] = {text("x"), text("y")}, one[] = {text("y")};
+    ps_text two[] = {ps_text_of("x"), ps_text_of("y")}, one[] = {ps_text_of("y")};
     ps_write w = posted("q", two, 2);
     assert_int_equal(write_now(&w), PS_OK);
     uint32_t board;
@@ -313,7 +311,8 @@ static void a_put_replaces_the_boards_and_minds_the_version(void **state)
     w.match = PS_MATCH_LSN;
     w.match_lsn = lsn;
     assert_int_equal(write_now(&w), PS_OK);
-    assert_int_equal(ps_reader_find_board(reader, text("x"), &board, NULL), PS_ENOENT);
+    assert_int_equal(ps_reader_find_board(reader, ps_text_of("x"), &board, NULL),
+                     PS_ENOENT);
     assert_int_equal(ps_graph_degree(ps_reader_graph(reader), PS_PINS, row_of("q")), 1);
     w = posted("nobody", one, 1);
     w.match = PS_MATCH_THERE;
@@ -347,8 +346,8 @@ static void random_write(uint64_t *rng)
     }
     for (int i = 0; i < PLANTED_VISUAL; i++)
         visual[i] = ps_rng_unit(rng) - .5f;
-    ps_named_vector v = {text("visual"), visual, PLANTED_VISUAL};
-    ps_text boards[] = {text(board), text("b1")};
+    ps_named_vector v = {ps_text_of("visual"), visual, PLANTED_VISUAL};
+    ps_text boards[] = {ps_text_of(board), ps_text_of("b1")};
     ps_write w = posted(pin, boards, 2);
     w.content.feature = &v;
     w.content.n_features = what > 1;
@@ -374,7 +373,7 @@ static void settle(void)
             usleep(1000);
     }
     /* Rows leave the map just before they are embedded: a write comes after that. */
-    ps_write vote = {.kind = PS_WRITE_VOTE, .json = text("{}")};
+    ps_write vote = {.kind = PS_WRITE_VOTE, .json = ps_text_of("{}")};
     assert_int_equal(write_now(&vote), PS_OK);
     ps_reader_begin(reader);
 }
@@ -412,8 +411,8 @@ static void a_guest_is_embedded_from_content_boards_or_neither(void **state)
     ps_why why = {0};
     ps_text boards[64];
     uint32_t n = boards_of(row_of("p3"), boards);
-    ps_named_vector visual = {text("visual"), model_world.visual + 3 * PLANTED_VISUAL,
-                              PLANTED_VISUAL};
+    ps_named_vector visual = {ps_text_of("visual"),
+                              model_world.visual + 3 * PLANTED_VISUAL, PLANTED_VISUAL};
     for (int i = 0; i < 4; i++) {
         ps_embedded e;
         ps_embed_pin q = {.content = {.feature = &visual,

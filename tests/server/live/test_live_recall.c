@@ -24,11 +24,6 @@ enum { PINS = 3000, NAMES = 3600, WRITES = 4000, AT_ONCE = 50, K = 20, E = 9 };
 
 static const double FLOOR = 0.9; /* the index is built for 0.9, the tail is exact */
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static void make(const char *factory)
 {
     ps_why why = {0};
@@ -79,11 +74,11 @@ static void submit(one *o, uint64_t *rng)
     snprintf(o->board, sizeof o->board, "b%u", (uint32_t)ps_rng_below(rng, 300));
     for (int i = 0; i < PLANTED_VISUAL; i++)
         o->visual[i] = ps_rng_unit(rng) - .5f;
-    o->v = (ps_named_vector){text("visual"), o->visual, PLANTED_VISUAL};
-    o->on = text(o->board);
+    o->v = (ps_named_vector){ps_text_of("visual"), o->visual, PLANTED_VISUAL};
+    o->on = ps_text_of(o->board);
     o->write = (ps_write){
         .kind = kind[ps_rng_below(rng, 6)],
-        .pin = text(o->pin),
+        .pin = ps_text_of(o->pin),
         .board = o->on,
         .content = {.feature = &o->v, .n_features = 1, .board = &o->on, .n_boards = 1},
         .done = on_done};
@@ -151,7 +146,7 @@ static double recall(void)
         ps_ranking a;
         ps_scored want[K];
         snprintf(id, sizeof id, "p%u", i);
-        ps_related q = {.pin = text(id), .k = K};
+        ps_related q = {.pin = ps_text_of(id), .k = K};
         int err = ps_reader_related(life_reader, &q, &a, &why);
         if (err == PS_ENOENT)
             continue;

@@ -34,21 +34,16 @@ static atomic_bool ended;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static ps_engine *engine; /* guarded by lock */
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static ps_text pin_name(uint32_t i, char *room)
 {
     snprintf(room, 16, "q%u", i);
-    return text(room);
+    return ps_text_of(room);
 }
 
 static ps_text board_name(uint32_t version, char *room)
 {
     snprintf(room, 16, "board%u", version % BOARDS);
-    return text(room);
+    return ps_text_of(room);
 }
 
 static ps_engine *engine_now(void)
@@ -65,14 +60,14 @@ static int write_version(uint32_t pin, uint32_t version, uint64_t *rng)
 {
     char id[16], title[16], board[16];
     float visual[PLANTED_VISUAL];
-    ps_named_vector v = {text("visual"), visual, PLANTED_VISUAL};
+    ps_named_vector v = {ps_text_of("visual"), visual, PLANTED_VISUAL};
     for (int i = 0; i < PLANTED_VISUAL; i++)
         visual[i] = ps_rng_unit(rng) - .5f;
     snprintf(title, sizeof title, "%u", version);
     ps_text on = board_name(version, board);
     ps_write w = {.kind = version % 2 ? PS_WRITE_PUT : PS_WRITE_DELETE,
                   .pin = pin_name(pin, id),
-                  .content = {.title = text(title),
+                  .content = {.title = ps_text_of(title),
                               .feature = &v,
                               .n_features = 1,
                               .board = &on,
@@ -177,7 +172,7 @@ static const char *read_some(ps_reader *r, uint64_t *rng)
             wrong = check_related(r, pin_name((uint32_t)ps_rng_below(rng, PINS), id));
         snprintf(id, sizeof id, "p%u", (uint32_t)ps_rng_below(rng, LIFE_PLANTED));
         if (!wrong)
-            wrong = check_related(r, text(id));
+            wrong = check_related(r, ps_text_of(id));
     }
     return wrong;
 }

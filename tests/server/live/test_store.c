@@ -24,12 +24,12 @@ static void what_was_committed_is_there_after_opening_again(void **state)
     (void)state;
     ps_why why = {0};
     const float visual[3] = {1.5f, -2, 0}, words[2] = {0.25f, 8};
-    ps_store_feature features[] = {{store_text("visual"), 3, visual},
-                                   {store_text("annotation"), 2, words}};
-    ps_store_pin pin = {.id = store_text("p/1"),
-                        .title = store_text("A house"),
-                        .text = store_text("an old wooden house"),
-                        .image = store_text("http://127.0.0.1/1.png"),
+    ps_store_feature features[] = {{ps_text_of("visual"), 3, visual},
+                                   {ps_text_of("annotation"), 2, words}};
+    ps_store_pin pin = {.id = ps_text_of("p/1"),
+                        .title = ps_text_of("A house"),
+                        .text = ps_text_of("an old wooden house"),
+                        .image = ps_text_of("http://127.0.0.1/1.png"),
                         .time = 1.75e9,
                         .n_features = 2,
                         .features = features};
@@ -39,7 +39,7 @@ static void what_was_committed_is_there_after_opening_again(void **state)
     assert_int_equal(lsn, 1);
     store_save(s, "p/1", "houses", true);
     store_save(s, "p/2", "houses", false);
-    store_must(ps_store_put_vote(s, store_text("{\"a\":1}"), &lsn, &why), &why);
+    store_must(ps_store_put_vote(s, ps_text_of("{\"a\":1}"), &lsn, &why), &why);
     assert_int_equal(lsn, 4);
     assert_int_equal(ps_store_lsn(s), 0);
     store_commit(s);
@@ -51,30 +51,29 @@ static void what_was_committed_is_there_after_opening_again(void **state)
     ps_store_reader *r = store_snapshot(s);
     assert_int_equal(ps_store_reader_lsn(r), 4);
     ps_store_pin got;
-    store_must(ps_store_get_pin(r, store_text("p/1"), &got, &why), &why);
-    assert_true(store_text_is(got.id, "p/1") && store_text_is(got.title, "A house") &&
-                store_text_is(got.text, "an old wooden house") &&
-                store_text_is(got.image, "http://127.0.0.1/1.png"));
+    store_must(ps_store_get_pin(r, ps_text_of("p/1"), &got, &why), &why);
+    assert_true(ps_text_is(got.id, "p/1") && ps_text_is(got.title, "A house") &&
+                ps_text_is(got.text, "an old wooden house") &&
+                ps_text_is(got.image, "http://127.0.0.1/1.png"));
     assert_true(got.time == 1.75e9 && got.lsn == 1 && got.died == 0 && !got.deleted);
     assert_int_equal(got.n_features, 2);
-    assert_true(store_text_is(got.features[0].name, "visual") &&
-                got.features[0].dim == 3);
+    assert_true(ps_text_is(got.features[0].name, "visual") && got.features[0].dim == 3);
     assert_memory_equal(got.features[0].values, visual, sizeof visual);
-    assert_true(store_text_is(got.features[1].name, "annotation") &&
+    assert_true(ps_text_is(got.features[1].name, "annotation") &&
                 got.features[1].dim == 2);
     assert_memory_equal(got.features[1].values, words, sizeof words);
     ps_store_edge edge;
-    store_must(ps_store_get_edge(r, store_text("p/1"), store_text("houses"), &edge, &why),
+    store_must(ps_store_get_edge(r, ps_text_of("p/1"), ps_text_of("houses"), &edge, &why),
                &why);
-    assert_true(edge.saved && edge.lsn == 2 && store_text_is(edge.pin, "p/1") &&
-                store_text_is(edge.board, "houses"));
-    store_must(ps_store_get_edge(r, store_text("p/2"), store_text("houses"), &edge, &why),
+    assert_true(edge.saved && edge.lsn == 2 && ps_text_is(edge.pin, "p/1") &&
+                ps_text_is(edge.board, "houses"));
+    store_must(ps_store_get_edge(r, ps_text_of("p/2"), ps_text_of("houses"), &edge, &why),
                &why);
     assert_true(!edge.saved && edge.lsn == 3);
     assert_int_equal(
-        ps_store_get_edge(r, store_text("p/2"), store_text("other"), &edge, &why),
+        ps_store_get_edge(r, ps_text_of("p/2"), ps_text_of("other"), &edge, &why),
         PS_ENOENT);
-    assert_int_equal(ps_store_get_pin(r, store_text("p/2"), &got, &why), PS_ENOENT);
+    assert_int_equal(ps_store_get_pin(r, ps_text_of("p/2"), &got, &why), PS_ENOENT);
     ps_store_reader_free(r);
     store_put(s, "p/2", "");
     store_commit(s);
@@ -98,7 +97,7 @@ static void an_aborted_group_is_nowhere_and_its_numbers_are_given_again(void **s
     store_commit(s);
     assert_int_equal(ps_store_lsn(s), 1);
     ps_store_reader *r = store_snapshot(s);
-    assert_int_equal(ps_store_get_pin(r, store_text("a"), &got, &why), PS_ENOENT);
+    assert_int_equal(ps_store_get_pin(r, ps_text_of("a"), &got, &why), PS_ENOENT);
     ps_store_reader_free(r);
     ps_store_close(s);
 }
@@ -119,10 +118,10 @@ a_deleted_pin_takes_its_edges_along_and_stays_dead_when_put_again(void **state)
     }
     store_commit(s);
     uint64_t died;
-    store_must(ps_store_drop_pin(s, store_text("a"), 7, &died, &why), &why);
+    store_must(ps_store_drop_pin(s, ps_text_of("a"), 7, &died, &why), &why);
     store_commit(s);
     ps_store_reader *r = store_snapshot(s);
-    store_must(ps_store_get_pin(r, store_text("a"), &got, &why), &why);
+    store_must(ps_store_get_pin(r, ps_text_of("a"), &got, &why), &why);
     assert_true(got.deleted && got.died == died && got.lsn == died && got.time == 7);
     assert_true(got.title.len == 0 && got.n_features == 0);
     ps_store_reader_free(r);
@@ -133,8 +132,8 @@ a_deleted_pin_takes_its_edges_along_and_stays_dead_when_put_again(void **state)
     store_put(s, "a", "third");
     store_commit(s);
     r = store_snapshot(s);
-    store_must(ps_store_get_pin(r, store_text("a"), &got, &why), &why);
-    assert_true(!got.deleted && got.died == died && store_text_is(got.title, "third"));
+    store_must(ps_store_get_pin(r, ps_text_of("a"), &got, &why), &why);
+    assert_true(!got.deleted && got.died == died && ps_text_is(got.title, "third"));
     ps_store_reader_free(r);
     assert_int_equal(store_edges_of(s, "a", 0), 1);
     ps_store_close(s);
@@ -166,7 +165,7 @@ static int on_edge_count(void *cls, const ps_store_edge *edge)
 static int on_pin_stop(void *cls, const ps_store_pin *pin)
 {
     ++*(int *)cls;
-    return store_text_is(pin->id, "b") ? PS_ECANCELLED : 0;
+    return ps_text_is(pin->id, "b") ? PS_ECANCELLED : 0;
 }
 
 static void readers_see_what_came_after_a_number_in_order(void **state)
@@ -177,10 +176,10 @@ static void readers_see_what_came_after_a_number_in_order(void **state)
     int n = 0;
     ps_store *s = store_opened(true, (ps_store_opts){0});
     store_put(s, "c", "");
-    store_must(ps_store_put_vote(s, store_text("v"), NULL, &why), &why);
+    store_must(ps_store_put_vote(s, ps_text_of("v"), NULL, &why), &why);
     store_put(s, "a", "");
     store_put(s, "b", "");
-    store_must(ps_store_put_vote(s, store_text("w"), NULL, &why), &why);
+    store_must(ps_store_put_vote(s, ps_text_of("w"), NULL, &why), &why);
     store_save(s, "a", "x", true);
     store_commit(s);
     ps_store_reader *r = store_snapshot(s);
@@ -211,14 +210,14 @@ static void a_snapshot_stays_as_it_was(void **state)
     store_put(s, "a", "new");
     store_put(s, "b", "new");
     store_commit(s);
-    store_must(ps_store_get_pin(r, store_text("a"), &got, &why), &why);
-    assert_true(store_text_is(got.title, "old"));
-    assert_int_equal(ps_store_get_pin(r, store_text("b"), &got, &why), PS_ENOENT);
+    store_must(ps_store_get_pin(r, ps_text_of("a"), &got, &why), &why);
+    assert_true(ps_text_is(got.title, "old"));
+    assert_int_equal(ps_store_get_pin(r, ps_text_of("b"), &got, &why), PS_ENOENT);
     assert_int_equal(ps_store_reader_lsn(r), 1);
     ps_store_release(r);
     store_must(ps_store_acquire(r, &why), &why);
-    store_must(ps_store_get_pin(r, store_text("a"), &got, &why), &why);
-    assert_true(store_text_is(got.title, "new"));
+    store_must(ps_store_get_pin(r, ps_text_of("a"), &got, &why), &why);
+    assert_true(ps_text_is(got.title, "new"));
     assert_int_equal(ps_store_reader_lsn(r), 3);
     ps_store_reader_free(r);
     ps_store_close(s);
@@ -237,7 +236,7 @@ static void what_is_absorbed_goes_and_what_came_later_stays(void **state)
         store_put(s, name, "old");
         store_save(s, name, "board", true);
     }
-    store_must(ps_store_put_vote(s, store_text("1"), NULL, &why), &why);
+    store_must(ps_store_put_vote(s, ps_text_of("1"), NULL, &why), &why);
     store_commit(s);
     uint64_t lsn = ps_store_lsn(s);
     for (int i = 0; i < 500; i += 5) {
@@ -245,7 +244,7 @@ static void what_is_absorbed_goes_and_what_came_later_stays(void **state)
         store_put(s, name, "new");
     }
     store_save(s, "pin 3", "board", false);
-    store_must(ps_store_put_vote(s, store_text("2"), NULL, &why), &why);
+    store_must(ps_store_put_vote(s, ps_text_of("2"), NULL, &why), &why);
     store_commit(s);
     store_absorb_all(s, lsn, false, 7);
     store_must(ps_store_count(s, &counts, &why), &why);
@@ -286,7 +285,7 @@ static void numbers_go_on_above_what_a_generation_absorbed(void **state)
     assert_int_equal(ps_store_lsn(s), 1001);
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){.absorbed = 2000});
-    store_must(ps_store_put_vote(s, store_text("1"), &lsn, &why), &why);
+    store_must(ps_store_put_vote(s, ps_text_of("1"), &lsn, &why), &why);
     assert_int_equal(lsn, 2001);
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){0});
@@ -308,10 +307,10 @@ names_and_records_of_the_wrong_size_are_refused_and_disturb_nothing(void **state
     assert_string_equal(why.text, "a pin has 0 bytes, 1 to 511 are possible");
     assert_int_equal(ps_store_drop_pin(s, (ps_text){large, 512}, 0, NULL, &why),
                      PS_EINVAL);
-    ps_store_edge edge = {.pin = store_text("a"), .board = {large, 512}};
+    ps_store_edge edge = {.pin = ps_text_of("a"), .board = {large, 512}};
     assert_int_equal(ps_store_put_edge(s, &edge, NULL, &why), PS_EINVAL);
     assert_string_equal(why.text, "a board has 512 bytes, 1 to 511 are possible");
-    ps_store_pin pin = {.id = store_text("b"), .text = {large, PS_STORE_RECORD_MAX + 1}};
+    ps_store_pin pin = {.id = ps_text_of("b"), .text = {large, PS_STORE_RECORD_MAX + 1}};
     assert_int_equal(ps_store_put_pin(s, &pin, NULL, &why), PS_ERANGE);
     pin.text.len--;
     int n = 0;
@@ -322,9 +321,9 @@ names_and_records_of_the_wrong_size_are_refused_and_disturb_nothing(void **state
     store_commit(s);
     assert_int_equal(ps_store_lsn(s), 1 + n);
     ps_store_reader *r = store_snapshot(s);
-    store_must(ps_store_get_pin(r, store_text("b"), &got, &why), &why);
+    store_must(ps_store_get_pin(r, ps_text_of("b"), &got, &why), &why);
     assert_int_equal(got.text.len, PS_STORE_RECORD_MAX);
-    store_must(ps_store_get_pin(r, store_text("a"), &got, &why), &why);
+    store_must(ps_store_get_pin(r, ps_text_of("a"), &got, &why), &why);
     ps_store_reader_free(r);
     ps_store_close(s);
     free(large);
@@ -363,13 +362,13 @@ static int read_elsewhere(const char *id, const char *title)
             _exit(1);
         int err =
             ps_store_open(&s, store_dir(false), (ps_store_opts){.read_only = true}, &why);
-        if (!err && (err = ps_store_put_vote(s, store_text("1"), NULL, &why)) == PS_OK)
+        if (!err && (err = ps_store_put_vote(s, ps_text_of("1"), NULL, &why)) == PS_OK)
             err = ps_store_commit(s, &why) == PS_EINVAL ? PS_OK : PS_EIO;
         if (!err && (err = ps_store_reader_new(&r, s)) == PS_OK)
             err = ps_store_acquire(r, &why);
         if (!err)
-            err = ps_store_get_pin(r, store_text(id), &pin, &why);
-        if (!err && !store_text_is(pin.title, title))
+            err = ps_store_get_pin(r, ps_text_of(id), &pin, &why);
+        if (!err && !ps_text_is(pin.title, title))
             err = PS_EMISMATCH;
         _exit(-err);
     }
@@ -436,7 +435,7 @@ static void a_full_map_grows_by_itself(void **state)
     ps_store *s = store_opened(true, (ps_store_opts){.map_bytes = 1 << 16});
     for (int i = 0; i < 1000; i++) {
         snprintf(id, sizeof id, "%d", i);
-        ps_store_pin pin = {.id = store_text(id), .text = {large, sizeof large}};
+        ps_store_pin pin = {.id = ps_text_of(id), .text = {large, sizeof large}};
         store_must(ps_store_put_pin(s, &pin, NULL, &why), &why);
         if (i % 100 == 99)
             store_commit(s);

@@ -128,10 +128,10 @@ static void a_damaged_record_is_named_and_the_others_are_read(void **state)
         tamper("pins", "pin 0", record, wrong[i].size);
         ps_store *s = store_opened(false, (ps_store_opts){0});
         ps_store_reader *r = store_snapshot(s);
-        assert_int_equal(ps_store_get_pin(r, store_text("pin 0"), &pin, &why),
+        assert_int_equal(ps_store_get_pin(r, ps_text_of("pin 0"), &pin, &why),
                          PS_EFORMAT);
         assert_non_null(strstr(why.text, "the record of pin \"pin 0\" is damaged"));
-        assert_int_equal(ps_store_get_pin(r, store_text("pin 1"), &pin, &why), PS_OK);
+        assert_int_equal(ps_store_get_pin(r, ps_text_of("pin 1"), &pin, &why), PS_OK);
         assert_int_equal(ps_store_each_pin(r, 0, on_pin, &n, &why), PS_EFORMAT);
         assert_int_equal(n, 0); /* pin 0 is the first */
         ps_store_reader_free(r);

@@ -113,16 +113,16 @@ static int write_group(ps_store *s, int group, ps_why *why)
     snprintf(title, sizeof title, "%d", group);
     for (int i = 0; i < PINS; i++) {
         snprintf(id, sizeof id, "pin %d", i);
-        ps_store_pin pin = {.id = store_text(id),
-                            .title = store_text(title),
+        ps_store_pin pin = {.id = ps_text_of(id),
+                            .title = ps_text_of(title),
                             .text = {long_text, sizeof long_text / (size_t)(i + 1)}};
         ps_store_edge edge = {
-            .pin = store_text(id), .board = store_text(title), .saved = true};
+            .pin = ps_text_of(id), .board = ps_text_of(title), .saved = true};
         store_must(ps_store_put_pin(s, &pin, NULL, why), why);
         store_must(ps_store_put_edge(s, &edge, NULL, why), why);
     }
     snprintf(id, sizeof id, "gone %d", group);
-    store_must(ps_store_drop_pin(s, store_text(id), 1, NULL, why), why);
+    store_must(ps_store_drop_pin(s, ps_text_of(id), 1, NULL, why), why);
     return ps_store_commit(s, why);
 }
 

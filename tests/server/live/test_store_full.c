@@ -32,8 +32,8 @@ static int put_large(ps_store *s, int i, ps_why *why)
     char id[32];
     snprintf(id, sizeof id, "pin %d", i);
     memset(large, 'x', sizeof large);
-    ps_store_pin pin = {.id = store_text(id),
-                        .title = store_text(id),
+    ps_store_pin pin = {.id = ps_text_of(id),
+                        .title = ps_text_of(id),
                         .text = {large, 3000 + (size_t)(i % 10) * 3000}};
     store_must(ps_store_put_pin(s, &pin, NULL, why), why);
     return ps_store_commit(s, why);

@@ -72,7 +72,7 @@ static void put_pin(ps_store *s, model *m)
     snprintf(title, sizeof title, "%d", (int)m->lsn);
     ps_store_feature feature = {name('f', i), dim, values};
     ps_store_pin pin = {.id = name('p', i),
-                        .title = store_text(title),
+                        .title = ps_text_of(title),
                         .n_features = dim > 0,
                         .features = &feature};
     uint64_t lsn;
@@ -112,7 +112,7 @@ static void put_vote(ps_store *s, model *m)
     if (m->votes == N_VOTES)
         return;
     snprintf(json, sizeof json, "%d", m->votes);
-    store_must(ps_store_put_vote(s, store_text(json), NULL, &why), &why);
+    store_must(ps_store_put_vote(s, ps_text_of(json), NULL, &why), &why);
     m->vote[m->votes++] = ++m->lsn;
 }
 
@@ -166,7 +166,7 @@ static int on_pin(void *cls, const ps_store_pin *pin)
     assert_int_equal(pin->died, c->m->pin[i].died);
     assert_int_equal(pin->deleted, c->m->pin[i].deleted);
     snprintf(title, sizeof title, "%d", (int)c->m->pin[i].title);
-    assert_true(store_text_is(pin->title, pin->deleted ? "" : title));
+    assert_true(ps_text_is(pin->title, pin->deleted ? "" : title));
     assert_int_equal(pin->n_features, !pin->deleted && c->m->pin[i].dim);
     for (uint32_t j = 0; pin->n_features && j < c->m->pin[i].dim; j++)
         assert_true(pin->features[0].values[j] == (float)(pin->lsn + j));

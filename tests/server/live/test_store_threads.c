@@ -35,7 +35,7 @@ static void look(ps_store_reader *r, uint64_t committed)
     bool right = lsn % PINS == 0 && lsn >= committed;
     for (int i = 0; i < PINS && group; i++) {
         snprintf(id, sizeof id, "pin %d", i);
-        right = right && ps_store_get_pin(r, store_text(id), &pin, &why) == PS_OK &&
+        right = right && ps_store_get_pin(r, ps_text_of(id), &pin, &why) == PS_OK &&
                 pin.lsn == (group - 1) * PINS + (uint64_t)i + 1 && pin.n_features == 1 &&
                 pin.features[0].values[99] == (float)group;
     }
@@ -73,10 +73,10 @@ static void write_group(int group)
     float values[1000];
     for (int i = 0; i < 1000; i++)
         values[i] = (float)group;
-    ps_store_feature feature = {store_text("visual"), 1000, values};
+    ps_store_feature feature = {ps_text_of("visual"), 1000, values};
     for (int i = 0; i < PINS; i++) {
         snprintf(id, sizeof id, "pin %d", i);
-        ps_store_pin pin = {.id = store_text(id), .n_features = 1, .features = &feature};
+        ps_store_pin pin = {.id = ps_text_of(id), .n_features = 1, .features = &feature};
         store_must(ps_store_put_pin(shared.store, &pin, NULL, &why), &why);
     }
     store_commit(shared.store);

@@ -20,11 +20,6 @@ static ps_generation *g;
 static ps_view *view;
 static ps_pins_reader *base;
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 static int make(void **state)
 {
     static life known;
@@ -62,21 +57,22 @@ static uint64_t lsn = 10;
 static void post(const char *pin, const char *title)
 {
     uint32_t row;
-    ps_row_state s = {.lsn = ++lsn, .time = 5, .title = text(title)};
-    assert_int_equal(ps_view_put_pin(view, text(pin), &s, false, &row), PS_OK);
+    ps_row_state s = {.lsn = ++lsn, .time = 5, .title = ps_text_of(title)};
+    assert_int_equal(ps_view_put_pin(view, ps_text_of(pin), &s, false, &row), PS_OK);
 }
 
 static void drop(const char *pin)
 {
     uint32_t row;
-    assert_int_equal(ps_view_delete_pin(view, text(pin), ++lsn, 5, &row), PS_OK);
+    assert_int_equal(ps_view_delete_pin(view, ps_text_of(pin), ++lsn, 5, &row), PS_OK);
 }
 
 static void edge(const char *pin, const char *board, bool saved)
 {
     uint32_t row;
-    assert_int_equal(ps_view_put_edge(view, text(pin), text(board), saved, ++lsn, &row),
-                     PS_OK);
+    assert_int_equal(
+        ps_view_put_edge(view, ps_text_of(pin), ps_text_of(board), saved, ++lsn, &row),
+        PS_OK);
 }
 
 /* ------------------------------ Looking ------------------------------------ */
@@ -105,7 +101,7 @@ static const char *seen(const looker *l, const char *pin)
 {
     static char out[64];
     ps_pin p;
-    uint32_t row = ps_view_pin_row(view, &l->s, base, text(pin));
+    uint32_t row = ps_view_pin_row(view, &l->s, base, ps_text_of(pin));
     *out = '\0';
     if (row == PS_NO_ROW)
         return out;
@@ -119,12 +115,12 @@ static const char *seen(const looker *l, const char *pin)
 
 static uint64_t version_of(const looker *l, const char *pin)
 {
-    return ps_view_lsn(view, &l->s, ps_view_pin_row(view, &l->s, base, text(pin)));
+    return ps_view_lsn(view, &l->s, ps_view_pin_row(view, &l->s, base, ps_text_of(pin)));
 }
 
 static bool has_board(const looker *l, const char *board)
 {
-    return ps_view_board_number(view, &l->s, base, text(board)) != PS_NO_ROW;
+    return ps_view_board_number(view, &l->s, base, ps_text_of(board)) != PS_NO_ROW;
 }
 
 /* ------------------------------ Tests -------------------------------------- */
@@ -201,9 +197,9 @@ static void dead_pins_are_counted_and_ids_keep_their_rows(void **state)
     drop("p7");
     drop("nobody");
     ps_view_publish(view);
-    uint32_t row = ps_view_row_of(view, text("new"));
+    uint32_t row = ps_view_row_of(view, ps_text_of("new"));
     assert_int_equal(row, LIFE_PLANTED);
-    assert_int_equal(ps_view_row_of(view, text("nobody")), PS_NO_ROW);
+    assert_int_equal(ps_view_row_of(view, ps_text_of("nobody")), PS_NO_ROW);
     assert_int_equal(ps_view_count(view).dead, 1);
     for (int i = 0; i < 3; i++) {
         ps_view_begin(view);
@@ -216,7 +212,7 @@ static void dead_pins_are_counted_and_ids_keep_their_rows(void **state)
         post("new", "z");
         ps_view_publish(view);
         assert_int_equal(ps_view_count(view).dead, 1);
-        assert_int_equal(ps_view_row_of(view, text("new")), row);
+        assert_int_equal(ps_view_row_of(view, ps_text_of("new")), row);
     }
     looker l = enter();
     assert_string_equal(seen(&l, "new"), "z on 0");

@@ -28,11 +28,6 @@
 
 static life known;
 
-static ps_text text(const char *s)
-{
-    return (ps_text){s, strlen(s)};
-}
-
 /* ------------------------------ The parts ---------------------------------- */
 
 static void start(ps_writer_opts opts)
@@ -76,7 +71,7 @@ static void hold(void)
 {
     sem_init(&held, 0, 0);
     sem_init(&go, 0, 0);
-    holder = (ps_write){.kind = PS_WRITE_VOTE, .json = text("{}"), .done = on_hold};
+    holder = (ps_write){.kind = PS_WRITE_VOTE, .json = ps_text_of("{}"), .done = on_hold};
     assert_int_equal(ps_writer_submit(life_writes.writer, &holder), PS_OK);
     while (sem_wait(&held))
         ;
@@ -112,8 +107,8 @@ static int post(uint32_t i, const char *pin)
     snprintf(all->title[i], sizeof all->title[i], "%u", i);
     snprintf(all->pin[i], sizeof all->pin[i], "%s", pin);
     all->write[i] = (ps_write){.kind = PS_WRITE_PUT,
-                               .pin = text(all->pin[i]),
-                               .content = {.title = text(all->title[i])},
+                               .pin = ps_text_of(all->pin[i]),
+                               .content = {.title = ps_text_of(all->title[i])},
                                .done = on_done};
     return ps_writer_submit(life_writes.writer, &all->write[i]);
 }
@@ -137,7 +132,7 @@ static bool title_is(const char *pin, const char *want)
     uint32_t row;
     ps_pin p;
     ps_reader_begin(life_reader);
-    assert_int_equal(ps_reader_find_pin(life_reader, text(pin), &row, NULL), PS_OK);
+    assert_int_equal(ps_reader_find_pin(life_reader, ps_text_of(pin), &row, NULL), PS_OK);
     assert_int_equal(ps_reader_pin(life_reader, row, &p), PS_OK);
     return p.title.len == strlen(want) && !memcmp(p.title.data, want, p.title.len);
 }
@@ -183,8 +178,10 @@ static void a_group_has_no_pin_twice_and_no_more_than_its_size(void **state)
 
 static int save(uint32_t i, const char *pin, const char *board, ps_write_kind kind)
 {
-    all->write[i] =
-        (ps_write){.kind = kind, .pin = text(pin), .board = text(board), .done = on_done};
+    all->write[i] = (ps_write){.kind = kind,
+                               .pin = ps_text_of(pin),
+                               .board = ps_text_of(board),
+                               .done = on_done};
     return ps_writer_submit(life_writes.writer, &all->write[i]);
 }
 
@@ -213,7 +210,8 @@ static void saves_of_a_pin_to_different_boards_are_one_group(void **state)
         assert_true(!i || all->write[i].lsn > all->write[i - 1].lsn);
     }
     ps_reader_begin(life_reader);
-    assert_int_equal(ps_reader_find_pin(life_reader, text("p1"), &row, NULL), PS_OK);
+    assert_int_equal(ps_reader_find_pin(life_reader, ps_text_of("p1"), &row, NULL),
+                     PS_OK);
     assert_int_equal(ps_graph_degree(ps_reader_graph(life_reader), PS_PINS, row), 1);
     assert_int_equal(ps_reader_lsn(life_reader, row), all->write[7].lsn);
 }
@@ -263,7 +261,7 @@ static void what_does_not_fit_beside_others_is_not_refused_for_it(void **state)
         snprintf(pin, sizeof pin, "large%u", i);
         snprintf(all->pin[i], sizeof all->pin[i], "%s", pin);
         all->write[i] = (ps_write){.kind = PS_WRITE_PUT,
-                                   .pin = text(all->pin[i]),
+                                   .pin = ps_text_of(all->pin[i]),
                                    .content = {.text = {large, each - (i == 5) * each}},
                                    .done = on_done};
         if (i == 9) /* one that is too large for itself */
@@ -307,24 +305,24 @@ static void a_full_disk_fails_writes_and_no_reads_until_there_is_room(void **sta
     uint32_t written = 0;
     for (uint32_t i = 0; i < 8; i++) {
         ps_write w = {.kind = PS_WRITE_PUT,
-                      .pin = text("large"),
-                      .content = {.title = text(i % 2 ? "odd" : "even"),
+                      .pin = ps_text_of("large"),
+                      .content = {.title = ps_text_of(i % 2 ? "odd" : "even"),
                                   .text = {large, 200000 - i}}};
         char pin[16];
         snprintf(pin, sizeof pin, "full%u", i);
-        w.pin = text(pin);
+        w.pin = ps_text_of(pin);
         int err = life_write(&w);
         assert_true(!err || err == PS_EFULL);
         assert_int_equal(ps_writer_count(life_writes.writer).full, err == PS_EFULL);
         written += !err;
         uint32_t row;
         ps_reader_begin(life_reader);
-        assert_int_equal(ps_reader_find_pin(life_reader, text(pin), &row, NULL),
+        assert_int_equal(ps_reader_find_pin(life_reader, ps_text_of(pin), &row, NULL),
                          err ? PS_ENOENT : PS_OK);
     }
     assert_in_range(written, 1, 4);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    ps_write w = {.kind = PS_WRITE_PUT, .pin = text("later")};
+    ps_write w = {.kind = PS_WRITE_PUT, .pin = ps_text_of("later")};
     assert_int_equal(life_write(&w), PS_OK);
     assert_false(ps_writer_count(life_writes.writer).full);
     free(large);
@@ -391,8 +389,8 @@ static void same_rows(ps_reader *a, ps_reader *b)
         uint32_t row[2];
         ps_pin pin[2];
         snprintf(id, sizeof id, "p%u", i);
-        int err = ps_reader_find_pin(a, text(id), &row[0], NULL);
-        assert_int_equal(ps_reader_find_pin(b, text(id), &row[1], NULL), err);
+        int err = ps_reader_find_pin(a, ps_text_of(id), &row[0], NULL);
+        assert_int_equal(ps_reader_find_pin(b, ps_text_of(id), &row[1], NULL), err);
         if (err)
             continue;
         assert_int_equal(ps_reader_pin(a, row[0], &pin[0]), PS_OK);
