@@ -143,21 +143,27 @@ static int consider(step *s, const ps_train_opts *o, contest *c, double forgiven
     return err;
 }
 
+/* What pays in a long training alone is taken when it costs less than this in a short
+ * one. */
+#define MAY_COST 0.005
+
 /* Inner products say which pins are popular, angles do not; the temperature is how large
- * the products are when training starts. */
+ * the products are when training starts. They take longer to learn than angles, and go
+ * further. */
 static int try_similarities(step *s, contest *c, ps_why *why)
 {
     static const struct {
         bool cosine;
         float temperature;
-    } tried[] = {{true, 0.05f}, {false, 0.1f}, {false, 0.3f}};
+        double forgiven;
+    } tried[] = {{true, 0.05f, 0}, {false, 0.1f, MAY_COST}, {false, 0.3f, 0}};
     ps_train_opts o = s->train;
     int err = PS_OK;
     o.walk_pairs = 0.1f;
     for (size_t i = 0; i < sizeof tried / sizeof tried[0] && !err; i++) {
         o.model.cosine = tried[i].cosine;
         o.temperature = tried[i].temperature;
-        err = consider(s, &o, c, 0, why);
+        err = consider(s, &o, c, tried[i].forgiven, why);
     }
     return err;
 }
@@ -181,10 +187,7 @@ static int leave_structure_out(const ps_generation *g, ps_model_config *c, ps_wh
                : PS_OK;
 }
 
-/* Walk pairs keep a long training from learning the labelled ones by heart, which a
- * short trial does not show: they are taken when they cost less than this there. */
-#define WALKS_MAY_COST 0.005
-
+/* Walk pairs keep a long training from learning the labelled ones by heart. */
 static int try_walk_pairs(step *s, contest *c, ps_why *why)
 {
     static const float share[] = {0.0f, 0.3f}; /* beside the 0.1 of the first trials */
@@ -192,7 +195,7 @@ static int try_walk_pairs(step *s, contest *c, ps_why *why)
     for (size_t i = 0; i < sizeof share / sizeof share[0] && !err; i++) {
         ps_train_opts o = s->train;
         o.walk_pairs = share[i];
-        err = consider(s, &o, c, share[i] > 0 ? WALKS_MAY_COST : 0, why);
+        err = consider(s, &o, c, share[i] > 0 ? MAY_COST : 0, why);
     }
     return err;
 }
