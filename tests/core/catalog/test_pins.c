@@ -14,13 +14,7 @@
 #include "pinsage/pins.h"
 #include "tests/support/changes.h"
 #include "tests/support/scratch.h"
-
-#define assert_text(have, want)                                                          \
-    do {                                                                                 \
-        ps_text have_ = (have);                                                          \
-        assert_int_equal(have_.len, strlen(want));                                       \
-        assert_memory_equal(have_.data, (want), have_.len);                              \
-    } while (0)
+#include "tests/support/texts.h"
 
 /* A file of n pins with ids by format and row, and n / 2 boards. Its path. */
 static const char *make_pins(const char *name, const char *format, uint32_t n)

@@ -11,6 +11,7 @@
 #include "pinsage/rng.h"
 #include "server/http/request.h"
 #include "server/http/target.h"
+#include "tests/support/texts.h"
 
 static ps_arena arena;
 static ps_target target;
@@ -23,13 +24,6 @@ static int parse(const char *raw)
     assert_true(!err || why.text[0]);
     return err;
 }
-
-#define assert_text(have, want)                                                          \
-    do {                                                                                 \
-        ps_text have_ = (have);                                                          \
-        assert_int_equal(have_.len, strlen(want));                                       \
-        assert_memory_equal(have_.data, (want), have_.len);                              \
-    } while (0)
 
 static void a_path_is_cut_at_raw_slashes_only(void **state)
 {
