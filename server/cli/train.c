@@ -154,10 +154,10 @@ static void train_opts(const ps_cli_train *s, ps_train_step_opts *out)
 static void print_trials(const ps_train_report *r)
 {
     if (r->n_trials)
-        printf("  %-56s  hit@10  hit@100     MRR    score\n",
+        printf("  %-64s  hit@10  hit@100     MRR    score\n",
                "trials on the valid pairs");
     for (uint32_t i = 0; i < r->n_trials; i++)
-        printf("  %c %-54s %5.1f %% %6.1f %% %7.4f %6.2f %%  %.0f s\n",
+        printf("  %c %-62s %5.1f %% %6.1f %% %7.4f %6.2f %%  %.0f s\n",
                r->trial[i].chosen ? '*' : ' ', r->trial[i].what, 100 * r->trial[i].hit_10,
                100 * r->trial[i].hit_100, r->trial[i].mrr, 100 * r->trial[i].score,
                r->trial[i].seconds);
