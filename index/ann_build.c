@@ -270,7 +270,7 @@ static void describe(ps_manifest *m, const ps_ann *a, const ps_ann_build_opts *o
     ps_manifest_set_text(m, "index.knob", r->knob);
     ps_manifest_set_u64(m, "index.overfetch", r->overfetch);
     ps_manifest_set_real(m, "index.recall_at_10", r->recall_at_10);
-    ps_manifest_set_real(m, "index.recall_wished", opts->recall);
+    ps_manifest_set_real(m, "index.recall_target", opts->recall);
     ps_manifest_set_u64(m, "index.reached", (uint64_t)r->reached);
     ps_manifest_set_real(m, "index.search_us", r->search_us);
     ps_manifest_set_real(m, "index.exact_us", r->exact_us);
@@ -304,7 +304,7 @@ ps_ann_build_opts ps_ann_asked(const ps_generation *g)
     ps_ann_build_opts o = PS_ANN_BUILD_DEFAULTS;
     o.factory = ps_manifest_text(g->manifest, "index.asked", o.factory);
     o.vectors = ps_manifest_text(g->manifest, "index.vectors", o.vectors);
-    o.recall = ps_manifest_real(g->manifest, "index.recall_wished", o.recall);
+    o.recall = ps_manifest_real(g->manifest, "index.recall_target", o.recall);
     return o;
 }
 

@@ -10,7 +10,7 @@
  * that suffice, the one with the least estimated work is taken. Work is estimated in
  * bytes read, not measured: the same catalog gives the same index on a busy machine.
  *
- * Threads: queries of the sample are cut among a team. Knobs are turned between loops.
+ * Threads: queries of the sample are cut among a workers. Knobs are turned between loops.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ enum { BEST = 10 };
 
 typedef struct tuning {
     ps_ann *a;
-    ps_workers *team;
+    ps_workers *workers;
     const ps_progress *progress;
     ps_why *why;
     uint32_t lists; /* of an inverted file, 0 for other kinds */
@@ -116,7 +116,7 @@ static double recall_of(const tuning *t)
 
 static int measure(tuning *t, double *recall)
 {
-    int err = ps_workers_run(t->team, t->n, 8, on_recall, t);
+    int err = ps_workers_run(t->workers, t->n, 8, on_recall, t);
     if (err)
         return ps_fail(t->why, err, NULL, 0, "a search of the new index failed");
     *recall = recall_of(t);
@@ -131,10 +131,10 @@ typedef struct setting {
     double recall;
 } setting;
 
-static const uint32_t ladder[] = {1,   2,   3,   4,    6,    8,    12,   16,
-                                  24,  32,  48,  64,   96,   128,  192,  256,
-                                  384, 512, 768, 1024, 1536, 2048, 3072, 4096};
-enum { RUNGS = sizeof ladder / sizeof *ladder };
+static const uint32_t dial_values[] = {1,   2,   3,   4,    6,    8,    12,   16,
+                                       24,  32,  48,  64,   96,   128,  192,  256,
+                                       384, 512, 768, 1024, 1536, 2048, 3072, 4096};
+enum { N_DIAL_VALUES = sizeof dial_values / sizeof *dial_values };
 
 static void knob_text(const setting *s, char out[64])
 {
@@ -170,20 +170,20 @@ static double work(const tuning *t, const setting *s)
     return dim * (codes + 4 * fetch * (t->a->space.rows.half ? 2 : 4));
 }
 
-/* Climb until the recall is reached, or two rungs in a row bring nothing. */
-static int climb(tuning *t, setting *s, double wished)
+/* Climb until the recall is reached, or two values in a row bring nothing. */
+static int climb(tuning *t, setting *s, double target)
 {
     int flat = 0, err = PS_OK;
     double before = -1;
-    size_t rung = s->dial && !t->lists ? 7 : 0; /* efSearch below 16 saves nothing */
-    for (; rung < RUNGS && flat < 2; rung++) {
-        if (t->lists && ladder[rung] > t->lists)
+    size_t at = s->dial && !t->lists ? 7 : 0; /* efSearch below 16 saves nothing */
+    for (; at < N_DIAL_VALUES && flat < 2; at++) {
+        if (t->lists && dial_values[at] > t->lists)
             break;
-        s->value = ladder[rung];
+        s->value = dial_values[at];
         err = apply(t, s);
         if (!err)
             err = measure(t, &s->recall);
-        if (err || s->recall >= wished || !s->dial)
+        if (err || s->recall >= target || !s->dial)
             break;
         flat = s->recall < before + .001 ? flat + 1 : 0;
         before = s->recall;
@@ -191,26 +191,26 @@ static int climb(tuning *t, setting *s, double wished)
     return err;
 }
 
-static int better(const tuning *t, const setting *a, const setting *b, double wished)
+static int better(const tuning *t, const setting *a, const setting *b, double target)
 {
-    int reach_a = a->recall >= wished, reach_b = b->recall >= wished;
+    int reach_a = a->recall >= target, reach_b = b->recall >= target;
     if (reach_a != reach_b)
         return reach_a;
     return reach_a ? work(t, a) < work(t, b) : a->recall > b->recall;
 }
 
-static int choose(tuning *t, double wished, setting *best)
+static int choose(tuning *t, double target, setting *best)
 {
     const char *dial = find_dial(t->a);
     *best = (setting){.recall = -1};
     for (uint32_t times = 1; times <= OVERFETCH_MAX; times *= 2) {
         setting s = {.dial = dial, .overfetch = times};
-        if (best->recall >= wished && (s.value = 1, work(t, &s) >= work(t, best)))
-            break; /* even the lowest rung would be more work */
-        int err = climb(t, &s, wished);
+        if (best->recall >= target && (s.value = 1, work(t, &s) >= work(t, best)))
+            break; /* even the lowest value would be more work */
+        int err = climb(t, &s, target);
         if (err)
             return err;
-        if (better(t, &s, best, wished))
+        if (better(t, &s, best, target))
             *best = s;
     }
     return apply(t, best);
@@ -253,7 +253,7 @@ static int tuning_init(tuning *t, const ps_ann_build_opts *opts)
     if (!t->row || !t->query || !t->tenth || !t->hits)
         return ps_fail(t->why, PS_ENOMEM, NULL, 0, "no memory for %zu queries", t->n);
     draw_sample(t, opts->seed);
-    return ps_workers_new(&t->team, opts->threads);
+    return ps_workers_new(&t->workers, opts->threads);
 }
 
 int ann_tune(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
@@ -264,7 +264,7 @@ int ann_tune(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
     setting best;
     int err = tuning_init(&t, opts);
     if (!err)
-        err = ps_workers_run(t.team, t.n, EXACT_BLOCK, on_truth, &t);
+        err = ps_workers_run(t.workers, t.n, EXACT_BLOCK, on_truth, &t);
     if (!err)
         err = choose(&t, opts->recall, &best);
     if (err)
@@ -276,7 +276,7 @@ int ann_tune(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
     time_index(&t, report);
     time_exact(&t, report);
 out:
-    ps_workers_free(t.team);
+    ps_workers_free(t.workers);
     free(t.row);
     free(t.query);
     free(t.tenth);

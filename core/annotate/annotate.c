@@ -7,7 +7,7 @@
  * Files that were made from an older block are dropped when the draft is committed, by
  * their fingerprints.
  *
- * Threads: see annotate.h. Not here: words out of text (tokens.c), vectors of words
+ * Threads: see annotate.h. Not here: words out of text (tokenizer.c), vectors of words
  * (skipgram.c), vectors of text (words.c).
  */
 #include "pinsage/annotate.h"
@@ -45,7 +45,7 @@ typedef struct annotation {
     ps_why *why;
     ps_draft *draft;
     ps_generation *g;
-    ps_workers *team;
+    ps_workers *workers;
     ps_texts texts;
     ps_words *words;
     ps_pins_reader **readers; /* owned, one a thread */
@@ -81,10 +81,10 @@ static int begin(annotation *a, const char *catalog)
     if (!err)
         err = ps_generation_open(&a->g, catalog, a->why);
     if (!err)
-        err = ps_workers_new(&a->team, a->opts->threads);
+        err = ps_workers_new(&a->workers, a->opts->threads);
     if (err)
         return err;
-    unsigned threads = ps_workers_count(a->team);
+    unsigned threads = ps_workers_count(a->workers);
     a->rows = malloc((size_t)ROWS * a->opts->dim * sizeof *a->rows);
     a->readers = calloc(threads, sizeof *a->readers);
     err = a->rows && a->readers ? PS_OK : PS_ENOMEM;
@@ -157,7 +157,8 @@ static int learn(annotation *a, float *vectors, float *weights)
                           .subsample = o->subsample,
                           .rate = RATE,
                           .seed = o->seed};
-    int err = ps_skipgram(&a->texts, &s, a->team, vectors, &a->report->loss, a->progress);
+    int err =
+        ps_skipgram(&a->texts, &s, a->workers, vectors, &a->report->loss, a->progress);
     if (err)
         return err;
     a->report->words = a->texts.n_words;
@@ -213,7 +214,7 @@ static int write_rows(annotation *a, ps_out *o)
     int err = PS_OK;
     for (a->first = 0; a->first < N && !err; a->first += ROWS) {
         uint32_t n = N - a->first < ROWS ? N - a->first : ROWS;
-        err = ps_workers_run(a->team, n, GRAIN, embed_rows, a);
+        err = ps_workers_run(a->workers, n, GRAIN, embed_rows, a);
         for (uint32_t i = 0; i < n; i++)
             a->report->pins_with_text += a->known[i];
         ps_out_write(o, a->rows, (size_t)n * a->opts->dim * sizeof *a->rows);
@@ -264,14 +265,14 @@ static int note_manifest(annotation *a)
 
 static void finish(annotation *a)
 {
-    for (unsigned i = 0; a->readers && i < ps_workers_count(a->team); i++)
+    for (unsigned i = 0; a->readers && i < ps_workers_count(a->workers); i++)
         ps_pins_reader_free(a->readers[i]);
     free(a->readers);
     free(a->rows);
     ps_words_close(a->words);
     ps_texts_done(&a->texts);
-    if (a->team)
-        ps_workers_free(a->team);
+    if (a->workers)
+        ps_workers_free(a->workers);
     ps_generation_release(a->g);
 }
 

@@ -5,8 +5,8 @@
  *
  * Threads: read by all; added to by one.
  */
-#ifndef PS_ANNOTATE_LEXICON_H
-#define PS_ANNOTATE_LEXICON_H
+#ifndef PINSAGE_CORE_ANNOTATE_LEXICON_H
+#define PINSAGE_CORE_ANNOTATE_LEXICON_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -49,7 +49,7 @@ typedef struct alias {
 typedef struct trainer {
     const ps_texts *texts;
     ps_skipgram_opts o;
-    ps_workers *team;
+    ps_workers *workers;
     size_t stride;
     float *in, *out; /* (n_words, stride) */
     float *thin;     /* (n_words) chance that a use is read */
@@ -233,7 +233,7 @@ static size_t place_pieces(trainer *t, size_t pieces)
 static int make_pairs(trainer *t)
 {
     size_t pins = t->end - t->begin;
-    ps_workers_run(t->team, pins, PIECE, count_piece, t);
+    ps_workers_run(t->workers, pins, PIECE, count_piece, t);
     size_t n = place_pieces(t, (pins + PIECE - 1) / PIECE);
     if (n > t->room_pairs) {
         free(t->pairs);
@@ -243,7 +243,7 @@ static int make_pairs(trainer *t)
             return PS_ENOMEM;
         t->room_pairs = n;
     }
-    ps_workers_run(t->team, pins, PIECE, fill_piece, t);
+    ps_workers_run(t->workers, pins, PIECE, fill_piece, t);
     return PS_OK;
 }
 
@@ -317,7 +317,7 @@ static void train_chunk(trainer *t, double *loss)
 {
     memset(t->cell_loss, 0, sizeof t->cell_loss);
     for (t->round = 0; t->round < t->parts; t->round++)
-        ps_workers_run(t->team, t->parts, 1, train_cell, t);
+        ps_workers_run(t->workers, t->parts, 1, train_cell, t);
     for (uint32_t i = 0; i < t->parts; i++)
         *loss += t->cell_loss[i];
 }
@@ -366,7 +366,7 @@ static int train_epoch(trainer *t, uint32_t epoch, float *loss, const ps_progres
 
 static void trainer_done(trainer *t)
 {
-    for (unsigned i = 0; t->kept && i < ps_workers_count(t->team); i++)
+    for (unsigned i = 0; t->kept && i < ps_workers_count(t->workers); i++)
         free(t->kept[i]);
     free(t->kept);
     free(t->in);
@@ -385,7 +385,7 @@ static bool trainer_alloc(trainer *t)
 {
     size_t words = t->texts->n_words, pins = t->texts->n_pins;
     size_t pieces = (pins < CHUNK_PINS ? pins : CHUNK_PINS) / PIECE + 1;
-    unsigned threads = ps_workers_count(t->team);
+    unsigned threads = ps_workers_count(t->workers);
     t->in = calloc(words, t->stride * sizeof *t->in);
     t->out = calloc(words, t->stride * sizeof *t->out);
     t->thin = malloc(words * sizeof *t->thin);
@@ -431,10 +431,10 @@ static void set_shape(trainer *t)
     }
 }
 
-int ps_skipgram(const ps_texts *c, const ps_skipgram_opts *opts, ps_workers *team,
+int ps_skipgram(const ps_texts *c, const ps_skipgram_opts *opts, ps_workers *workers,
                 float *out, float *loss, const ps_progress *progress)
 {
-    trainer t = {.texts = c, .o = *opts, .team = team};
+    trainer t = {.texts = c, .o = *opts, .workers = workers};
     if (opts->dim == 0 || opts->negatives >= PS_TARGETS_MAX)
         return PS_EINVAL;
     set_shape(&t);

@@ -3,11 +3,11 @@
  * The context of a word is the other words of the same pin, near or far: annotations
  * have no order. Each use of a word is paired with up to `contexts` of them.
  *
- * Threads: ps_skipgram owns none; the team given to it runs the loops. Any number of
+ * Threads: ps_skipgram owns none; the workers given to it runs the loops. Any number of
  * threads gives the same vectors.
  */
-#ifndef PS_ANNOTATE_SKIPGRAM_H
-#define PS_ANNOTATE_SKIPGRAM_H
+#ifndef PINSAGE_CORE_ANNOTATE_SKIPGRAM_H
+#define PINSAGE_CORE_ANNOTATE_SKIPGRAM_H
 
 #include <stdint.h>
 
@@ -23,7 +23,7 @@ typedef struct ps_skipgram_opts {
 } ps_skipgram_opts;
 
 /* Vectors (n_words, dim) into out. loss: mean of the last epoch, per pair. */
-int ps_skipgram(const ps_texts *c, const ps_skipgram_opts *opts, ps_workers *team,
+int ps_skipgram(const ps_texts *c, const ps_skipgram_opts *opts, ps_workers *workers,
                 float *out, float *loss, const ps_progress *progress);
 
 #endif

@@ -79,7 +79,7 @@ PS_WIDE_INLINE float dot(const float *a, const float *b, size_t stride)
     }
     if (d < stride)
         s = _mm256_fmadd_ps(_mm256_loadu_ps(a + d), _mm256_loadu_ps(b + d), s);
-    return ps_wide_fold(_mm256_add_ps(s, r));
+    return ps_wide_sum(_mm256_add_ps(s, r));
 }
 
 /* 8 * n numbers of the word and of every target, moved by each other. */

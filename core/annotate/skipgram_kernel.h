@@ -5,8 +5,8 @@
  *
  * Threads: writes the vectors it is given.
  */
-#ifndef PS_ANNOTATE_SKIPGRAM_KERNEL_H
-#define PS_ANNOTATE_SKIPGRAM_KERNEL_H
+#ifndef PINSAGE_CORE_ANNOTATE_SKIPGRAM_KERNEL_H
+#define PINSAGE_CORE_ANNOTATE_SKIPGRAM_KERNEL_H
 
 #include <stddef.h>
 

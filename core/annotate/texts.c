@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/annotate/tokens.h"
+#include "core/annotate/tokenizer.h"
 #include "pinsage/err.h"
 
 void ps_texts_done(ps_texts *c)
@@ -103,10 +103,10 @@ static int add_word(ps_texts *c, const char *word, size_t len)
 
 int ps_texts_add(ps_texts *c, ps_text text)
 {
-    ps_tokens t;
-    ps_tokens_init(&t, text.data, text.len);
+    ps_tokenizer t;
+    ps_tokenizer_init(&t, text.data, text.len);
     int err = PS_OK;
-    while (!err && ps_tokens_next(&t))
+    while (!err && ps_tokenizer_next(&t))
         err = add_word(c, t.word, t.len);
     return err;
 }

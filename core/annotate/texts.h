@@ -5,8 +5,8 @@
  *
  * Threads: filled by one, then read by all.
  */
-#ifndef PS_ANNOTATE_TEXTS_H
-#define PS_ANNOTATE_TEXTS_H
+#ifndef PINSAGE_CORE_ANNOTATE_TEXTS_H
+#define PINSAGE_CORE_ANNOTATE_TEXTS_H
 
 #include <stdint.h>
 

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/annotate/tokens.h"
+#include "core/annotate/tokenizer.h"
 #include "pinsage/annotate.h"
 #include "pinsage/safetensors.h"
 
@@ -230,10 +230,10 @@ uint32_t ps_words_dim(const ps_words *w)
 
 static uint32_t add_text(const ps_words *w, ps_text text, float *sum)
 {
-    ps_tokens t;
+    ps_tokenizer t;
     uint32_t known = 0;
-    ps_tokens_init(&t, text.data, text.len);
-    while (ps_tokens_next(&t)) {
+    ps_tokenizer_init(&t, text.data, text.len);
+    while (ps_tokenizer_next(&t)) {
         size_t i = ps_lexicon_find(&w->lexicon, t.word, t.len);
         if (i == PS_NO_WORD)
             continue;

@@ -2,8 +2,8 @@
  *
  * Threads: pure functions.
  */
-#ifndef PS_ANNOTATE_WORDS_H
-#define PS_ANNOTATE_WORDS_H
+#ifndef PINSAGE_CORE_ANNOTATE_WORDS_H
+#define PINSAGE_CORE_ANNOTATE_WORDS_H
 
 #include "core/annotate/texts.h"
 

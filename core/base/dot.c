@@ -76,11 +76,11 @@ PS_WIDE_INLINE __m256 load8(const void *row, size_t i, int half)
     return _mm256_cvtph_ps(_mm_loadu_si128(from));
 }
 
-/* Fold the lanes and add the numbers after the last full eight. */
+/* Compact the lanes and add the numbers after the last full eight. */
 PS_WIDE_INLINE float finish(__m256 v, const float *query, const void *row, size_t dim,
                             int half)
 {
-    float total = ps_wide_fold(v);
+    float total = ps_wide_sum(v);
     for (size_t i = dim & ~(size_t)7; i < dim; i++)
         total += query[i] * number_at(row, i, half);
     return total;
@@ -182,7 +182,7 @@ PS_WIDE_INLINE float squares(const void *row, size_t dim, int half)
         __m256 x = load8(row, i, half);
         sum = _mm256_fmadd_ps(x, x, sum);
     }
-    float total = ps_wide_fold(sum);
+    float total = ps_wide_sum(sum);
     for (size_t i = dim & ~(size_t)7; i < dim; i++)
         total += number_at(row, i, half) * number_at(row, i, half);
     return total;

@@ -8,8 +8,8 @@
  *
  * Threads: pure functions. Not here: many at once, and back (core/data/f16.c).
  */
-#ifndef PS_BASE_HALF_H
-#define PS_BASE_HALF_H
+#ifndef PINSAGE_CORE_BASE_HALF_H
+#define PINSAGE_CORE_BASE_HALF_H
 
 #include <stdint.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * Threads: pure functions on the caller's memory.
  */
-#ifndef PS_BASE_LIST_H
-#define PS_BASE_LIST_H
+#ifndef PINSAGE_CORE_BASE_LIST_H
+#define PINSAGE_CORE_BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>

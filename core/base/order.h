@@ -2,8 +2,8 @@
  *
  * Threads: pure functions.
  */
-#ifndef PS_BASE_ORDER_H
-#define PS_BASE_ORDER_H
+#ifndef PINSAGE_CORE_BASE_ORDER_H
+#define PINSAGE_CORE_BASE_ORDER_H
 
 #include <stdint.h>
 

@@ -6,8 +6,8 @@
  *
  * Threads: any. Not here: what the FAISS we link needs (index/cpu.h).
  */
-#ifndef PS_BASE_WIDE_H
-#define PS_BASE_WIDE_H
+#ifndef PINSAGE_CORE_BASE_WIDE_H
+#define PINSAGE_CORE_BASE_WIDE_H
 
 #include <stdbool.h>
 
@@ -22,7 +22,7 @@ bool ps_cpu_wide(void);
     static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 
 /* Sum of the eight lanes, always in the same order. */
-PS_WIDE_INLINE float ps_wide_fold(__m256 v)
+PS_WIDE_INLINE float ps_wide_sum(__m256 v)
 {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -1,4 +1,4 @@
-/* workers.c - a team that waits for a loop, runs it, and waits again.
+/* workers.c - a workers that waits for a loop, runs it, and waits again.
  *
  * A loop is a counter: each thread takes the next piece by one atomic add. Threads are
  * started once and sleep on a condition between loops, so that a loop over a small
@@ -19,8 +19,8 @@
 #include "pinsage/err.h"
 
 typedef struct member {
-    struct ps_workers *team; /* borrowed */
-    unsigned number;         /* 1 .. count-1 */
+    struct ps_workers *workers; /* borrowed */
+    unsigned number;            /* 1 .. count-1 */
     pthread_t thread;
 } member;
 
@@ -70,7 +70,7 @@ static void take_pieces(ps_workers *w, unsigned worker)
 static void *member_main(void *cls)
 {
     member *m = cls;
-    ps_workers *w = m->team;
+    ps_workers *w = m->workers;
     uint64_t seen = 0;
     pthread_mutex_lock(&w->lock);
     for (;;) {
@@ -143,7 +143,7 @@ int ps_workers_new(ps_workers **out, unsigned n)
     pthread_cond_init(&w->begin, NULL);
     pthread_cond_init(&w->end, NULL);
     for (unsigned i = 0; i + 1 < count; i++) {
-        members[i] = (member){.team = w, .number = i + 1};
+        members[i] = (member){.workers = w, .number = i + 1};
         if (pthread_create(&members[i].thread, NULL, member_main, &members[i])) {
             w->count = i + 1;
             ps_workers_free(w);

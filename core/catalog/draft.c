@@ -174,9 +174,9 @@ static int keep_live(ps_draft *d, ps_why *why)
         ps_path_join(path, sizeof path, from, "manifest.json") ||
         ps_manifest_load(&old, path, NULL))
         return PS_OK;
-    if (ps_manifest_has(old, PS_ABSORBED))
-        ps_manifest_set_u64(d->manifest, PS_ABSORBED,
-                            ps_manifest_u64(old, PS_ABSORBED, 0));
+    if (ps_manifest_has(old, PS_COMPACTED))
+        ps_manifest_set_u64(d->manifest, PS_COMPACTED,
+                            ps_manifest_u64(old, PS_COMPACTED, 0));
     if (ps_manifest_file(old, PS_VOTES, &size, &hash)) {
         err = inherit_file(d, from, PS_VOTES, why);
         if (!err)

@@ -3,8 +3,8 @@
  * Threads: functions on paths. Not here: what a writer does between lock and switch
  * (draft.c).
  */
-#ifndef PS_CATALOG_FOLDER_H
-#define PS_CATALOG_FOLDER_H
+#ifndef PINSAGE_CORE_CATALOG_FOLDER_H
+#define PINSAGE_CORE_CATALOG_FOLDER_H
 
 #include <stdbool.h>
 #include <stdint.h>

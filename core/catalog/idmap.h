@@ -14,8 +14,8 @@
  *
  * Threads: one writer, or many readers.
  */
-#ifndef PS_CATALOG_IDMAP_H
-#define PS_CATALOG_IDMAP_H
+#ifndef PINSAGE_CORE_CATALOG_IDMAP_H
+#define PINSAGE_CORE_CATALOG_IDMAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Threads: a job belongs to one thread. Not here: their order (import.c).
  */
-#ifndef PS_CATALOG_IMPORT_PARTS_H
-#define PS_CATALOG_IMPORT_PARTS_H
+#ifndef PINSAGE_CORE_CATALOG_IMPORT_PARTS_H
+#define PINSAGE_CORE_CATALOG_IMPORT_PARTS_H
 
 #include "core/catalog/idmap.h"
 #include "core/data/tsv.h"

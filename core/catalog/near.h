@@ -7,8 +7,8 @@
  *
  * Threads: one ps_near, one thread. Not here: which names to try (pins_suggest.c).
  */
-#ifndef PS_CATALOG_NEAR_H
-#define PS_CATALOG_NEAR_H
+#ifndef PINSAGE_CORE_CATALOG_NEAR_H
+#define PINSAGE_CORE_CATALOG_NEAR_H
 
 #include <stddef.h>
 #include <stdint.h>

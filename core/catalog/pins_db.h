@@ -12,8 +12,8 @@
  *
  * Threads: see pins.h.
  */
-#ifndef PS_CATALOG_PINS_DB_H
-#define PS_CATALOG_PINS_DB_H
+#ifndef PINSAGE_CORE_CATALOG_PINS_DB_H
+#define PINSAGE_CORE_CATALOG_PINS_DB_H
 
 #include <lmdb.h>
 #include <stdatomic.h>

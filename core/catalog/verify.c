@@ -4,7 +4,7 @@
  * in both directions, every number of every matrix. Checks are independent: one that
  * fails does not hide the next. Each is told as it ends, in the same order every time.
  *
- * Threads: the checks run one after the other; the work inside is cut over a team.
+ * Threads: the checks run one after the other; the work inside is cut over a workers.
  * Not here: batch against on-request vectors, which needs the model (core/embed).
  */
 #include <inttypes.h>
@@ -25,7 +25,7 @@ typedef struct verify {
     ps_check_fn fn;
     void *cls;
     const ps_progress *progress;
-    ps_workers *team;
+    ps_workers *workers;
     pthread_mutex_t mutex; /* progress is told by one thread at a time */
     uint64_t done, total;
     bool pins_damaged; /* LMDB trusts its pages: do not walk through bad ones */
@@ -162,7 +162,7 @@ static int check_checksums(verify *v)
     if (!s.of)
         return PS_ENOMEM;
     begin_stage(v, bytes);
-    int err = ps_workers_run(v->team, n, 1, check_sums_of, &s);
+    int err = ps_workers_run(v->workers, n, 1, check_sums_of, &s);
     for (size_t i = 0; !err && i < n; i++) {
         char name[300];
         snprintf(name, sizeof name, "checksum: %s", ps_manifest_file_at(m, i));
@@ -300,14 +300,14 @@ static int check_rows(void *cls, size_t begin, size_t end, unsigned worker)
 static int scan_matrix(matrix *m)
 {
     int err = PS_OK;
-    unsigned n = ps_workers_count(m->v->team);
+    unsigned n = ps_workers_count(m->v->workers);
     for (unsigned i = 0; i < n && !err; i++) {
         m->row[i] = malloc((size_t)m->array->cols * sizeof *m->row[i] + 1);
         err = m->row[i] ? PS_OK : PS_ENOMEM;
     }
     begin_stage(m->v, m->array->rows);
     if (!err)
-        err = ps_workers_run(m->v->team, (size_t)m->array->rows, 4096, check_rows, m);
+        err = ps_workers_run(m->v->workers, (size_t)m->array->rows, 4096, check_rows, m);
     for (unsigned i = 0; i < n; i++)
         free(m->row[i]);
     return err;
@@ -453,12 +453,12 @@ int ps_generation_verify(ps_generation *g, ps_check_fn fn, void *cls,
                 .why = why,
                 .mutex = PTHREAD_MUTEX_INITIALIZER};
     unsigned cores = ps_cores();
-    int err = ps_workers_new(&v.team, cores < 64 ? cores : 64);
+    int err = ps_workers_new(&v.workers, cores < 64 ? cores : 64);
     if (err)
         return ps_fail(why, err, g->dir, 0, "no threads to verify it with");
     err = run_checks(&v);
     if (err)
         err = ps_fail(why, err, g->dir, 0, "%s", ps_strerror(err));
-    ps_workers_free(v.team);
+    ps_workers_free(v.workers);
     return err ? err : v.err;
 }

@@ -4,8 +4,8 @@
  *
  * Threads: pure functions.
  */
-#ifndef PS_DATA_F16_H
-#define PS_DATA_F16_H
+#ifndef PINSAGE_CORE_DATA_F16_H
+#define PINSAGE_CORE_DATA_F16_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
  *
  * Threads: a handle belongs to one thread. Not here: lines and fields (tsv.h).
  */
-#ifndef PS_DATA_GZ_H
-#define PS_DATA_GZ_H
+#ifndef PINSAGE_CORE_DATA_GZ_H
+#define PINSAGE_CORE_DATA_GZ_H
 
 #include <stddef.h>
 #include <stdint.h>

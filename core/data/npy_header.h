@@ -5,8 +5,8 @@
  *
  * Threads: pure functions.
  */
-#ifndef PS_DATA_NPY_HEADER_H
-#define PS_DATA_NPY_HEADER_H
+#ifndef PINSAGE_CORE_DATA_NPY_HEADER_H
+#define PINSAGE_CORE_DATA_NPY_HEADER_H
 
 #include <stddef.h>
 

@@ -15,8 +15,8 @@
  *
  * Threads: a reader belongs to one thread. Not here: what the columns mean.
  */
-#ifndef PS_DATA_TSV_H
-#define PS_DATA_TSV_H
+#ifndef PINSAGE_CORE_DATA_TSV_H
+#define PINSAGE_CORE_DATA_TSV_H
 
 #include <stddef.h>
 #include <stdint.h>

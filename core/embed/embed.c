@@ -6,8 +6,8 @@
  * makes it durable and renames it: the file's presence says that the stage is done, so
  * after a kill the next run begins where the last one was. At the end messages are linked
  * into the draft; the partial files stay until the draft is in use. A generation whose
- * embeddings have the same inputs is left as it is, unless a fold has put rows among them
- * that were embedded one by one: then the neighbours are walked to anew, too.
+ * embeddings have the same inputs is left as it is, unless a compaction has put rows
+ * among them that were embedded one by one: then the neighbours are walked to anew, too.
  *
  * Threads: see embed.h. Not here: the arithmetic (stages.c, core/model).
  */
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "core/embed/stages.h"
-#include "core/train/install.h"
+#include "core/neighbours/install.h"
 #include "pinsage/catalog.h"
 #include "pinsage/gemm.h"
 #include "pinsage/hash.h"
@@ -258,7 +258,7 @@ static void note_manifest(embedding *e)
     ps_manifest *m = ps_draft_manifest(e->draft);
     char print[17];
     ps_model_print(&e->model, print);
-    ps_manifest_remove(m, PS_FOLDS);
+    ps_manifest_remove(m, PS_COMPACTIONS);
     ps_manifest_set_text(m, "embeddings.source", "model");
     ps_manifest_set_text(m, "embeddings.model", print);
     ps_manifest_set_u64(m, "embeddings.dim", e->model.config.e);
@@ -278,9 +278,9 @@ static int write_draft(embedding *e, ps_why *why)
 
 /* ------------------------------ The step ---------------------------------- */
 
-static bool is_folded(const embedding *e)
+static bool is_compacted(const embedding *e)
 {
-    return ps_manifest_has(e->g->manifest, PS_FOLDS);
+    return ps_manifest_has(e->g->manifest, PS_COMPACTIONS);
 }
 
 static int walk_anew(embedding *e, const ps_progress *progress, ps_why *why)
@@ -306,7 +306,7 @@ static int open_neighbours(embedding *e, const ps_progress *progress, ps_why *wh
             "has no lists of %u neighbours for this model: run `pinsage train`, or "
             "`pinsage embed --model FILE`",
             c->neighbours);
-    int err = is_folded(e) ? walk_anew(e, progress, why) : PS_OK;
+    int err = is_compacted(e) ? walk_anew(e, progress, why) : PS_OK;
     for (int i = 0; i < 2 && !err; i++) {
         char path[PS_PATH_MAX];
         err = ps_path_join(path, sizeof path, ps_draft_dir(e->draft), graph_files[2 + i]);
@@ -352,7 +352,7 @@ static int begin(embedding *e, const char *catalog, const ps_progress *progress,
                             .progress = progress};
     err = open_neighbours(e, progress, why);
     if (!err)
-        err = ps_workers_new(&e->stages.team, e->opts->threads);
+        err = ps_workers_new(&e->stages.workers, e->opts->threads);
     snprintf(key, sizeof key, "%016" PRIx64, key_of(e));
     if (!err)
         err = ps_path_join(e->root, sizeof e->root, catalog, "embed.partial");
@@ -373,7 +373,7 @@ static bool up_to_date(const embedding *e)
     char print[17], name[96];
     const char *in;
     ps_model_print(&e->model, print);
-    bool same = !is_folded(e) &&
+    bool same = !is_compacted(e) &&
                 strcmp(ps_manifest_text(m, "embeddings.model", ""), print) == 0 &&
                 (e->g->embeddings.dtype == PS_F16) == e->opts->half;
     for (size_t i = 0; same && (in = input(e, i, name, sizeof name)); i++) {
@@ -417,7 +417,7 @@ int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *re
         err = finish(&e, why);
     }
     report->pins = e.g ? e.g->n_pins : 0;
-    ps_workers_free(e.stages.team);
+    ps_workers_free(e.stages.workers);
     ps_model_free(&e.model);
     ps_npy_close(&e.nbr[0]);
     ps_npy_close(&e.nbr[1]);

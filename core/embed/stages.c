@@ -99,7 +99,7 @@ int ps_stages_map(const ps_stages *s, uint32_t k, const float *h, uint16_t *mess
 {
     job j = {.s = s, .k = k, .h = h, .out_half = messages};
     snprintf(j.stage, sizeof j.stage, "map %u", k);
-    return ps_workers_run(s->team, s->n, BLOCK, map_block, &j);
+    return ps_workers_run(s->workers, s->n, BLOCK, map_block, &j);
 }
 
 int ps_stages_reduce(const ps_stages *s, uint32_t k, const float *h,
@@ -107,19 +107,19 @@ int ps_stages_reduce(const ps_stages *s, uint32_t k, const float *h,
 {
     job j = {.s = s, .k = k, .h = h, .messages = messages, .out = out};
     snprintf(j.stage, sizeof j.stage, "reduce %u", k);
-    return ps_workers_run(s->team, s->n, BLOCK, reduce_block, &j);
+    return ps_workers_run(s->workers, s->n, BLOCK, reduce_block, &j);
 }
 
 int ps_stages_head(const ps_stages *s, const float *h, float *z)
 {
     job j = {.s = s, .h = h, .out = z, .stage = "head"};
-    return ps_workers_run(s->team, s->n, BLOCK, head_block, &j);
+    return ps_workers_run(s->workers, s->n, BLOCK, head_block, &j);
 }
 
 /* ------------------------------ All in memory ----------------------------- */
 
 int ps_embed_all(const ps_model *m, const ps_features *f, const uint32_t *nbr,
-                 const float *weight, ps_workers *team, float *out)
+                 const float *weight, ps_workers *workers, float *out)
 {
     const ps_model_config *c = &m->config;
     size_t n = f->generation->n_pins;
@@ -129,7 +129,7 @@ int ps_embed_all(const ps_model *m, const ps_features *f, const uint32_t *nbr,
                    .weight = weight,
                    .n = (uint32_t)n,
                    .T = c->neighbours,
-                   .team = team};
+                   .workers = workers};
     uint16_t *messages = malloc(n * c->m * sizeof *messages + 1);
     float *h[2] = {malloc(n * c->d * sizeof(float) + 1),
                    malloc(n * c->d * sizeof(float) + 1)};

@@ -2,7 +2,7 @@
  *
  * The arrays may be heap (validation) or mapped files (pinsage embed): the same code.
  *
- * Threads: uses the team it is given; a stage's result depends on its rows alone.
+ * Threads: uses the workers it is given; a stage's result depends on its rows alone.
  */
 #ifndef PINSAGE_CORE_EMBED_STAGES_H
 #define PINSAGE_CORE_EMBED_STAGES_H
@@ -18,7 +18,7 @@ typedef struct ps_stages {
     const uint32_t *nbr; /* (N, T) */
     const float *weight; /* (N, T) */
     uint32_t n, T;
-    ps_workers *team;
+    ps_workers *workers;
     const ps_progress *progress; /* may be NULL */
 } ps_stages;
 

@@ -6,7 +6,7 @@
  *
  * Sample i has its own random stream and its own place, so threads change nothing.
  *
- * Threads: samples are cut among the team; moments are summed by one, in sorted order.
+ * Threads: samples are cut among the workers; moments are summed by one, in sorted order.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -109,7 +109,7 @@ static uint32_t keep_numbers(float *value, size_t n)
     return kept;
 }
 
-int cosines_measure(const ps_npy *v, uint64_t seed, ps_workers *team,
+int cosines_measure(const ps_npy *v, uint64_t seed, ps_workers *workers,
                     ps_eval_cosines *out)
 {
     *out = (ps_eval_cosines){0};
@@ -118,10 +118,10 @@ int cosines_measure(const ps_npy *v, uint64_t seed, ps_workers *team,
     sampling s = {.v = v,
                   .seed = seed,
                   .value = malloc(PS_EVAL_COSINES * sizeof *s.value),
-                  .row = malloc(ps_workers_count(team) * 2 * v->cols * sizeof *s.row)};
+                  .row = malloc(ps_workers_count(workers) * 2 * v->cols * sizeof *s.row)};
     int err = s.value && s.row ? PS_OK : PS_ENOMEM;
     if (!err)
-        err = ps_workers_run(team, PS_EVAL_COSINES, 1024, on_samples, &s);
+        err = ps_workers_run(workers, PS_EVAL_COSINES, 1024, on_samples, &s);
     if (!err)
         cosines_describe(s.value, keep_numbers(s.value, PS_EVAL_COSINES), out);
     free(s.value);

@@ -5,8 +5,8 @@
  * greater, how many are equal. Nothing is sorted. A line is read once for all related
  * pins of its query, in chunks that stay in the first-level cache.
  *
- * Threads: blocks are cut among the team. A block's content depends on its number only,
- * so the ranks are the same for any number of threads.
+ * Threads: blocks are cut among the workers. A block's content depends on its number
+ * only, so the ranks are the same for any number of threads.
  */
 #include "pinsage/eval.h"
 #include "pinsage/clock.h"
@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/measures/measures.h"
 #include "inside.h"
-#include "metrics.h"
 #include "pinsage/rng.h"
 #include "pinsage/workers.h"
 
@@ -25,7 +25,7 @@ typedef struct evaluation {
     const ps_pairs *pairs;
     const ps_eval_opts *opts;
     const ps_progress *progress;
-    ps_workers *team;
+    ps_workers *workers;
     groups groups;
     uint32_t *bucket[3]; /* queries of each: numbers in groups */
     size_t n_bucket[3];
@@ -176,11 +176,11 @@ static int score_result(evaluation *e, ps_eval_result *r)
     const ps_eval_opts *o = e->opts;
     lines_of_ranks(&e->groups, r->rank, o->cut, o->n_cuts, e->lines);
     line_set set = {.lines = e->lines, .n_cuts = o->n_cuts, .n = e->groups.n};
-    int err = lines_scores(set, o->bootstraps, o->seed, e->team, &r->all);
+    int err = lines_scores(set, o->bootstraps, o->seed, e->workers, &r->all);
     for (size_t b = 0; b < 3 && !err; b++) {
         set.pick = e->bucket[b];
         set.n = e->n_bucket[b];
-        err = lines_scores(set, o->bootstraps, ps_rng_at(o->seed, b), e->team,
+        err = lines_scores(set, o->bootstraps, ps_rng_at(o->seed, b), e->workers,
                            &r->bucket[b]);
     }
     return err;
@@ -201,11 +201,11 @@ static int run_method(evaluation *e, const ps_scorer *scorer, const char *name,
     ranking r = {e, scorer, out->method, rank};
     e->done = 0;
     size_t blocks = (e->groups.n + e->block - 1) / e->block;
-    int err = ps_workers_run(e->team, blocks, 1, on_block, &r);
+    int err = ps_workers_run(e->workers, blocks, 1, on_block, &r);
     if (!err)
         err = score_result(e, out);
     if (!err && scorer->vectors)
-        err = cosines_measure(scorer->vectors, e->opts->seed, e->team, &out->cosines);
+        err = cosines_measure(scorer->vectors, e->opts->seed, e->workers, &out->cosines);
     if (err)
         ps_fail(why, err, name, 0, "evaluation stopped: %s", ps_strerror(err));
     out->seconds = ps_now() - begin;
@@ -232,7 +232,7 @@ static int add_method(evaluation *e, const char *name, int must, ps_eval_report 
     ps_scorer scorer;
     ps_scorer_opts opts = {.name = name,
                            .pixie_steps = e->opts->pixie_steps,
-                           .workers = ps_workers_count(e->team),
+                           .workers = ps_workers_count(e->workers),
                            .seed = e->opts->seed};
     int err = ps_scorer_open(&scorer, e->g, &opts, why);
     if (err == PS_EUNSUPPORTED && !must)
@@ -302,7 +302,8 @@ static int check_input(const ps_generation *g, const ps_pairs *pairs,
 /* Scratch for all methods: a block is as many queries as fit 64 MB a worker. */
 static int prepare(evaluation *e)
 {
-    size_t line = e->g->n_pins * sizeof *e->scores, workers = ps_workers_count(e->team);
+    size_t line = e->g->n_pins * sizeof *e->scores,
+           workers = ps_workers_count(e->workers);
     size_t fit = ((size_t)64 << 20) / line;
     e->block = fit < 1 ? 1 : fit < PS_SCORER_BLOCK ? (uint32_t)fit : PS_SCORER_BLOCK;
     for (size_t q = 0; q < e->groups.n; q++) {
@@ -323,13 +324,13 @@ static void evaluation_done(evaluation *e)
     free(e->scores);
     free(e->count);
     groups_done(&e->groups);
-    ps_workers_free(e->team);
+    ps_workers_free(e->workers);
 }
 
 /* What is said about methods together, once all have run. */
 static int compare(const evaluation *e, ps_eval_report *report, ps_why *why)
 {
-    int err = paired_fill(report, &e->groups, e->opts, e->team);
+    int err = paired_fill(report, &e->groups, e->opts, e->workers);
     bias_find(e->g, e->pairs, e->opts->seed, report);
     return err ? ps_fail(why, err, NULL, 0, "methods cannot be compared: %s",
                          ps_strerror(err))
@@ -345,7 +346,7 @@ int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
     if (err)
         return err;
     memcpy(report->cut, opts->cut, sizeof report->cut);
-    err = ps_workers_new(&e.team, opts->threads);
+    err = ps_workers_new(&e.workers, opts->threads);
     if (err)
         return ps_fail(why, err, NULL, 0, "cannot start threads");
     err = groups_make(&e.groups, pairs);

@@ -1,11 +1,11 @@
 /* inside.h - the parts of an evaluation beyond ranks and their means.
  *
- * Threads: each function's own team, or none; see the .c files.
+ * Threads: each function's own workers, or none; see the .c files.
  */
 #ifndef PINSAGE_CORE_EVAL_INSIDE_H
 #define PINSAGE_CORE_EVAL_INSIDE_H
 
-#include "metrics.h"
+#include "core/measures/measures.h"
 
 /* paired.c: means of a's ranks, or with b of their differences a - b, and intervals. */
 typedef struct paired_opts {
@@ -14,16 +14,16 @@ typedef struct paired_opts {
     uint64_t seed;
 } paired_opts;
 int paired_scores(const groups *g, const float *a, const float *b, const paired_opts *o,
-                  ps_workers *team, ps_eval_scores *out);
+                  ps_workers *workers, ps_eval_scores *out);
 /* result[i].paired of every method but the first. */
 int paired_fill(ps_eval_report *r, const groups *g, const ps_eval_opts *opts,
-                ps_workers *team);
+                ps_workers *workers);
 
 /* blend_scorer.c: the method `blend`. */
 int blend_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts, ps_why *why);
 
 /* cosines.c: PS_EVAL_COSINES pairs of rows of v, drawn with seed. */
-int cosines_measure(const ps_npy *v, uint64_t seed, ps_workers *team,
+int cosines_measure(const ps_npy *v, uint64_t seed, ps_workers *workers,
                     ps_eval_cosines *out);
 /* Moments, quantiles and histogram of n values, which are sorted here. */
 void cosines_describe(float *value, uint32_t n, ps_eval_cosines *out);

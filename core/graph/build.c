@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #include "core/base/order.h"
-#include "core/graph/names.h"
+#include "core/graph/file_names.h"
 #include "core/graph/spool.h"
 #include "pinsage/progress.h"
 #include "pinsage/workers.h"

@@ -2,8 +2,8 @@
  *
  * Threads: see graph.h.
  */
-#ifndef PS_GRAPH_BUILD_H
-#define PS_GRAPH_BUILD_H
+#ifndef PINSAGE_CORE_GRAPH_BUILD_H
+#define PINSAGE_CORE_GRAPH_BUILD_H
 
 #include "pinsage/graph.h"
 

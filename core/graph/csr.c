@@ -9,7 +9,7 @@
 
 #include <inttypes.h>
 
-#include "core/graph/names.h"
+#include "core/graph/file_names.h"
 
 /* ------------------------------ Opening ----------------------------------- */
 

@@ -14,7 +14,7 @@
 
 /* ------------------------------ The group --------------------------------- */
 
-int ps_group_reserve(ps_group *g, size_t n)
+int ps_changes_reserve(ps_changes *g, size_t n)
 {
     ps_batch *b = g->batch;
     size_t need = (b ? b->n : 0) + n;
@@ -32,12 +32,12 @@ int ps_group_reserve(ps_group *g, size_t n)
     return PS_OK;
 }
 
-void ps_group_note(ps_group *g, ps_item_kind kind, uint32_t row, void *ptr)
+void ps_changes_note(ps_changes *g, ps_item_kind kind, uint32_t row, void *ptr)
 {
     g->batch->item[g->batch->n++] = (ps_item){.ptr = ptr, .row = row, .kind = kind};
 }
 
-static bool is_own(const ps_delta *d, const ps_group *g)
+static bool is_own(const ps_delta *d, const ps_changes *g)
 {
     return d && d->version == g->version;
 }
@@ -62,7 +62,7 @@ void ps_leaf_give(ps_leaf *leaf, ps_slab *s)
     ps_slab_give(s, leaf, sizeof *leaf);
 }
 
-void ps_delta_give_leaves(ps_delta *d, ps_group *g)
+void ps_delta_give_leaves(ps_delta *d, ps_changes *g)
 {
     ps_parts *p = ps_delta_parts(d);
     for (uint32_t i = 0; p && i < p->n; i++)
@@ -72,7 +72,7 @@ void ps_delta_give_leaves(ps_delta *d, ps_group *g)
 
 /* Without differences, on top of older, with room for this many events or parts. */
 static ps_delta *new_delta(const ps_delta *older, ps_base base, bool in_parts,
-                           uint32_t room, ps_group *g)
+                           uint32_t room, ps_changes *g)
 {
     size_t size = ps_slab_size(delta_size(in_parts, room));
     ps_delta *d = ps_slab_take(g->slab, size);
@@ -90,7 +90,7 @@ static ps_delta *new_delta(const ps_delta *older, ps_base base, bool in_parts,
     return d;
 }
 
-static ps_leaf *new_leaf(const ps_event *event, uint32_t n, ps_group *g)
+static ps_leaf *new_leaf(const ps_event *event, uint32_t n, ps_changes *g)
 {
     ps_leaf *leaf = ps_slab_take(g->slab, sizeof *leaf);
     if (!leaf)
@@ -110,7 +110,7 @@ static ps_part first_part(ps_leaf *leaf)
 }
 
 static ps_delta *with_events(const ps_delta *old, ps_base base, const ps_event *event,
-                             uint32_t n, ps_group *g)
+                             uint32_t n, ps_changes *g)
 {
     ps_delta *d = new_delta(old, base, false, n + 1, g);
     if (d) {
@@ -121,15 +121,15 @@ static ps_delta *with_events(const ps_delta *old, ps_base base, const ps_event *
 }
 
 /* Few events again, of what was parts once. */
-static ps_delta *with_few(const ps_delta *old, ps_base base, ps_leaf *leaf, ps_group *g)
+static ps_delta *with_few(const ps_delta *old, ps_base base, ps_leaf *leaf, ps_changes *g)
 {
     ps_delta *d = with_events(old, base, leaf->event, leaf->n, g);
     if (d)
-        ps_group_note(g, PS_ITEM_LEAF, 0, leaf);
+        ps_changes_note(g, PS_ITEM_LEAF, 0, leaf);
     return d;
 }
 
-static ps_delta *with_parts(const ps_delta *old, ps_base base, ps_group *g)
+static ps_delta *with_parts(const ps_delta *old, ps_base base, ps_changes *g)
 {
     const ps_parts *from = ps_delta_parts(old);
     uint32_t n = from->n, slack = is_own(old, g) ? n / 2 : n / 16;
@@ -142,7 +142,7 @@ static ps_delta *with_parts(const ps_delta *old, ps_base base, ps_group *g)
 }
 
 /* The events of a full delta, in a leaf. */
-static ps_delta *with_leaf(const ps_delta *old, ps_base base, ps_group *g)
+static ps_delta *with_leaf(const ps_delta *old, ps_base base, ps_changes *g)
 {
     ps_leaf *leaf = new_leaf(old->event, old->n, g);
     ps_delta *d = leaf ? new_delta(old, base, true, 2, g) : NULL;
@@ -156,7 +156,7 @@ static ps_delta *with_leaf(const ps_delta *old, ps_base base, ps_group *g)
 }
 
 /* The same differences in a delta of the group's version with room for one more. */
-static ps_delta *renewed(const ps_delta *old, ps_base base, ps_group *g)
+static ps_delta *renewed(const ps_delta *old, ps_base base, ps_changes *g)
 {
     if (!old)
         return new_delta(NULL, base, false, 1, g);
@@ -189,7 +189,7 @@ static uint32_t net_of(const ps_event *event, uint32_t n)
 }
 
 /* Part k, whose leaf is full and the group's own, into two. */
-static int split(ps_parts *parts, uint32_t k, uint32_t entry, ps_group *g)
+static int split(ps_parts *parts, uint32_t k, uint32_t entry, ps_changes *g)
 {
     ps_part *p = &parts->part[k];
     bool at_end = k + 1 == parts->n && entry > p->leaf->event[PS_LEAF - 1].row;
@@ -208,7 +208,7 @@ static int split(ps_parts *parts, uint32_t k, uint32_t entry, ps_group *g)
 }
 
 /* The leaf that an entry belongs to: the group's own, with room for it. */
-static int prepare_leaf(ps_delta *d, uint32_t entry, ps_group *g)
+static int prepare_leaf(ps_delta *d, uint32_t entry, ps_changes *g)
 {
     ps_parts *parts = ps_delta_parts(d);
     uint32_t k = ps_parts_of(parts, entry);
@@ -217,7 +217,7 @@ static int prepare_leaf(ps_delta *d, uint32_t entry, ps_group *g)
         ps_leaf *own = new_leaf(leaf->event, leaf->n, g);
         if (!own)
             return PS_ENOMEM;
-        ps_group_note(g, PS_ITEM_LEAF, 0, leaf);
+        ps_changes_note(g, PS_ITEM_LEAF, 0, leaf);
         parts->part[k].leaf = leaf = own;
     }
     if (leaf->n < PS_LEAF || ps_delta_event(d, entry))
@@ -225,7 +225,7 @@ static int prepare_leaf(ps_delta *d, uint32_t entry, ps_group *g)
     return split(parts, k, entry, g);
 }
 
-int ps_delta_prepare(ps_delta **d, ps_base base, uint32_t entry, ps_group *g)
+int ps_delta_prepare(ps_delta **d, ps_base base, uint32_t entry, ps_changes *g)
 {
     if (!is_own(*d, g) || is_full(*d)) {
         ps_delta *own = renewed(*d, base, g);
@@ -266,7 +266,7 @@ static uint32_t toggle_event(ps_event *event, uint32_t n, uint32_t k, bool there
 }
 
 /* After a change of part k by net: what the part begins with, and what lies behind. */
-static void move_parts(ps_delta *d, uint32_t k, uint32_t net, ps_group *g)
+static void move_parts(ps_delta *d, uint32_t k, uint32_t net, ps_changes *g)
 {
     ps_parts *p = ps_delta_parts(d);
     ps_part *part = &p->part[k];
@@ -285,7 +285,7 @@ static void move_parts(ps_delta *d, uint32_t k, uint32_t net, ps_group *g)
     memmove(part, part + 1, (--p->n - k) * sizeof *part);
 }
 
-ps_toggled ps_delta_toggle(ps_delta *d, ps_base base, uint32_t entry, ps_group *g)
+ps_toggled ps_delta_toggle(ps_delta *d, ps_base base, uint32_t entry, ps_changes *g)
 {
     ps_parts *parts = ps_delta_parts(d);
     uint32_t part = parts ? ps_parts_of(parts, entry) : 0;
@@ -317,7 +317,7 @@ static void remove_all(ps_event *event, ps_base base, uint32_t first, uint32_t n
 }
 
 /* All base entries below parts; false without the last if there is no memory. */
-static bool remove_in_leaves(ps_parts *p, ps_base base, ps_group *g)
+static bool remove_in_leaves(ps_parts *p, ps_base base, ps_changes *g)
 {
     ps_event event[PS_LEAF];
     for (uint32_t first = 0; first < base.degree; first += PS_LEAF) {
@@ -331,7 +331,7 @@ static bool remove_in_leaves(ps_parts *p, ps_base base, ps_group *g)
     return true;
 }
 
-ps_delta *ps_delta_cleared(ps_delta *older, ps_base base, ps_group *g)
+ps_delta *ps_delta_cleared(ps_delta *older, ps_base base, ps_changes *g)
 {
     bool large = base.degree > PS_INLINE;
     uint32_t room = large ? (base.degree - 1) / PS_LEAF + 1 : base.degree;

@@ -11,10 +11,10 @@
  *
  * Threads: the writer.
  */
-#ifndef PS_GRAPH_DELTA_H
-#define PS_GRAPH_DELTA_H
+#ifndef PINSAGE_CORE_GRAPH_DELTA_H
+#define PINSAGE_CORE_GRAPH_DELTA_H
 
-#include "core/graph/live.h"
+#include "core/graph/live_graph.h"
 #include "core/graph/slab.h"
 
 typedef enum ps_item_kind {
@@ -38,32 +38,32 @@ typedef struct ps_batch {
     ps_item item[];
 } ps_batch;
 
-typedef struct ps_group {
+typedef struct ps_changes {
     uint64_t version; /* 0: no group is open */
     ps_batch *batch;  /* owned; NULL until something is replaced */
     ps_slab *slab;    /* borrowed: of all deltas and leaves */
-} ps_group;
+} ps_changes;
 
 /* Room for n more items; PS_ENOMEM. */
-int ps_group_reserve(ps_group *g, size_t n);
+int ps_changes_reserve(ps_changes *g, size_t n);
 /* An item, room for which was reserved. */
-void ps_group_note(ps_group *g, ps_item_kind kind, uint32_t row, void *ptr);
+void ps_changes_note(ps_changes *g, ps_item_kind kind, uint32_t row, void *ptr);
 
 /* Make *d (NULL: no differences yet) a delta of the group's version in which the entry
  * can be toggled. If *d has changed, it must become the row's newest, also after
  * PS_ENOMEM: it shows the same entries. Three items must be reserved. */
-int ps_delta_prepare(ps_delta **d, ps_base base, uint32_t entry, ps_group *g);
+int ps_delta_prepare(ps_delta **d, ps_base base, uint32_t entry, ps_changes *g);
 
 typedef enum ps_toggled { PS_ADD, PS_REMOVE, PS_UNDO_ADD, PS_UNDO_REMOVE } ps_toggled;
-ps_toggled ps_delta_toggle(ps_delta *d, ps_base base, uint32_t entry, ps_group *g);
+ps_toggled ps_delta_toggle(ps_delta *d, ps_base base, uint32_t entry, ps_changes *g);
 
 /* A delta of the group's version on top of older that removes every entry; NULL if there
  * is no memory. */
-ps_delta *ps_delta_cleared(ps_delta *older, ps_base base, ps_group *g);
+ps_delta *ps_delta_cleared(ps_delta *older, ps_base base, ps_changes *g);
 
 /* Give back a delta; a leaf; the leaves of a delta that are the group's own. */
 void ps_delta_give(ps_delta *d, ps_slab *s);
 void ps_leaf_give(ps_leaf *leaf, ps_slab *s);
-void ps_delta_give_leaves(ps_delta *d, ps_group *g);
+void ps_delta_give_leaves(ps_delta *d, ps_changes *g);
 
 #endif

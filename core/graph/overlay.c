@@ -26,7 +26,7 @@ struct ps_overlay {
     ps_live live[2]; /* by ps_side */
     ps_epoch *epoch; /* borrowed */
     ps_slab *slab;   /* owned: pages, deltas, leaves */
-    ps_group group;
+    ps_changes group;
     uint64_t last;                   /* version of the newest group */
     edges now;                       /* the group's changes included */
     _Atomic uint64_t added, removed; /* without them */
@@ -167,7 +167,7 @@ void ps_overlay_begin(ps_overlay *o, uint64_t version)
 
 static void end_group(ps_overlay *o)
 {
-    ps_group *g = &o->group;
+    ps_changes *g = &o->group;
     if (g->batch)
         ps_epoch_retire(o->epoch, g->version, &g->batch->retired, on_batch_unseen);
     g->batch = NULL;
@@ -196,7 +196,7 @@ static void put_back(ps_overlay *o, ps_side side, ps_item *item)
 
 void ps_overlay_abort(ps_overlay *o)
 {
-    ps_group *g = &o->group;
+    ps_changes *g = &o->group;
     assert(g->version);
     for (size_t i = 0; g->batch && i < g->batch->n; i++) {
         ps_item *item = &g->batch->item[i];
@@ -222,9 +222,10 @@ static void set_newest(ps_overlay *o, ps_side side, uint32_t row, ps_delta *own)
     if (row >= l->end)
         atomic_store(&l->end, row + 1);
     if (old && old->version == o->group.version) {
-        ps_group_note(&o->group, PS_ITEM_DELTA, row, old);
+        ps_changes_note(&o->group, PS_ITEM_DELTA, row, old);
     } else {
-        ps_group_note(&o->group, side == PS_PINS ? PS_ITEM_PIN : PS_ITEM_BOARD, row, old);
+        ps_changes_note(&o->group, side == PS_PINS ? PS_ITEM_PIN : PS_ITEM_BOARD, row,
+                        old);
     }
 }
 
@@ -234,7 +235,7 @@ static int prepare(ps_overlay *o, ps_side side, uint32_t row, uint32_t entry)
     ps_base base = base_of(o, side, row);
     if (base.degree >= PS_REMOVED)
         return PS_ERANGE;
-    if (ps_group_reserve(&o->group, 3) || take_slot(o, l, row))
+    if (ps_changes_reserve(&o->group, 3) || take_slot(o, l, row))
         return PS_ENOMEM;
     ps_delta *old = newest(l, row), *d = old;
     int err = ps_delta_prepare(&d, base, entry, &o->group);
@@ -323,11 +324,11 @@ static int toggle_board(ps_overlay *o, uint32_t board, uint32_t pin)
 /* Leaves that the pin's new delta does not share. */
 static void drop_leaves(ps_overlay *o, ps_delta *old)
 {
-    ps_group *g = &o->group;
+    ps_changes *g = &o->group;
     const ps_parts *p = ps_delta_parts(old);
     for (uint32_t i = 0; p && i < p->n; i++)
         if (p->part[i].leaf->version != g->version)
-            ps_group_note(g, PS_ITEM_LEAF, 0, p->part[i].leaf);
+            ps_changes_note(g, PS_ITEM_LEAF, 0, p->part[i].leaf);
     ps_delta_give_leaves(old, g);
 }
 
@@ -349,7 +350,7 @@ int ps_overlay_clear_pin(ps_overlay *o, uint32_t pin, uint32_t *removed)
     if (!err)
         err = each_board(o, pin, prepare_board);
     if (!err)
-        err = ps_group_reserve(&o->group, 1 + (parts ? parts->n : 0));
+        err = ps_changes_reserve(&o->group, 1 + (parts ? parts->n : 0));
     if (!err && !(own = ps_delta_cleared(old, base, &o->group)))
         err = PS_ENOMEM;
     if (err)

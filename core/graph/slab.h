@@ -6,8 +6,8 @@
  *
  * Threads: one; ps_slab_bytes: any. Not here: memory of a request (arena.h).
  */
-#ifndef PS_GRAPH_SLAB_H
-#define PS_GRAPH_SLAB_H
+#ifndef PINSAGE_CORE_GRAPH_SLAB_H
+#define PINSAGE_CORE_GRAPH_SLAB_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
  *
  * Threads: one at a time.
  */
-#ifndef PS_GRAPH_SPOOL_H
-#define PS_GRAPH_SPOOL_H
+#ifndef PINSAGE_CORE_GRAPH_SPOOL_H
+#define PINSAGE_CORE_GRAPH_SPOOL_H
 
 #include <stddef.h>
 #include <stdint.h>

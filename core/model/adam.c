@@ -48,7 +48,7 @@ static int step_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-int ps_adam_step(ps_adam *a, ps_workers *team, float rate, float *params, float *grad)
+int ps_adam_step(ps_adam *a, ps_workers *workers, float rate, float *params, float *grad)
 {
     a->step++;
     double c1 = 1.0 - pow((double)BETA1, (double)a->step);
@@ -58,5 +58,5 @@ int ps_adam_step(ps_adam *a, ps_workers *team, float rate, float *params, float 
               .fix = (float)(1.0 / sqrt(c2)),
               .params = params,
               .grad = grad};
-    return ps_team_run(team, a->n, 1 << 14, step_piece, &s);
+    return ps_team_run(workers, a->n, 1 << 14, step_piece, &s);
 }

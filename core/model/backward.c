@@ -37,11 +37,11 @@ static int undo_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-static int undo_normalise(ps_workers *team, const float *y, const float *norm, float *dy,
-                          size_t n, size_t width, bool relu)
+static int undo_normalise(ps_workers *workers, const float *y, const float *norm,
+                          float *dy, size_t n, size_t width, bool relu)
 {
     undo u = {.y = y, .norm = norm, .dy = dy, .width = width, .relu = relu};
-    return ps_team_run(team, n, 512, undo_piece, &u);
+    return ps_team_run(workers, n, 512, undo_piece, &u);
 }
 
 static void undo_relu(const float *y, float *dy, size_t n)
@@ -59,8 +59,9 @@ static int backward_head(ps_tape *t, const ps_model *m, size_t n, const float *h
     const ps_model_config *c = &t->config;
     size_t in = ps_model_width(c, c->layers);
     memcpy(t->dz, dz, n * c->e * sizeof *dz);
-    int err = c->cosine ? undo_normalise(t->team, t->z, t->z_norm, t->dz, n, c->e, false)
-                        : PS_OK;
+    int err = c->cosine
+                  ? undo_normalise(t->workers, t->z, t->z_norm, t->dz, n, c->e, false)
+                  : PS_OK;
     ps_dense skip = {.n = n,
                      .in = c->d_in,
                      .out = c->e,
@@ -69,7 +70,7 @@ static int backward_head(ps_tape *t, const ps_model *m, size_t n, const float *h
                      .ldw = c->d_in,
                      .y = t->dz};
     if (!err && m->S)
-        err = ps_dense_backward_weights(t->team, &skip, grad->S, NULL);
+        err = ps_dense_backward_weights(t->workers, &skip, grad->S, NULL);
     ps_dense second = {.n = n,
                        .in = c->d,
                        .out = c->e,
@@ -79,9 +80,9 @@ static int backward_head(ps_tape *t, const ps_model *m, size_t n, const float *h
                        .ldw = c->d,
                        .y = t->dz};
     if (!err)
-        err = ps_dense_backward_weights(t->team, &second, grad->G2, NULL);
+        err = ps_dense_backward_weights(t->workers, &second, grad->G2, NULL);
     if (!err)
-        err = ps_dense_backward_data(t->team, &second, t->dhidden, c->d, 0.0f);
+        err = ps_dense_backward_data(t->workers, &second, t->dhidden, c->d, 0.0f);
     undo_relu(t->hidden, t->dhidden, n * c->d);
     ps_dense first = {.n = n,
                       .in = in,
@@ -92,9 +93,9 @@ static int backward_head(ps_tape *t, const ps_model *m, size_t n, const float *h
                       .ldw = in,
                       .y = t->dhidden};
     if (!err)
-        err = ps_dense_backward_weights(t->team, &first, grad->G1, grad->g);
+        err = ps_dense_backward_weights(t->workers, &first, grad->G1, grad->g);
     if (!err && dh)
-        err = ps_dense_backward_data(t->team, &first, dh, in, 0.0f);
+        err = ps_dense_backward_data(t->workers, &first, dh, in, 0.0f);
     return err;
 }
 
@@ -107,7 +108,7 @@ static int backward_update(ps_tape *t, const ps_model *m, uint32_t k, size_t n,
     const ps_model_config *c = &t->config;
     const ps_tape_layer *l = &t->layer[k - 1];
     size_t in = ps_model_width(c, k - 1), ldw = in + c->m;
-    int err = undo_normalise(t->team, l->h, l->norm, dh, n, c->d, true);
+    int err = undo_normalise(t->workers, l->h, l->norm, dh, n, c->d, true);
     ps_dense self = {.n = n,
                      .in = in,
                      .out = c->d,
@@ -122,11 +123,11 @@ static int backward_update(ps_tape *t, const ps_model *m, uint32_t k, size_t n,
     nbr.w += in;
     ps_conv *g = &grad->conv[k - 1];
     if (!err)
-        err = ps_dense_backward_weights(t->team, &self, g->W, g->w);
+        err = ps_dense_backward_weights(t->workers, &self, g->W, g->w);
     if (!err)
-        err = ps_dense_backward_weights(t->team, &nbr, g->W + in, NULL);
+        err = ps_dense_backward_weights(t->workers, &nbr, g->W + in, NULL);
     if (!err)
-        err = ps_dense_backward_data(t->team, &nbr, t->dpooled, c->m, 0.0f);
+        err = ps_dense_backward_data(t->workers, &nbr, t->dpooled, c->m, 0.0f);
     return err;
 }
 
@@ -139,7 +140,7 @@ static int backward_messages(ps_tape *t, const ps_model *m, const ps_subgraph *s
     size_t in = ps_model_width(c, k - 1);
     ps_pool pool = ps_tape_pool(t, s, k);
     ps_pool_transpose(&pool, s->n[k - 1], t->start, t->entry);
-    int err = ps_pool_backward(t->team, &pool, s->n[k - 1], t->start, t->entry,
+    int err = ps_pool_backward(t->workers, &pool, s->n[k - 1], t->start, t->entry,
                                t->dpooled, t->layer[k - 1].message, t->dmessage);
     *layer = (ps_dense){.n = s->n[k - 1],
                         .in = in,
@@ -150,7 +151,7 @@ static int backward_messages(ps_tape *t, const ps_model *m, const ps_subgraph *s
                         .ldw = in,
                         .y = t->dmessage};
     ps_conv *g = &grad->conv[k - 1];
-    return err ? err : ps_dense_backward_weights(t->team, layer, g->Q, g->q);
+    return err ? err : ps_dense_backward_weights(t->workers, layer, g->Q, g->q);
 }
 
 /* The gradient of h_in from both its uses: as a message (all nodes of the layer below),
@@ -160,14 +161,14 @@ static int backward_input(ps_tape *t, const ps_model *m, const ps_subgraph *s, u
 {
     const ps_model_config *c = &t->config;
     size_t in = ps_model_width(c, k - 1);
-    int err = ps_dense_backward_data(t->team, message, dh_in, in, 0.0f);
+    int err = ps_dense_backward_data(t->workers, message, dh_in, in, 0.0f);
     ps_dense self = {.n = s->n[k],
                      .in = in,
                      .out = c->d,
                      .w = m->conv[k - 1].W,
                      .ldw = in + c->m,
                      .y = dh};
-    return err ? err : ps_dense_backward_data(t->team, &self, dh_in, in, 1.0f);
+    return err ? err : ps_dense_backward_data(t->workers, &self, dh_in, in, 1.0f);
 }
 
 int ps_backward(ps_tape *t, const ps_model *m, const ps_subgraph *s, const float *x,

@@ -46,15 +46,15 @@ static int normalise_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-static int normalise(ps_workers *team, float *y, float *norm, size_t n, size_t width)
+static int normalise(ps_workers *workers, float *y, float *norm, size_t n, size_t width)
 {
     rows r = {.y = y, .norm = norm, .width = width};
-    return ps_team_run(team, n, 512, normalise_piece, &r);
+    return ps_team_run(workers, n, 512, normalise_piece, &r);
 }
 
 /* ------------------------------ The steps --------------------------------- */
 
-static int messages(ps_workers *team, const ps_model *m, uint32_t k, const float *h,
+static int messages(ps_workers *workers, const ps_model *m, uint32_t k, const float *h,
                     size_t n, float *out)
 {
     const ps_conv *c = &m->conv[k - 1];
@@ -69,10 +69,10 @@ static int messages(ps_workers *team, const ps_model *m, uint32_t k, const float
                   .b = c->q,
                   .y = out,
                   .relu = true};
-    return ps_dense_forward(team, &l);
+    return ps_dense_forward(workers, &l);
 }
 
-static int update(ps_workers *team, const ps_model *m, uint32_t k, const float *h,
+static int update(ps_workers *workers, const ps_model *m, uint32_t k, const float *h,
                   const float *pooled, size_t n, float *out, float *norm)
 {
     const ps_conv *c = &m->conv[k - 1];
@@ -92,13 +92,13 @@ static int update(ps_workers *team, const ps_model *m, uint32_t k, const float *
     nbr.b = c->w;
     nbr.beta = 1.0f;
     nbr.relu = true;
-    int err = ps_dense_forward(team, &self);
+    int err = ps_dense_forward(workers, &self);
     if (!err)
-        err = ps_dense_forward(team, &nbr);
-    return err ? err : normalise(team, out, norm, n, m->config.d);
+        err = ps_dense_forward(workers, &nbr);
+    return err ? err : normalise(workers, out, norm, n, m->config.d);
 }
 
-static int head(ps_workers *team, const ps_model *m, const float *h, const float *x,
+static int head(ps_workers *workers, const ps_model *m, const float *h, const float *x,
                 size_t n, float *hidden, float *z, float *norm)
 {
     const ps_model_config *c = &m->config;
@@ -130,13 +130,13 @@ static int head(ps_workers *team, const ps_model *m, const float *h, const float
                      .ldw = c->d_in,
                      .y = z,
                      .beta = 1.0f};
-    int err = ps_dense_forward(team, &first);
+    int err = ps_dense_forward(workers, &first);
     if (!err)
-        err = ps_dense_forward(team, &second);
+        err = ps_dense_forward(workers, &second);
     if (!err && m->S)
-        err = ps_dense_forward(team, &skip);
+        err = ps_dense_forward(workers, &skip);
     if (!err && c->cosine)
-        err = normalise(team, z, norm, n, c->e);
+        err = normalise(workers, z, norm, n, c->e);
     return err;
 }
 
@@ -152,15 +152,15 @@ int ps_forward(ps_tape *t, const ps_model *m, const ps_subgraph *s, const float 
     for (uint32_t k = 1; k <= s->layers && !err; k++) {
         ps_tape_layer *l = &t->layer[k - 1];
         ps_pool pool = ps_tape_pool(t, s, k);
-        err = messages(t->team, m, k, h, s->n[k - 1], l->message);
+        err = messages(t->workers, m, k, h, s->n[k - 1], l->message);
         if (!err)
-            err = ps_pool_forward(t->team, &pool, l->message, l->pooled);
+            err = ps_pool_forward(t->workers, &pool, l->message, l->pooled);
         if (!err)
-            err = update(t->team, m, k, h, l->pooled, s->n[k], l->h, l->norm);
+            err = update(t->workers, m, k, h, l->pooled, s->n[k], l->h, l->norm);
         h = l->h;
     }
     if (!err)
-        err = head(t->team, m, h, x, s->n[s->layers], t->hidden, t->z, t->z_norm);
+        err = head(t->workers, m, h, x, s->n[s->layers], t->hidden, t->z, t->z_norm);
     *z = t->z;
     return err;
 }

@@ -9,10 +9,10 @@
 
 enum { ROWS = 512, COLUMNS = 64 }; /* pieces: of n, and of the weights' rows */
 
-int ps_team_run(ps_workers *team, size_t n, size_t grain, ps_work fn, void *cls)
+int ps_team_run(ps_workers *workers, size_t n, size_t grain, ps_work fn, void *cls)
 {
-    if (team)
-        return ps_workers_run(team, n, grain, fn, cls);
+    if (workers)
+        return ps_workers_run(workers, n, grain, fn, cls);
     int err = PS_OK;
     for (size_t at = 0; at < n && !err; at += grain)
         err = fn(cls, at, n - at > grain ? at + grain : n, 0);
@@ -47,9 +47,9 @@ static int forward_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-int ps_dense_forward(ps_workers *team, const ps_dense *l)
+int ps_dense_forward(ps_workers *workers, const ps_dense *l)
 {
-    return ps_team_run(team, l->n, ROWS, forward_piece, (void *)l);
+    return ps_team_run(workers, l->n, ROWS, forward_piece, (void *)l);
 }
 
 typedef struct back {
@@ -69,11 +69,11 @@ static int data_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-int ps_dense_backward_data(ps_workers *team, const ps_dense *l, float *dx, size_t lddx,
+int ps_dense_backward_data(ps_workers *workers, const ps_dense *l, float *dx, size_t lddx,
                            float beta)
 {
     back b = {.l = l, .dx = dx, .lddx = lddx, .beta = beta};
-    return ps_team_run(team, l->n, ROWS, data_piece, &b);
+    return ps_team_run(workers, l->n, ROWS, data_piece, &b);
 }
 
 static int weights_piece(void *cls, size_t begin, size_t end, unsigned worker)
@@ -90,8 +90,9 @@ static int weights_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-int ps_dense_backward_weights(ps_workers *team, const ps_dense *l, float *dw, float *db)
+int ps_dense_backward_weights(ps_workers *workers, const ps_dense *l, float *dw,
+                              float *db)
 {
     back b = {.l = l, .dw = dw, .db = db};
-    return ps_team_run(team, l->out, COLUMNS, weights_piece, &b);
+    return ps_team_run(workers, l->out, COLUMNS, weights_piece, &b);
 }

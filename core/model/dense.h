@@ -4,7 +4,7 @@
  *
  * Pieces have a fixed size, so the sums are the same for any number of workers.
  *
- * Threads: uses the team it is given; team NULL runs on the caller alone.
+ * Threads: uses the workers it is given; workers NULL runs on the caller alone.
  */
 #ifndef PINSAGE_CORE_MODEL_DENSE_H
 #define PINSAGE_CORE_MODEL_DENSE_H
@@ -26,14 +26,15 @@ typedef struct ps_dense {
     bool relu;
 } ps_dense;
 
-int ps_dense_forward(ps_workers *team, const ps_dense *l);
+int ps_dense_forward(ps_workers *workers, const ps_dense *l);
 /* dx (n, in; row stride lddx) = beta dx + y w. */
-int ps_dense_backward_data(ps_workers *team, const ps_dense *l, float *dx, size_t lddx,
+int ps_dense_backward_data(ps_workers *workers, const ps_dense *l, float *dx, size_t lddx,
                            float beta);
 /* dw (out, in; row stride ldw) += y^T x; db (out, NULL for none) += column sums of y. */
-int ps_dense_backward_weights(ps_workers *team, const ps_dense *l, float *dw, float *db);
+int ps_dense_backward_weights(ps_workers *workers, const ps_dense *l, float *dw,
+                              float *db);
 
-/* Run fn over [0, n) by the team, or on the caller when there is none. */
-int ps_team_run(ps_workers *team, size_t n, size_t grain, ps_work fn, void *cls);
+/* Run fn over [0, n) by the workers, or on the caller when there is none. */
+int ps_team_run(ps_workers *workers, size_t n, size_t grain, ps_work fn, void *cls);
 
 #endif

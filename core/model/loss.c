@@ -302,7 +302,7 @@ static void sum_up(const job *k, ps_loss_value *value)
     value->violated /= k->b->pairs;
 }
 
-int ps_loss_backward(ps_workers *team, const ps_loss_batch *b, const ps_loss_opts *o,
+int ps_loss_backward(ps_workers *workers, const ps_loss_batch *b, const ps_loss_opts *o,
                      const float *z, float *dz, ps_loss_value *value)
 {
     scratch s;
@@ -311,9 +311,9 @@ int ps_loss_backward(ps_workers *team, const ps_loss_batch *b, const ps_loss_opt
     if (err)
         return err;
     gather(z, b->negative, b->negatives, b->e, s.n);
-    err = ps_team_run(team, b->pairs, PAIRS, pairs_piece, &k);
+    err = ps_team_run(workers, b->pairs, PAIRS, pairs_piece, &k);
     if (!err)
-        err = ps_team_run(team, b->negatives, NEGATIVES, negatives_piece, &k);
+        err = ps_team_run(workers, b->negatives, NEGATIVES, negatives_piece, &k);
     if (!err) {
         sum_up(&k, value);
         scatter(&k, dz);

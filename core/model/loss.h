@@ -7,7 +7,7 @@
  * and the mean over pairs. A shared negative that is a labelled positive of the query, or
  * the query or the related pin itself, is masked out.
  *
- * Threads: uses the team it is given.
+ * Threads: uses the workers it is given.
  */
 #ifndef PINSAGE_CORE_MODEL_LOSS_H
 #define PINSAGE_CORE_MODEL_LOSS_H
@@ -37,9 +37,9 @@ typedef struct ps_loss_value {
     double violated; /* share of negatives: within the margin; xent: above the positive */
 } ps_loss_value;
 
-/* z (n, e) -> dz (n, e), overwritten. team may be NULL; any gives the same numbers.
+/* z (n, e) -> dz (n, e), overwritten. workers may be NULL; any gives the same numbers.
  * PS_ENOMEM when scratch cannot be had. */
-int ps_loss_backward(ps_workers *team, const ps_loss_batch *b, const ps_loss_opts *o,
+int ps_loss_backward(ps_workers *workers, const ps_loss_batch *b, const ps_loss_opts *o,
                      const float *z, float *dz, ps_loss_value *value);
 
 #endif

@@ -117,18 +117,19 @@ static int forward_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-int ps_pool_forward(ps_workers *team, const ps_pool *p, const float *messages, float *out)
+int ps_pool_forward(ps_workers *workers, const ps_pool *p, const float *messages,
+                    float *out)
 {
     job j = {.p = p, .messages = messages, .out = out, .sum = PICK(sum_rows)};
-    return ps_team_run(team, p->n, NODES, forward_piece, &j);
+    return ps_team_run(workers, p->n, NODES, forward_piece, &j);
 }
 
-int ps_pool_forward_half(ps_workers *team, const ps_pool *p, const uint16_t *messages,
+int ps_pool_forward_half(ps_workers *workers, const ps_pool *p, const uint16_t *messages,
                          float *out)
 {
     job j = {
         .p = p, .messages = messages, .out = out, .sum = PICK(sum_halves), .half = 1};
-    return ps_team_run(team, p->n, NODES, forward_piece, &j);
+    return ps_team_run(workers, p->n, NODES, forward_piece, &j);
 }
 
 /* ------------------------------ Backward ---------------------------------- */
@@ -193,7 +194,7 @@ static int mask_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-int ps_pool_backward(ps_workers *team, const ps_pool *p, uint32_t n_in,
+int ps_pool_backward(ps_workers *workers, const ps_pool *p, uint32_t n_in,
                      const uint32_t *start, const uint32_t *entry, const float *dout,
                      const float *messages, float *din)
 {
@@ -204,8 +205,8 @@ int ps_pool_backward(ps_workers *team, const ps_pool *p, uint32_t n_in,
              .entry = entry,
              .axpy = PICK(axpy)};
     mask k = {.messages = messages, .din = din, .m = p->m};
-    int err = ps_team_run(team, n_in, NODES, backward_piece, &j);
-    return err ? err : ps_team_run(team, n_in, NODES, mask_piece, &k);
+    int err = ps_team_run(workers, n_in, NODES, backward_piece, &j);
+    return err ? err : ps_team_run(workers, n_in, NODES, mask_piece, &k);
 }
 
 /* ------------------------------ Weights ----------------------------------- */

@@ -5,7 +5,7 @@
  * one is summed. Backward turns the lists round first (who pooled over me?), so that each
  * row of the gradient is written by one worker, in a fixed order.
  *
- * Threads: uses the team it is given. Vector code is picked by CPU at run time.
+ * Threads: uses the workers it is given. Vector code is picked by CPU at run time.
  */
 #ifndef PINSAGE_CORE_MODEL_POOL_H
 #define PINSAGE_CORE_MODEL_POOL_H
@@ -25,10 +25,10 @@ typedef struct ps_pool {
 } ps_pool;
 
 /* messages (., m) -> out (n, m). */
-int ps_pool_forward(ps_workers *team, const ps_pool *p, const float *messages,
+int ps_pool_forward(ps_workers *workers, const ps_pool *p, const float *messages,
                     float *out);
 /* The same from half precision. Max pooling does not note winners. */
-int ps_pool_forward_half(ps_workers *team, const ps_pool *p, const uint16_t *messages,
+int ps_pool_forward_half(ps_workers *workers, const ps_pool *p, const uint16_t *messages,
                          float *out);
 
 /* Lists turned round: the pools that read row v are entry[start[v] .. start[v+1]), each
@@ -36,7 +36,7 @@ int ps_pool_forward_half(ps_workers *team, const ps_pool *p, const uint16_t *mes
 void ps_pool_transpose(const ps_pool *p, uint32_t n_in, uint32_t *start, uint32_t *entry);
 /* din (n_in, m) = gradient of the messages from dout (n, m), zero where the message was
  * not positive (its ReLU). */
-int ps_pool_backward(ps_workers *team, const ps_pool *p, uint32_t n_in,
+int ps_pool_backward(ps_workers *workers, const ps_pool *p, uint32_t n_in,
                      const uint32_t *start, const uint32_t *entry, const float *dout,
                      const float *messages, float *din);
 

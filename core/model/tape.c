@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-int ps_tape_new(ps_tape **out, const ps_model_config *c, ps_workers *team)
+int ps_tape_new(ps_tape **out, const ps_model_config *c, ps_workers *workers)
 {
     ps_tape *t = calloc(1, sizeof *t);
     if (!t)
         return PS_ENOMEM;
     t->config = *c;
-    t->team = team;
+    t->workers = workers;
     *out = t;
     return PS_OK;
 }

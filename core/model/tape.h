@@ -22,7 +22,7 @@ typedef struct ps_tape_layer {
 
 struct ps_tape {
     ps_model_config config;
-    ps_workers *team; /* borrowed, NULL for none */
+    ps_workers *workers; /* borrowed, NULL for none */
     size_t room[PS_LAYERS_MAX + 1];
     uint32_t T;
     ps_tape_layer layer[PS_LAYERS_MAX];

@@ -13,19 +13,19 @@
  * evenly and not all in the picks, one half of the lanes is a stage behind the other.
  *
  * On a live graph a stage stands between: where something near the row was ever changed
- * there is a slot to look into, and maybe a delta to pick from (core/graph/live.h).
+ * there is a slot to look into, and maybe a delta to pick from (core/graph/live_graph.h).
  *
  * Only the functions before ps_lanes_alive read the graph.
  *
  * Threads: lanes belong to one thread. The graph is only read.
  */
-#ifndef PS_SAMPLE_LANES_H
-#define PS_SAMPLE_LANES_H
+#ifndef PINSAGE_CORE_SAMPLE_LANES_H
+#define PINSAGE_CORE_SAMPLE_LANES_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/graph/live.h"
+#include "core/graph/live_graph.h"
 #include "pinsage/rng.h"
 
 /* As many as keep all the misses busy that a core can have in flight; more gain nothing.

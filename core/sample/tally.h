@@ -6,8 +6,8 @@
  *
  * Threads: a tally belongs to one thread.
  */
-#ifndef PS_SAMPLE_TALLY_H
-#define PS_SAMPLE_TALLY_H
+#ifndef PINSAGE_CORE_SAMPLE_TALLY_H
+#define PINSAGE_CORE_SAMPLE_TALLY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -5,8 +5,8 @@
  *
  * Threads: pure functions on the caller's array.
  */
-#ifndef PS_SAMPLE_TOPK_H
-#define PS_SAMPLE_TOPK_H
+#ifndef PINSAGE_CORE_SAMPLE_TOPK_H
+#define PINSAGE_CORE_SAMPLE_TOPK_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -204,7 +204,7 @@ uint32_t ps_walk_visits(ps_walker *w, uint32_t pin, uint64_t seed, ps_visit *out
     return n;
 }
 
-/* ------------------------------ Guests ------------------------------------ */
+/* ------------------------------ Unstored pins ------------------------------------ */
 
 /* From a board to one of its pins; PS_NO_PIN when it has none. */
 static uint32_t pin_of(const ps_graph *g, uint32_t board, uint64_t *rng)
@@ -215,9 +215,10 @@ static uint32_t pin_of(const ps_graph *g, uint32_t board, uint64_t *rng)
                : PS_NO_PIN;
 }
 
-/* Guests come one at a time, so their walks do: it costs a fifth of a millisecond. */
-void ps_walk_guest(ps_walker *w, const uint32_t *boards, uint32_t n, uint32_t n_walks,
-                   uint64_t seed, uint32_t *rows, float *weights)
+/* Unstored pins come one at a time, so their walks do: it costs a fifth of a millisecond.
+ */
+void ps_walk_unstored(ps_walker *w, const uint32_t *boards, uint32_t n, uint32_t n_walks,
+                      uint64_t seed, uint32_t *rows, float *weights)
 {
     const ps_graph *g = w->graph;
     job *j = &w->jobs[0];

@@ -41,7 +41,7 @@ typedef struct making {
     const ps_progress *progress;
     ps_draft *draft;
     ps_generation *g;
-    ps_workers *team;
+    ps_workers *workers;
     uint32_t dim; /* what is asked for, or as much as the graph has */
     float *pin_scale, *board_scale;
     float *right;   /* (boards, dim + 1) */
@@ -51,8 +51,8 @@ typedef struct making {
     float *rows;    /* (ROWS, dim) */
 } making;
 
-uint32_t ps_structure_fold(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
-                           float *out)
+uint32_t ps_structure_fold_in(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
+                              float *out)
 {
     size_t dim = vectors->cols;
     const float *rows = vectors->data;
@@ -88,7 +88,7 @@ static int decompose(making *k)
     ps_bipartite a = {&k->g->graph, k->pin_scale, k->board_scale};
     fill_scale(&k->g->graph.pin_boards, k->pin_scale);
     fill_scale(&k->g->graph.board_pins, k->board_scale);
-    int err = ps_svd_right(&a, dim + 1, k->opts->iterations, k->opts->seed, k->team,
+    int err = ps_svd_right(&a, dim + 1, k->opts->iterations, k->opts->seed, k->workers,
                            k->progress, k->value, k->right);
     for (uint32_t b = 0; b < B && !err; b++)
         for (uint32_t j = 0; j < dim; j++) /* column 0 is dropped */
@@ -138,8 +138,8 @@ static int fold_rows(void *cls, size_t begin, size_t end, unsigned worker)
     ps_npy vectors = {.rows = k->g->n_boards, .cols = k->dim, .data = k->boards};
     for (size_t i = begin; i < end; i++) {
         uint32_t p = k->first + (uint32_t)i;
-        ps_structure_fold(&vectors, ps_csr_row(m, p), ps_csr_degree(m, p),
-                          k->rows + i * k->dim);
+        ps_structure_fold_in(&vectors, ps_csr_row(m, p), ps_csr_degree(m, p),
+                             k->rows + i * k->dim);
     }
     return PS_OK;
 }
@@ -150,7 +150,7 @@ static int write_rows(making *k, ps_out *out)
     int err = PS_OK;
     for (k->first = 0; k->first < m->rows && !err;) {
         uint32_t n = m->rows - k->first < ROWS ? m->rows - k->first : ROWS;
-        ps_workers_run(k->team, n, GRAIN, fold_rows, k);
+        ps_workers_run(k->workers, n, GRAIN, fold_rows, k);
         ps_out_write(out, k->rows, (size_t)n * k->dim * sizeof *k->rows);
         for (uint32_t i = 0; i < n; i++)
             k->report->filled += ps_csr_degree(m, k->first + i) > 0;
@@ -224,13 +224,13 @@ static int begin(making *k, const char *catalog, ps_why *why)
                        k->g->n_boards);
     k->dim = dim + 1 > side ? side - 1 : dim;
     err = allocate(k, why);
-    return err ? err : ps_workers_new(&k->team, k->opts->threads);
+    return err ? err : ps_workers_new(&k->workers, k->opts->threads);
 }
 
 static void end(making *k)
 {
-    if (k->team)
-        ps_workers_free(k->team);
+    if (k->workers)
+        ps_workers_free(k->workers);
     ps_generation_release(k->g);
     free(k->pin_scale), free(k->board_scale), free(k->right), free(k->boards);
     free(k->value), free(k->rows);

@@ -48,18 +48,18 @@ static int product_piece(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-static int times(const ps_bipartite *a, const float *boards, uint32_t k, ps_workers *team,
-                 float *pins)
+static int times(const ps_bipartite *a, const float *boards, uint32_t k,
+                 ps_workers *workers, float *pins)
 {
     product p = {&a->graph->pin_boards, a->pin_scale, a->board_scale, boards, pins, k};
-    return ps_workers_run(team, p.m->rows, ROWS, product_piece, &p);
+    return ps_workers_run(workers, p.m->rows, ROWS, product_piece, &p);
 }
 
 static int times_transposed(const ps_bipartite *a, const float *pins, uint32_t k,
-                            ps_workers *team, float *boards)
+                            ps_workers *workers, float *boards)
 {
     product p = {&a->graph->board_pins, a->board_scale, a->pin_scale, pins, boards, k};
-    return ps_workers_run(team, p.m->rows, ROWS, product_piece, &p);
+    return ps_workers_run(workers, p.m->rows, ROWS, product_piece, &p);
 }
 
 /* ------------------------------ Small matrices ---------------------------- */
@@ -84,7 +84,7 @@ static int turn_piece(void *cls, size_t begin, size_t end, unsigned worker)
 }
 
 /* Rows are summed in at most PARTS parts: in each by BLAS, over them in double precision
- * and in order, so that neither their number nor the team changes a bit. */
+ * and in order, so that neither their number nor the workers changes a bit. */
 enum { PARTS = 32, PART_ROWS = 512 };
 
 typedef struct scratch {
@@ -110,11 +110,12 @@ static int sum_part(void *cls, size_t begin, size_t end, unsigned worker)
 }
 
 /* Eigenvalues and vectors of y^T y, y (n, k), into s. */
-static int gram_eigen(const float *y, size_t n, uint32_t k, scratch *s, ps_workers *team)
+static int gram_eigen(const float *y, size_t n, uint32_t k, scratch *s,
+                      ps_workers *workers)
 {
     size_t cells = (size_t)k * k, rows = (n + PARTS - 1) / PARTS;
     summing sum = {y, s->parts, rows > PART_ROWS ? rows : PART_ROWS, k};
-    int err = ps_workers_run(team, n, sum.rows, sum_part, &sum);
+    int err = ps_workers_run(workers, n, sum.rows, sum_part, &sum);
     memset(s->wide, 0, cells * sizeof *s->wide);
     for (size_t part = 0; part * sum.rows < n; part++)
         for (size_t i = 0; i < cells; i++)
@@ -156,15 +157,15 @@ static void to_turn(scratch *s, uint32_t k, bool unit)
 }
 
 static int orthonormalise(float *y, size_t n, uint32_t k, int passes, scratch *s,
-                          ps_workers *team)
+                          ps_workers *workers)
 {
     int err = PS_OK;
     for (int pass = 0; pass < passes && !err; pass++) {
-        err = gram_eigen(y, n, k, s, team);
+        err = gram_eigen(y, n, k, s, workers);
         to_turn(s, k, true);
         turn t = {y, s->gram, k};
         if (!err)
-            err = ps_workers_run(team, n, 1024, turn_piece, &t);
+            err = ps_workers_run(workers, n, 1024, turn_piece, &t);
     }
     return err;
 }
@@ -179,16 +180,16 @@ static void fill_random(float *z, size_t n, uint64_t seed)
 }
 
 static int iterate(const ps_bipartite *a, uint32_t k, uint32_t iterations, float *z,
-                   float *y, scratch *s, ps_workers *team, const ps_progress *progress)
+                   float *y, scratch *s, ps_workers *workers, const ps_progress *progress)
 {
     size_t pins = a->graph->pin_boards.rows;
     int err = PS_OK;
     for (uint32_t i = 0; i <= iterations && !err; i++) {
-        err = times(a, z, k, team, y);
+        err = times(a, z, k, workers, y);
         if (!err) /* once keeps the directions apart, twice makes them exact */
-            err = orthonormalise(y, pins, k, i < iterations ? 1 : 2, s, team);
+            err = orthonormalise(y, pins, k, i < iterations ? 1 : 2, s, workers);
         if (!err)
-            err = times_transposed(a, y, k, team, z);
+            err = times_transposed(a, y, k, workers, z);
         if (!err)
             err = ps_progress_at(progress, "structure", i + 1, iterations + 1, "rounds");
     }
@@ -197,13 +198,13 @@ static int iterate(const ps_bipartite *a, uint32_t k, uint32_t iterations, float
 
 /* z = A^T Y = V S W^T: turn it by W, divide by S, keep k columns of wide. */
 static int finish(float *z, size_t boards, uint32_t wide, uint32_t k, scratch *s,
-                  ps_workers *team, double *value, float *right)
+                  ps_workers *workers, double *value, float *right)
 {
-    int err = gram_eigen(z, boards, wide, s, team);
+    int err = gram_eigen(z, boards, wide, s, workers);
     to_turn(s, wide, true);
     turn t = {z, s->gram, wide};
     if (!err)
-        err = ps_workers_run(team, boards, 1024, turn_piece, &t);
+        err = ps_workers_run(workers, boards, 1024, turn_piece, &t);
     for (uint32_t j = 0; j < k; j++)
         value[j] = s->value[j] > 0 ? sqrt(s->value[j]) : 0;
     for (size_t b = 0; b < boards; b++)
@@ -212,7 +213,7 @@ static int finish(float *z, size_t boards, uint32_t wide, uint32_t k, scratch *s
 }
 
 int ps_svd_right(const ps_bipartite *a, uint32_t k, uint32_t iterations, uint64_t seed,
-                 ps_workers *team, const ps_progress *progress, double *value,
+                 ps_workers *workers, const ps_progress *progress, double *value,
                  float *right)
 {
     size_t pins = a->graph->pin_boards.rows, boards = a->graph->board_pins.rows;
@@ -225,10 +226,10 @@ int ps_svd_right(const ps_bipartite *a, uint32_t k, uint32_t iterations, uint64_
     ps_gemm_init();
     if (!err) {
         fill_random(z, boards * wide, seed);
-        err = iterate(a, wide, iterations, z, y, &s, team, progress);
+        err = iterate(a, wide, iterations, z, y, &s, workers, progress);
     }
     if (!err)
-        err = finish(z, boards, wide, k, &s, team, value, right);
+        err = finish(z, boards, wide, k, &s, workers, value, right);
     scratch_done(&s);
     free(y);
     free(z);

@@ -1,6 +1,6 @@
 /* svd.h - the randomised decomposition behind the structure block.
  *
- * Threads: uses the team it is given; same result for any number.
+ * Threads: uses the workers it is given; same result for any number.
  */
 #ifndef PINSAGE_CORE_STRUCTURE_SVD_H
 #define PINSAGE_CORE_STRUCTURE_SVD_H
@@ -19,7 +19,7 @@ typedef struct ps_bipartite {
  * vectors as columns of right (boards, k). k at most the smaller side; directions that
  * the matrix has not get value 0 and a zero column. */
 int ps_svd_right(const ps_bipartite *a, uint32_t k, uint32_t iterations, uint64_t seed,
-                 ps_workers *team, const ps_progress *progress, double *value,
+                 ps_workers *workers, const ps_progress *progress, double *value,
                  float *right);
 
 /* Eigenvalues (descending) and eigenvectors (columns of vectors, (n, n)) of the symmetric

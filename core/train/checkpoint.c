@@ -26,7 +26,7 @@ static void slots(const ps_progress_state *s, float *out[TENSORS])
 static void write_epochs(const ps_train_result *r, ps_buf *out)
 {
     for (uint32_t i = 0; i < r->n_epochs; i++) {
-        const ps_epoch *e = &r->epoch[i];
+        const ps_train_epoch *e = &r->epoch[i];
         ps_buf_printf(out, "%" PRIu32 " %a %a %a %a %a %a %a %a\n", e->epoch,
                       (double)e->loss, (double)e->violated, e->hit_10, e->hit_100, e->mrr,
                       e->score, e->pairs_per_s, e->seconds);
@@ -37,7 +37,7 @@ static int read_epochs(ps_train_result *r, const char *text)
 {
     r->n_epochs = 0;
     while (*text && r->n_epochs < PS_EPOCHS_MAX) {
-        ps_epoch *e = &r->epoch[r->n_epochs++];
+        ps_train_epoch *e = &r->epoch[r->n_epochs++];
         int used = 0;
         if (sscanf(text, "%" SCNu32 " %a %a %la %la %la %la %la %la\n%n", &e->epoch,
                    &e->loss, &e->violated, &e->hit_10, &e->hit_100, &e->mrr, &e->score,

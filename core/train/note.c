@@ -43,7 +43,7 @@ static int note_curve(ps_manifest *m, const ps_train_report *r)
     ps_buf b = {0};
     ps_buf_char(&b, '[');
     for (uint32_t i = 0; i < r->result.n_epochs; i++) {
-        const ps_epoch *e = &r->result.epoch[i];
+        const ps_train_epoch *e = &r->result.epoch[i];
         ps_buf_printf(&b,
                       "%s{\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
                       "\"valid_hit_10\":%.6g,\"valid_hit_100\":%.6g,\"valid_mrr\":%.6g}",
@@ -57,7 +57,7 @@ int ps_train_note(ps_manifest *m, const ps_train_report *report)
 {
     const ps_train_opts *o = &report->used;
     const ps_train_result *r = &report->result;
-    const ps_epoch *best = &r->epoch[r->best - 1];
+    const ps_train_epoch *best = &r->epoch[r->best - 1];
     ps_manifest_set_text(m, "train.loss", o->loss == PS_LOSS_XENT ? "xent" : "margin");
     ps_manifest_set_real(m, "train.walk_pairs", (double)o->walk_pairs);
     ps_manifest_set_real(m, "train.dropout", (double)o->dropout);

@@ -51,17 +51,17 @@ static int make_x(void *cls, size_t begin, size_t end, unsigned worker)
     return PS_OK;
 }
 
-static int keep_x(ps_sampler *s, ps_workers *team)
+static int keep_x(ps_sampler *s, ps_workers *workers)
 {
     size_t n = s->features->generation->n_pins;
     size_t bytes = n * s->features->dim * sizeof *s->x;
     if (bytes > X_LIMIT)
         return PS_OK;
     s->x = malloc(bytes + 1);
-    return s->x ? ps_workers_run(team, n, 256, make_x, s) : PS_ENOMEM;
+    return s->x ? ps_workers_run(workers, n, 256, make_x, s) : PS_ENOMEM;
 }
 
-int ps_sampler_init(ps_sampler *s, ps_workers *team)
+int ps_sampler_init(ps_sampler *s, ps_workers *workers)
 {
     s->shuffled = malloc((s->n_pairs + 1) * sizeof *s->shuffled);
     int err = s->shuffled ? PS_OK : PS_ENOMEM;
@@ -69,7 +69,7 @@ int ps_sampler_init(ps_sampler *s, ps_workers *team)
         err = list_known(s);
     if (!err)
         err = list_walkable(s);
-    return err ? err : keep_x(s, team);
+    return err ? err : keep_x(s, workers);
 }
 
 void ps_sampler_done(ps_sampler *s)

@@ -9,7 +9,7 @@
 #define PINSAGE_CORE_TRAIN_SAMPLER_H
 
 #include "core/model/loss.h"
-#include "core/train/tables.h"
+#include "core/neighbours/tables.h"
 #include "pinsage/convolve.h"
 #include "pinsage/features.h"
 #include "pinsage/import.h"
@@ -34,7 +34,7 @@ typedef struct ps_sampler {
 } ps_sampler;
 
 /* Borrowed members and numbers are set by the caller; the rest is made here. */
-int ps_sampler_init(ps_sampler *s, ps_workers *team);
+int ps_sampler_init(ps_sampler *s, ps_workers *workers);
 void ps_sampler_done(ps_sampler *s);
 /* Distinct pins of the pairs, ascending, (n) for the caller to free: each side of a pair
  * may be asked for the other. */

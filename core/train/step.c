@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "core/base/list.h"
-#include "core/train/corpus.h"
-#include "core/train/install.h"
+#include "core/neighbours/corpus.h"
+#include "core/neighbours/install.h"
 #include "core/train/labels.h"
 #include "core/train/note.h"
 #include "pinsage/blend.h"
@@ -110,7 +110,7 @@ static int try_once(step *s, const ps_train_opts *o, const ps_pairs *pairs,
         result ? ps_train(&model, s->corpus, pairs, valid, &run, result, s->progress, why)
                : PS_ENOMEM;
     if (!err) {
-        const ps_epoch *e = &result->epoch[result->best - 1];
+        const ps_train_epoch *e = &result->epoch[result->best - 1];
         t->hit_10 = e->hit_10;
         t->hit_100 = e->hit_100;
         t->score = e->score;

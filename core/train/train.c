@@ -20,8 +20,8 @@
 #include "core/base/list.h"
 #include "core/model/adam.h"
 #include "core/model/loss.h"
+#include "core/neighbours/corpus.h"
 #include "core/train/checkpoint.h"
-#include "core/train/corpus.h"
 #include "core/train/producer.h"
 #include "core/train/validate.h"
 #include "pinsage/buf.h"
@@ -103,7 +103,7 @@ static int start_hard(trainer *t)
     ps_band band = {t->o.hard_low, t->o.hard_high};
     if (!err)
         err = ps_hard_make(hard, t->corpus->graph, queries, n, t->corpus->seeds, band,
-                           t->corpus->team, t->progress);
+                           t->corpus->workers, t->progress);
     if (!err)
         err = ps_sampler_hard(&t->sampler, queries, n, hard);
     if (err)
@@ -136,7 +136,7 @@ static int start_sampler(trainer *t, ps_why *why)
                               .seed = t->o.seed,
                               .pair = (const uint32_t(*)[2])t->pairs->pair,
                               .n_pairs = t->pairs->n};
-    err = ps_sampler_init(&t->sampler, t->corpus->team);
+    err = ps_sampler_init(&t->sampler, t->corpus->workers);
     if (!err && t->o.hard)
         err = start_hard(t);
     return err;
@@ -173,7 +173,7 @@ static int start_tensors(trainer *t, ps_why *why)
     memcpy(t->average, t->model->params, n * sizeof(float));
     memcpy(t->best, t->model->params, n * sizeof(float));
     ps_model_view(&t->grad, &t->o.model, t->grad_block);
-    return ps_tape_new(&t->tape, &t->o.model, t->corpus->team);
+    return ps_tape_new(&t->tape, &t->o.model, t->corpus->workers);
 }
 
 static int tell_plan(const trainer *t)
@@ -259,11 +259,11 @@ static int learn(trainer *t, const ps_minibatch *b, ps_loss_value *value)
     loss.e = t->o.model.e;
     int err = t->dz ? ps_forward(t->tape, t->model, &b->graph, b->x, &z) : PS_ENOMEM;
     if (!err)
-        err = ps_loss_backward(t->corpus->team, &loss, &o, z, t->dz, value);
+        err = ps_loss_backward(t->corpus->workers, &loss, &o, z, t->dz, value);
     if (!err && isfinite(value->loss))
         err = ps_backward(t->tape, t->model, &b->graph, b->x, t->dz, &t->grad);
     if (!err && isfinite(value->loss))
-        err = ps_adam_step(&t->adam, t->corpus->team, rate_now(t), t->model->params,
+        err = ps_adam_step(&t->adam, t->corpus->workers, rate_now(t), t->model->params,
                            t->grad_block);
     if (!err && t->o.average > 0)
         update_average(t);
@@ -289,11 +289,11 @@ static int check_weights(const trainer *t, ps_why *why)
 
 /* ------------------------------ An epoch ---------------------------------- */
 
-static int tell_batch(const trainer *t, const ps_epoch *e, uint64_t done)
+static int tell_batch(const trainer *t, const ps_train_epoch *e, uint64_t done)
 {
     char note[160];
     const ps_train_result *r = t->result;
-    const ps_epoch *last = r->n_epochs ? &r->epoch[r->n_epochs - 1] : NULL;
+    const ps_train_epoch *last = r->n_epochs ? &r->epoch[r->n_epochs - 1] : NULL;
     int n =
         snprintf(note, sizeof note, "epoch %u loss %.4f violated %.1f %% %.0f pairs/s",
                  t->epoch, (double)e->loss / (double)done,
@@ -305,7 +305,7 @@ static int tell_batch(const trainer *t, const ps_epoch *e, uint64_t done)
                             t->o.epochs * t->batches, "batches", note);
 }
 
-static int run_batches(trainer *t, ps_epoch *e, ps_why *why)
+static int run_batches(trainer *t, ps_train_epoch *e, ps_why *why)
 {
     double began = ps_now();
     uint64_t seen = 0;
@@ -333,17 +333,18 @@ static int run_batches(trainer *t, ps_epoch *e, ps_why *why)
     return err;
 }
 
-static int validate(trainer *t, ps_epoch *e)
+static int validate(trainer *t, ps_train_epoch *e)
 {
     ps_model view;
     ps_validation v;
     float *params = t->o.average > 0 ? t->average : t->model->params;
     ps_model_view(&view, &t->o.model, params);
-    int err = ps_embed_all(&view, &t->features, t->nbr ? t->nbr->row : NULL,
-                           t->nbr ? t->nbr->weight : NULL, t->corpus->team, t->vectors);
+    int err =
+        ps_embed_all(&view, &t->features, t->nbr ? t->nbr->row : NULL,
+                     t->nbr ? t->nbr->weight : NULL, t->corpus->workers, t->vectors);
     if (!err)
         err = ps_validate(t->vectors, t->corpus->generation->n_pins, t->o.model.e,
-                          t->valid, t->corpus->team, &v);
+                          t->valid, t->corpus->workers, &v);
     if (err)
         return err;
     e->hit_10 = v.hit_10;
@@ -358,7 +359,7 @@ static int validate(trainer *t, ps_epoch *e)
     return PS_OK;
 }
 
-static void epoch_json(const trainer *t, const ps_epoch *e, ps_buf *b)
+static void epoch_json(const trainer *t, const ps_train_epoch *e, ps_buf *b)
 {
     ps_buf_printf(b,
                   "{\"stage\":\"%s\",\"epoch\":%u,\"loss\":%.6g,\"violated\":%.6g,"
@@ -369,7 +370,7 @@ static void epoch_json(const trainer *t, const ps_epoch *e, ps_buf *b)
                   e->hit_100, e->mrr, e->score, e->pairs_per_s, e->seconds);
 }
 
-static int write_log(const trainer *t, const ps_epoch *e, ps_why *why)
+static int write_log(const trainer *t, const ps_train_epoch *e, ps_why *why)
 {
     ps_buf line = {0};
     if (!t->o.log)
@@ -435,7 +436,7 @@ static bool finished(const trainer *t)
 static int run_epoch(trainer *t, ps_why *why)
 {
     double began = ps_now();
-    ps_epoch e = {.epoch = t->epoch = t->result->n_epochs + 1};
+    ps_train_epoch e = {.epoch = t->epoch = t->result->n_epochs + 1};
     int err = run_batches(t, &e, why);
     if (!err)
         err = check_weights(t, why);

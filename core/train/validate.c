@@ -70,15 +70,15 @@ static double score_of(float rank)
 }
 
 int ps_validate(const float *vectors, uint32_t n, uint32_t e, const ps_pairs *pairs,
-                ps_workers *team, ps_validation *out)
+                ps_workers *workers, ps_validation *out)
 {
     check c = {
         .rows = {vectors, e, 0}, .vectors = vectors, .n = n, .e = e, .pairs = pairs};
-    c.scores = malloc(ps_workers_count(team) * (size_t)BLOCK * n * sizeof(float) + 1);
+    c.scores = malloc(ps_workers_count(workers) * (size_t)BLOCK * n * sizeof(float) + 1);
     c.rank = malloc((pairs->n + 1) * sizeof *c.rank);
     int err = c.scores && c.rank ? PS_OK : PS_ENOMEM;
     if (!err)
-        err = ps_workers_run(team, pairs->n, 8 * BLOCK, rank_pairs, &c);
+        err = ps_workers_run(workers, pairs->n, 8 * BLOCK, rank_pairs, &c);
     *out = (ps_validation){0};
     for (size_t i = 0; i < pairs->n && !err; i++) {
         out->score += score_of(c.rank[i]);

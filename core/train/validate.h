@@ -1,6 +1,6 @@
 /* validate.h - how good is a model now: exact ranks of the valid pairs.
  *
- * Threads: uses the team it is given.
+ * Threads: uses the workers it is given.
  */
 #ifndef PINSAGE_CORE_TRAIN_VALIDATE_H
 #define PINSAGE_CORE_TRAIN_VALIDATE_H
@@ -16,6 +16,6 @@ typedef struct ps_validation {
 /* Ranks by inner product of vectors (n, e) among all pins but the query, ties at their
  * average. */
 int ps_validate(const float *vectors, uint32_t n, uint32_t e, const ps_pairs *pairs,
-                ps_workers *team, ps_validation *out);
+                ps_workers *workers, ps_validation *out);
 
 #endif

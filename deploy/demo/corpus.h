@@ -14,8 +14,8 @@
  * Strings are UTF-8, owned by what holds them unless the field says "borrows". Small
  * allocations end the program when memory is gone: there is nothing to save.
  */
-#ifndef PINSAGE_DEMO_CORPUS_H
-#define PINSAGE_DEMO_CORPUS_H
+#ifndef PINSAGE_DEPLOY_DEMO_CORPUS_H
+#define PINSAGE_DEPLOY_DEMO_CORPUS_H
 
 #include <stdbool.h>
 #include <stddef.h>

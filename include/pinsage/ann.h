@@ -2,12 +2,12 @@
  *
  * A FAISS index behind its C API. Build picks a factory string by size and dimension, or
  * takes the user's; measures recall@10 against exact search on sampled rows; and picks
- * the search-time knob (nprobe, efSearch) that reaches the wished recall. What it chose
+ * the search-time knob (nprobe, efSearch) that reaches the target recall. What it chose
  * stands in the manifest under "index". Searching asks for more than k rows and re-ranks
  * them by the exact inner product on the mapped vectors, so codes may be compressed.
  *
  * Threads: an open index is searched from any number of threads; never added to.
- * Not here: rows added since the build (tail.h), and which rows may be shown.
+ * Not here: rows added since the build (delta_index.h), and which rows may be shown.
  */
 #ifndef PINSAGE_ANN_H
 #define PINSAGE_ANN_H
@@ -25,7 +25,7 @@ typedef struct ps_ann_build_opts {
     const char *factory; /* "auto" or any FAISS factory string */
     const char *vectors; /* "embeddings", or the name of a feature block;
                             NULL: embeddings, else the only or the best-filled block */
-    double recall;       /* wished recall@10; default 0.95, 0.5..1 */
+    double recall;       /* target recall@10; default 0.95, 0.5..1 */
     uint32_t sample;     /* queries of the measurement; default 500 */
     unsigned threads;    /* 0 = all cores */
     uint64_t seed;
@@ -42,7 +42,7 @@ typedef struct ps_ann_report {
     uint32_t overfetch; /* candidates re-ranked exactly, for each result */
     double build_s;
     uint64_t bytes;
-    int reached; /* recall_at_10 >= wished */
+    int reached; /* recall_at_10 >= target */
     char generation[32];
 } ps_ann_report;
 

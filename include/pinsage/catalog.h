@@ -27,7 +27,7 @@ typedef struct ps_draft ps_draft;
  * generation yet (import); else PS_ENOENT in words. PS_EBUSY when another process
  * writes. step ("import", "index") goes to the manifest. fresh: link nothing from the
  * current generation and start from an empty manifest (import again); but what earlier
- * folds took from the live store is still absorbed, and their votes are kept. */
+ * compactions took from the live store is still compacted, and their votes are kept. */
 typedef struct ps_draft_opts {
     const char *step;
     bool create, fresh;
@@ -72,12 +72,12 @@ typedef struct ps_counts {
 /* Count the graph in the draft's folder and note it in the manifest. */
 int ps_draft_count(ps_draft *d, ps_counts *c, ps_why *why);
 
-/* In a manifest: the last operation of the live store that the generation has absorbed;
- * the file of votes that came with it, a JSON object a line; and how many folds there
- * were since all pins were embedded together, 0 when it is missing. */
-#define PS_ABSORBED "live.absorbed"
-#define PS_VOTES    "votes.jsonl"
-#define PS_FOLDS    "embeddings.folds"
+/* In a manifest: the last operation of the live store that the generation contains;
+ * the file of votes that came with it, a JSON object a line; and how many compactions
+ * there were since all pins were embedded together, 0 when it is missing. */
+#define PS_COMPACTED   "live.compacted"
+#define PS_VOTES       "votes.jsonl"
+#define PS_COMPACTIONS "embeddings.compactions"
 
 /* Path of the current generation into out (PS_PATH_MAX); PS_ENOENT in words. */
 int ps_catalog_current(const char *catalog, char *out, ps_why *why);

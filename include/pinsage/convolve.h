@@ -8,7 +8,8 @@
  * layer k-1, so a node's own row needs no index:
  *     S(0) = [ targets | their neighbours | the neighbours of those ]
  *
- * Threads: a ps_tape is scratch for one thread of control; kernels use a team if given.
+ * Threads: a ps_tape is scratch for one thread of control; kernels use a workers if
+ * given.
  */
 #ifndef PINSAGE_CONVOLVE_H
 #define PINSAGE_CONVOLVE_H
@@ -29,7 +30,7 @@ typedef struct ps_subgraph {
 } ps_subgraph;
 
 typedef struct ps_tape ps_tape; /* activations of one forward pass */
-int ps_tape_new(ps_tape **t, const ps_model_config *c, ps_workers *team);
+int ps_tape_new(ps_tape **t, const ps_model_config *c, ps_workers *workers);
 void ps_tape_free(ps_tape *t);
 /* Bytes that a tape takes for a sub-graph of these sizes, told before work starts. */
 size_t ps_tape_bytes(const ps_model_config *c, const uint32_t *n);

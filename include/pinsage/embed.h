@@ -40,7 +40,7 @@ int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *re
  * weight (N, T) may be NULL for K = 0. */
 struct ps_workers;
 int ps_embed_all(const ps_model *m, const ps_features *f, const uint32_t *nbr,
-                 const float *weight, struct ps_workers *team, float *out);
+                 const float *weight, struct ps_workers *workers, float *out);
 
 /* ---- One pin on request ---- */
 typedef struct ps_embedder ps_embedder;
@@ -72,8 +72,8 @@ int ps_embedder_message(ps_embedder *e, uint32_t row, uint64_t id_hash, const fl
 int ps_embedder_live(ps_embedder *e, uint32_t row, uint64_t id_hash, const float *x,
                      float *z);
 /* z of a pin that is in no view, on these boards of it, from n_walks walks. */
-int ps_embedder_guest(ps_embedder *e, const uint32_t *boards, uint32_t n,
-                      uint32_t n_walks, uint64_t id_hash, const float *x, float *z);
+int ps_embedder_unstored(ps_embedder *e, const uint32_t *boards, uint32_t n,
+                         uint32_t n_walks, uint64_t id_hash, const float *x, float *z);
 /* Only walk, for ps_embedder_neighbours. */
 int ps_embedder_walk(ps_embedder *e, uint32_t row, uint64_t id_hash);
 /* The neighbourhood (T) that the last call walked to. Borrowed. */

@@ -5,7 +5,7 @@
  * something that a human wrote (an option, a data file, a request body, a file on
  * disk) also takes a ps_why and tells where it went wrong, in words.
  *
- * Threads: no state. Not here: HTTP statuses (server/api/reply.c),
+ * Threads: no state. Not here: HTTP statuses (server/message/reply.c),
  * exit codes (server/cli/cli.c), both derived from this table's names.
  */
 #ifndef PINSAGE_ERR_H

@@ -1,4 +1,4 @@
-/* gemm.h - matrix products; the one door to BLAS.
+/* gemm.h - matrix products; the one way to BLAS.
  *
  * Row-major float32. C (n, p) = A (n, k) B^T (p, k) and its two siblings for gradients.
  * BLAS's own threads are off: callers cut rows among their workers, so results do not

@@ -47,7 +47,7 @@ int ps_structure(const char *catalog, const ps_structure_opts *opts,
 /* The row of a pin saved on n boards into out (dim), zeros when n is 0; returns how many
  * of them have a vector: boards that are newer than the vectors, structure.boards.npy,
  * add nothing. */
-uint32_t ps_structure_fold(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
-                           float *out);
+uint32_t ps_structure_fold_in(const ps_npy *vectors, const uint32_t *boards, uint32_t n,
+                              float *out);
 
 #endif

@@ -65,18 +65,18 @@ typedef struct ps_train_opts {
                      .average = 0.99f,                                                   \
                      .seed = 1})
 
-typedef struct ps_epoch {
+typedef struct ps_train_epoch {
     uint32_t epoch;       /* from 1 */
     float loss, violated; /* means; share of negatives that break the margin, or beat the
                              related pin */
     double hit_10, hit_100, mrr; /* of the valid pairs */
     double score;                /* what chooses: mean hit rate at 10, 50, 100, 500 */
     double pairs_per_s, seconds;
-} ps_epoch;
+} ps_train_epoch;
 
 #define PS_EPOCHS_MAX 512
 typedef struct ps_train_result {
-    ps_epoch epoch[PS_EPOCHS_MAX];
+    ps_train_epoch epoch[PS_EPOCHS_MAX];
     uint32_t n_epochs, best; /* number of the epoch whose weights were kept */
     uint64_t bytes;          /* stated before the start: tensors, tape, minibatches */
 } ps_train_result;

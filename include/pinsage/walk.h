@@ -51,8 +51,8 @@ void ps_walk_neighbours(ps_walker *w, const uint32_t *pins, const uint64_t *seed
  * n_walks walks, at most the walker's: rows (T) and weights (T), padded with PS_NO_PIN.
  * As for a pin of the graph, walk i takes ps_rng_at(seed, i). */
 #define PS_NO_PIN UINT32_MAX
-void ps_walk_guest(ps_walker *w, const uint32_t *boards, uint32_t n, uint32_t n_walks,
-                   uint64_t seed, uint32_t *rows, float *weights);
+void ps_walk_unstored(ps_walker *w, const uint32_t *boards, uint32_t n, uint32_t n_walks,
+                      uint64_t seed, uint32_t *rows, float *weights);
 
 /* All visited pins of one start, most visited first, ties by row; at most max into out
  * (the ranking that hard negatives and walk pairs are drawn from). Returns how many. */

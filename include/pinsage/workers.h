@@ -1,10 +1,10 @@
-/* workers.h - a fixed team of threads for loops over rows.
+/* workers.h - a fixed pool of threads for loops over rows.
  *
  * ps_workers_run cuts [0, n) into pieces of `grain` items and hands them out in order;
  * the caller's thread works too. What a piece computes must depend on its items only,
  * never on the worker that got it: then any thread count gives the same result.
  *
- * Threads: one caller at a time for each team. Not here: request queues (server/).
+ * Threads: one caller at a time for each workers. Not here: request queues (server/).
  */
 #ifndef PINSAGE_WORKERS_H
 #define PINSAGE_WORKERS_H

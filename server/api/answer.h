@@ -1,8 +1,8 @@
 /* answer.h - an answer written once, as JSON or as protobuf.
  *
  * An operation says its fields in order, by number and name; what is written is the
- * dialect that the door asked for. Nothing is built first: bytes go straight into the
- * reply, which is six times faster than a tree, and both dialects stay equal because
+ * dialect that the transport asked for. Nothing is built first: bytes go straight into
+ * the reply, which is six times faster than a tree, and both dialects stay equal because
  * there is only one text of them.
  *
  *     ps_answer a = ps_answer_begin(out);
@@ -23,7 +23,7 @@
 #ifndef PINSAGE_SERVER_API_ANSWER_H
 #define PINSAGE_SERVER_API_ANSWER_H
 
-#include "server/api/reply.h"
+#include "server/message/reply.h"
 
 typedef struct ps_field {
     uint32_t number;

@@ -3,12 +3,12 @@
  * The messages are those of include/pinsage/v1/pinsage.proto. Bytes are first read by the
  * message's own description, which is generated from that file, then checked and put
  * into the plain structs of questions.h. A field of a new question is thus read, and
- * refused by its name, on all doors alike:
+ * refused by its name, by all transports alike:
  *
  *     features.visual[17]: not a finite number
  *
  * Threads: one arena, one thread.
- * Not here: which door speaks which dialect (rest.c, rpc.c).
+ * Not here: which transport speaks which dialect (rest.c, rpc.c).
  */
 #ifndef PINSAGE_SERVER_API_BODY_H
 #define PINSAGE_SERVER_API_BODY_H
@@ -17,7 +17,7 @@
 #include "pinsage/err.h"
 #include "server/engine/engine.h"
 #include "server/engine/questions.h"
-#include "server/http/request.h"
+#include "server/message/request.h"
 
 typedef enum ps_dialect {
     PS_STRICT_JSON, /* unknown fields are refused: a misspelt one is noticed */

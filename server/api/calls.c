@@ -6,7 +6,7 @@
 
 /* The question lives in the request's arena, as all that it points to. */
 #define XX(method, name, question)                                                       \
-    void ps_call_##name(ps_door *d, const ps_body *b, ps_reply *out)                     \
+    void ps_call_##name(ps_context *d, const ps_body *b, ps_reply *out)                  \
     {                                                                                    \
         ps_why why = {0};                                                                \
         question *q = ps_arena_alloc(b->arena, sizeof *q);                               \

@@ -1,8 +1,8 @@
 /* calls.h - an operation reached by a message: read the message, then do it.
  *
- * Both doors come through here with a body: the RPC door with all of its methods, the
- * REST door where an address takes a body. A further method is a line of this table, a
- * reader (body.h), an operation (ops.h), and its row of the routes.
+ * Both transports come through here with a body: the RPC transport with all of its
+ * methods, the REST transport where an address takes a body. A further method is a line
+ * of this table, a reader (body.h), an operation (ops.h), and its row of the routes.
  *
  * Threads: see ops.h.
  */
@@ -27,10 +27,10 @@
     XX(GetBoard, get_board, ps_get_board)                                                \
     XX(Vote, vote, ps_vote)
 
-typedef void (*ps_call)(ps_door *d, const ps_body *b, ps_reply *out);
+typedef void (*ps_call)(ps_context *d, const ps_body *b, ps_reply *out);
 
 #define XX(method, name, question)                                                       \
-    void ps_call_##name(ps_door *d, const ps_body *b, ps_reply *out);
+    void ps_call_##name(ps_context *d, const ps_body *b, ps_reply *out);
 PS_CALL_MAP(XX)
 #undef XX
 

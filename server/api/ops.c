@@ -10,7 +10,7 @@
 #include "pinsage/clock.h"
 #include "server/api/ops_inside.h"
 #include "server/base/process.h"
-#include "server/http/later.h"
+#include "server/state/later.h"
 
 /* ------------------------------ Pieces ------------------------------------- */
 
@@ -28,7 +28,7 @@ static bool is_absolute(ps_text image)
     return false;
 }
 
-ps_text op_image(const ps_door *d, ps_text image, ps_buf *scratch)
+ps_text op_image(const ps_context *d, ps_text image, ps_buf *scratch)
 {
     if (!d->state->images || !image.len || is_absolute(image))
         return image;
@@ -38,7 +38,7 @@ ps_text op_image(const ps_door *d, ps_text image, ps_buf *scratch)
     return scratch->failed ? image : (ps_text){scratch->data, scratch->size};
 }
 
-void op_refuse_pin(ps_door *d, ps_text pin, const ps_why *why, ps_reply *out)
+void op_refuse_pin(ps_context *d, ps_text pin, const ps_why *why, ps_reply *out)
 {
     ps_text near[5];
     size_t n = ps_reader_suggest(d->reader, pin, near, 5);
@@ -58,7 +58,8 @@ void op_refuse_pin(ps_door *d, ps_text pin, const ps_why *why, ps_reply *out)
 
 /* ------------------------------ Related ------------------------------------ */
 
-static int add_result(ps_door *d, ps_answer *a, ps_field f, ps_scored x, ps_buf *scratch)
+static int add_result(ps_context *d, ps_answer *a, ps_field f, ps_scored x,
+                      ps_buf *scratch)
 {
     ps_pin pin;
     int err = ps_reader_pin(d->reader, x.row, &pin);
@@ -73,7 +74,7 @@ static int add_result(ps_door *d, ps_answer *a, ps_field f, ps_scored x, ps_buf 
     return PS_OK;
 }
 
-int op_add_results(ps_door *d, ps_answer *a, ps_field f, const ps_scored *result,
+int op_add_results(ps_context *d, ps_answer *a, ps_field f, const ps_scored *result,
                    uint32_t n)
 {
     ps_buf scratch = {0};
@@ -87,7 +88,7 @@ int op_add_results(ps_door *d, ps_answer *a, ps_field f, const ps_scored *result
     return err;
 }
 
-void ps_op_write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
+void ps_op_write_related(ps_context *d, const ps_related *q, const ps_ranking *r,
                          uint64_t since, ps_reply *out)
 {
     ps_answer a = ps_answer_begin(out);
@@ -99,14 +100,14 @@ void ps_op_write_related(ps_door *d, const ps_related *q, const ps_ranking *r,
     ps_add_name(&a, PS_FIELD(5, "generation"),
                 ps_engine_generation(ps_reader_engine(d->reader))->name);
     int err = op_add_results(d, &a, PS_FIELD(6, "results"), r->result, r->n);
-    if (r->rung)
-        ps_add_name(&a, PS_FIELD(7, "rung"), ps_rung_name[r->rung]);
+    if (r->degraded)
+        ps_add_name(&a, PS_FIELD(7, "degraded"), ps_degradation_name[r->degraded]);
     if (!err && q->explain)
         err = op_add_explanation(d, &a, PS_FIELD(8, "explanation"), r->row, since);
     ps_answer_end(&a, out, err);
 }
 
-void ps_op_related(ps_door *d, const ps_request *r, const ps_related *q, ps_reply *out)
+void ps_op_related(ps_context *d, const ps_request *r, const ps_related *q, ps_reply *out)
 {
     ps_why why = {0};
     ps_ranking answer;
@@ -128,13 +129,14 @@ void ps_op_related(ps_door *d, const ps_request *r, const ps_related *q, ps_repl
         return;
     }
     op_note_ranking(d, &answer, start, out);
-    out->passing = answer.rung != PS_RUNG_FULL || q->explain; /* that tells ages */
+    out->uncacheable =
+        answer.degraded != PS_DEGRADED_FULL || q->explain; /* that tells ages */
     ps_op_write_related(d, q, &answer, start, out);
 }
 
 /* ------------------------------ Pins and boards ---------------------------- */
 
-static int add_boards(ps_door *d, ps_answer *a, uint32_t row, const ps_get_pin *q)
+static int add_boards(ps_context *d, ps_answer *a, uint32_t row, const ps_get_pin *q)
 {
     const ps_graph *graph = ps_reader_graph(d->reader);
     const ps_field boards = PS_FIELD(5, "boards");
@@ -163,8 +165,8 @@ static void add_metadata(ps_answer *a, const ps_pin *pin)
     ps_map_end(a);
 }
 
-static void write_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, uint32_t row,
-                      const ps_pin *pin, ps_reply *out)
+static void write_pin(ps_context *d, const ps_request *r, const ps_get_pin *q,
+                      uint32_t row, const ps_pin *pin, ps_reply *out)
 {
     ps_buf scratch = {0};
     ps_text etag = op_etag(ps_reader_lsn(d->reader, row), r->arena);
@@ -181,7 +183,7 @@ static void write_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, uint
     ps_buf_done(&scratch);
 }
 
-void ps_op_get_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, ps_reply *out)
+void ps_op_get_pin(ps_context *d, const ps_request *r, const ps_get_pin *q, ps_reply *out)
 {
     ps_why why = {0};
     uint32_t row;
@@ -197,7 +199,7 @@ void ps_op_get_pin(ps_door *d, const ps_request *r, const ps_get_pin *q, ps_repl
         write_pin(d, r, q, row, &pin, out);
 }
 
-static int add_pin(ps_door *d, ps_answer *a, ps_field f, uint32_t row, ps_buf *scratch)
+static int add_pin(ps_context *d, ps_answer *a, ps_field f, uint32_t row, ps_buf *scratch)
 {
     ps_pin pin;
     int err = ps_reader_pin(d->reader, row, &pin);
@@ -211,7 +213,7 @@ static int add_pin(ps_door *d, ps_answer *a, ps_field f, uint32_t row, ps_buf *s
     return PS_OK;
 }
 
-static int add_pins(ps_door *d, ps_answer *a, uint32_t board, const ps_get_board *q)
+static int add_pins(ps_context *d, ps_answer *a, uint32_t board, const ps_get_board *q)
 {
     const ps_graph *graph = ps_reader_graph(d->reader);
     const ps_field pins = PS_FIELD(3, "pins");
@@ -227,7 +229,7 @@ static int add_pins(ps_door *d, ps_answer *a, uint32_t board, const ps_get_board
     return err;
 }
 
-void ps_op_get_board(ps_door *d, const ps_request *r, const ps_get_board *q,
+void ps_op_get_board(ps_context *d, const ps_request *r, const ps_get_board *q,
                      ps_reply *out)
 {
     ps_why why = {0};
@@ -262,7 +264,7 @@ static void add_methods(ps_buf *b, const ps_engine *e)
     ps_buf_text(b, "]");
 }
 
-static int add_sample(ps_door *d, ps_buf *b)
+static int add_sample(ps_context *d, ps_buf *b)
 {
     const uint32_t *row;
     uint32_t n = ps_reader_sample(d->reader, &row);
@@ -278,7 +280,7 @@ static int add_sample(ps_door *d, ps_buf *b)
     return PS_OK;
 }
 
-void ps_op_version(ps_door *d, ps_reply *out)
+void ps_op_version(ps_context *d, ps_reply *out)
 {
     const ps_engine *e = ps_reader_engine(d->reader);
     const ps_generation *g = ps_engine_generation(e);

@@ -15,8 +15,8 @@
 
 #include "server/api/body.h"
 #include "server/api/ops_inside.h"
-#include "server/http/later.h"
 #include "server/live/writer.h"
+#include "server/state/later.h"
 
 #define LINES 256 /* handed over at a time */
 
@@ -115,7 +115,7 @@ static bool next_line(bulk *b, ps_text *text)
     return false;
 }
 
-static void read_line(ps_door *d, bulk *b, line *l, ps_text text)
+static void read_line(ps_context *d, bulk *b, line *l, ps_text text)
 {
     ps_put_pin q;
     ps_body body = {.bytes = text,
@@ -143,10 +143,10 @@ static void read_line(ps_door *d, bulk *b, line *l, ps_text text)
 
 /* ------------------------------ Turns -------------------------------------- */
 
-static void take_turn(ps_door *d, const ps_request *r, bulk *b, ps_reply *out);
+static void take_turn(ps_context *d, const ps_request *r, bulk *b, ps_reply *out);
 
 /* On a loop once the writer is done with this turn's lines, then on a worker. */
-static void after_turn(ps_door *d, const ps_request *r, ps_reply *out, void *cls)
+static void after_turn(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     bulk *b = cls;
     if (ps_later(d, out))
@@ -159,7 +159,7 @@ static void after_turn(ps_door *d, const ps_request *r, ps_reply *out, void *cls
         answer_all(b, out);
 }
 
-static void take_turn(ps_door *d, const ps_request *r, bulk *b, ps_reply *out)
+static void take_turn(ps_context *d, const ps_request *r, bulk *b, ps_reply *out)
 {
     ps_writer *writer = ps_engine_writes(ps_reader_engine(d->reader))->writer;
     ps_text text;
@@ -183,7 +183,7 @@ static void take_turn(ps_door *d, const ps_request *r, bulk *b, ps_reply *out)
         ps_wait_finish(b->wait);
 }
 
-void ps_op_put_pins(ps_door *d, const ps_request *r, ps_reply *out)
+void ps_op_put_pins(ps_context *d, const ps_request *r, ps_reply *out)
 {
     if (ps_later(d, out))
         return;

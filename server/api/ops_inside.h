@@ -10,14 +10,14 @@
 
 /* Names of files below --images become addresses of this server, written into scratch,
  * which the caller ends; others stay as they are. */
-ps_text op_image(const ps_door *d, ps_text image, ps_buf *scratch);
+ps_text op_image(const ps_context *d, ps_text image, ps_buf *scratch);
 /* A list of pinsage.v1.Result. */
-int op_add_results(ps_door *d, ps_answer *a, ps_field f, const ps_scored *result,
+int op_add_results(ps_context *d, ps_answer *a, ps_field f, const ps_scored *result,
                    uint32_t n);
 /* How long the ranking took, by which method, from where. */
-void op_note_ranking(ps_door *d, const ps_ranking *r, uint64_t since, ps_reply *out);
+void op_note_ranking(ps_context *d, const ps_ranking *r, uint64_t since, ps_reply *out);
 /* A pinsage.v1.Explanation of a pin's row; PS_NO_ROW: of what was just embedded. */
-int op_add_explanation(ps_door *d, ps_answer *a, ps_field f, uint32_t row,
+int op_add_explanation(ps_context *d, ps_answer *a, ps_field f, uint32_t row,
                        uint64_t since);
 /* The ETag of a pin: the number of the write that made it what it is, 0 for one that was
  * not written since the generation. */
@@ -28,6 +28,6 @@ int op_write_match(ps_text if_match, struct ps_write *w, ps_why *why);
 /* This server takes none. */
 void op_refuse_writes(ps_reply *out);
 /* An unknown pin gets an error that names those near it. */
-void op_refuse_pin(ps_door *d, ps_text pin, const ps_why *why, ps_reply *out);
+void op_refuse_pin(ps_context *d, ps_text pin, const ps_why *why, ps_reply *out);
 
 #endif

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "server/api/ops_inside.h"
-#include "server/http/later.h"
 #include "server/live/writer.h"
+#include "server/state/later.h"
 
 typedef struct pending {
     ps_write write;
@@ -29,7 +29,7 @@ static void on_done(ps_write *w)
 
 /* ------------------------------ Submitting --------------------------------- */
 
-static const ps_writes *writes_of(const ps_door *d)
+static const ps_writes *writes_of(const ps_context *d)
 {
     return ps_engine_writes(ps_reader_engine(d->reader));
 }
@@ -47,7 +47,7 @@ void op_refuse_writes(ps_reply *out)
                    "this server takes no writes");
 }
 
-static pending *pending_new(ps_door *d, const ps_request *r, ps_write write,
+static pending *pending_new(ps_context *d, const ps_request *r, ps_write write,
                             ps_reply *out)
 {
     pending *p = ps_arena_alloc(r->arena, sizeof *p);
@@ -66,7 +66,7 @@ static pending *pending_new(ps_door *d, const ps_request *r, ps_write write,
 }
 
 /* then: makes the answer from the pending write. */
-static void submit(ps_door *d, const ps_request *r, ps_write write, ps_then then,
+static void submit(ps_context *d, const ps_request *r, ps_write write, ps_then then,
                    ps_reply *out)
 {
     pending *p = pending_new(d, r, write, out);
@@ -120,7 +120,7 @@ ps_text op_etag(uint64_t lsn, ps_arena *arena)
 }
 
 /* True after making out an error when nothing was written. */
-static bool failed(ps_door *d, const ps_write *w, ps_reply *out)
+static bool failed(ps_context *d, const ps_write *w, ps_reply *out)
 {
     if (!w->err)
         return false;
@@ -143,7 +143,7 @@ static bool failed(ps_door *d, const ps_write *w, ps_reply *out)
     return true;
 }
 
-static void answer_put(ps_door *d, const ps_request *r, ps_reply *out, void *cls)
+static void answer_put(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     const ps_write *w = &((pending *)cls)->write;
     if (failed(d, w, out))
@@ -157,7 +157,7 @@ static void answer_put(ps_door *d, const ps_request *r, ps_reply *out, void *cls
     ps_reply_header(out, "ETag", etag.data);
 }
 
-static void answer_delete(ps_door *d, const ps_request *r, ps_reply *out, void *cls)
+static void answer_delete(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     const ps_write *w = &((pending *)cls)->write;
     (void)r;
@@ -168,7 +168,7 @@ static void answer_delete(ps_door *d, const ps_request *r, ps_reply *out, void *
     ps_answer_end(&a, out, PS_OK);
 }
 
-static void answer_board(ps_door *d, const ps_request *r, ps_reply *out, void *cls)
+static void answer_board(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     const ps_write *w = &((pending *)cls)->write;
     (void)r;
@@ -181,7 +181,7 @@ static void answer_board(ps_door *d, const ps_request *r, ps_reply *out, void *c
     ps_answer_end(&a, out, PS_OK);
 }
 
-static void answer_vote(ps_door *d, const ps_request *r, ps_reply *out, void *cls)
+static void answer_vote(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     const ps_write *w = &((pending *)cls)->write;
     (void)r;
@@ -194,7 +194,7 @@ static void answer_vote(ps_door *d, const ps_request *r, ps_reply *out, void *cl
 
 /* ------------------------------ Operations --------------------------------- */
 
-void ps_op_put_pin(ps_door *d, const ps_request *r, const ps_put_pin *q, ps_reply *out)
+void ps_op_put_pin(ps_context *d, const ps_request *r, const ps_put_pin *q, ps_reply *out)
 {
     ps_why why = {0};
     ps_write w = {.kind = PS_WRITE_PUT, .pin = q->pin, .content = q->content};
@@ -207,7 +207,7 @@ void ps_op_put_pin(ps_door *d, const ps_request *r, const ps_put_pin *q, ps_repl
         submit(d, r, w, answer_put, out);
 }
 
-void ps_op_delete_pin(ps_door *d, const ps_request *r, const ps_delete_pin *q,
+void ps_op_delete_pin(ps_context *d, const ps_request *r, const ps_delete_pin *q,
                       ps_reply *out)
 {
     ps_why why = {0};
@@ -219,13 +219,13 @@ void ps_op_delete_pin(ps_door *d, const ps_request *r, const ps_delete_pin *q,
         submit(d, r, w, answer_delete, out);
 }
 
-void ps_op_save(ps_door *d, const ps_request *r, const ps_save *q, ps_reply *out)
+void ps_op_save(ps_context *d, const ps_request *r, const ps_save *q, ps_reply *out)
 {
     ps_write w = {.kind = PS_WRITE_SAVE, .pin = q->pin, .board = q->board};
     submit(d, r, w, answer_board, out);
 }
 
-void ps_op_unsave(ps_door *d, const ps_request *r, const ps_save *q, ps_reply *out)
+void ps_op_unsave(ps_context *d, const ps_request *r, const ps_save *q, ps_reply *out)
 {
     ps_write w = {.kind = PS_WRITE_UNSAVE, .pin = q->pin, .board = q->board};
     submit(d, r, w, answer_board, out);
@@ -255,7 +255,7 @@ static ps_text vote_json(const ps_vote *q, ps_arena *arena)
     return json;
 }
 
-void ps_op_vote(ps_door *d, const ps_request *r, const ps_vote *q, ps_reply *out)
+void ps_op_vote(ps_context *d, const ps_request *r, const ps_vote *q, ps_reply *out)
 {
     ps_write w = {.kind = PS_WRITE_VOTE, .json = vote_json(q, r->arena)};
     if (w.json.data)

@@ -164,7 +164,7 @@ int ps_listen_handed(int *fd, unsigned n, int handed, char told[PS_ADDRESS_MAX],
  * kernel is told to drop the packets that open a connection (a TCP header's byte 13
  * has the flags; all later ones carry ACK): who comes now tries again in a second, and
  * by then is refused, or led elsewhere. */
-void ps_listen_deafen(int fd)
+void ps_listen_refuse_new(int fd)
 {
     enum { FLAGS = 13, ACK = 0x10, PASS = 0x40000, DROP = 0 };
     struct sock_filter code[] = {

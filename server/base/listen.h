@@ -20,11 +20,11 @@ int ps_listen(int *fd, unsigned n, const char *address, char told[PS_ADDRESS_MAX
               ps_why *why);
 
 /* The same from one listening TCP socket that a service manager handed over (borrowed): n
- * copies of it. It must not be deafened, for it goes on listening without us. */
+ * copies of it. It must not be told to refuse, for it goes on listening without us. */
 int ps_listen_handed(int *fd, unsigned n, int handed, char told[PS_ADDRESS_MAX],
                      ps_why *why);
 
 /* Take no new handshakes from now on; those under way still end in the queue. */
-void ps_listen_deafen(int fd);
+void ps_listen_refuse_new(int fd);
 
 #endif

@@ -17,7 +17,7 @@ const ps_command *const ps_commands[] = {
     &ps_command_eval,
     &ps_command_related,
     &ps_command_verify,
-    &ps_command_fold,
+    &ps_command_compact,
     &ps_command_serve,
     NULL,
 };

@@ -13,7 +13,7 @@
 typedef struct settings {
     ps_common common;
     const char *pins, *edges, *embeddings, *unknown;
-    ps_list features;
+    ps_option_list features;
     uint32_t keep;
 } settings;
 

@@ -45,7 +45,7 @@ int ps_cli_index(const char *catalog, const ps_ann_build_opts *opts,
     printf("  index            %s%s%s over %s, %.1f MB, built in %.1f s\n", r.factory,
            r.knob[0] ? " " : "", r.knob, r.vectors, (double)r.bytes / 1e6, r.build_s);
     printf("  recall@10        %.4f%s\n", r.recall_at_10,
-           r.reached ? "" : " (below the wish: try another --factory)");
+           r.reached ? "" : " (below the target: try another --factory)");
     printf("  a search         %.0f us, exact %.0f us (%.1f x)\n", r.search_us,
            r.exact_us, r.search_us > 0 ? r.exact_us / r.search_us : 0);
     return PS_OK;

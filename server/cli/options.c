@@ -128,7 +128,7 @@ static int set_flag(const ps_option *o, bool *slot, const char *value, const cha
     return PS_OK;
 }
 
-static int add_item(const ps_option *o, ps_list *list, const char *value,
+static int add_item(const ps_option *o, ps_option_list *list, const char *value,
                     const char *source, ps_why *why)
 {
     if (list->n == PS_LIST_MAX)
@@ -153,7 +153,7 @@ int ps_option_set(const ps_option *o, void *settings, const char *value,
         *(const char **)(void *)slot = keep_text(value);
         return PS_OK;
     case PS_OPT_LIST:
-        return add_item(o, (ps_list *)(void *)slot, value, source, why);
+        return add_item(o, (ps_option_list *)(void *)slot, value, source, why);
     case PS_OPT_FLAG:
         return set_flag(o, (bool *)slot, value, source, why);
     default:
@@ -212,7 +212,7 @@ static void set_or_exit(struct argp_state *state, const ps_option *o, const char
     size_t i = (size_t)(o - p->command->options);
     ps_why why = {0};
     if (o->kind == PS_OPT_LIST && !p->list_seen[i]) {
-        ((ps_list *)(void *)((char *)p->settings + o->at))->n = 0;
+        ((ps_option_list *)(void *)((char *)p->settings + o->at))->n = 0;
         p->list_seen[i] = true;
     }
     if (ps_option_set(o, p->settings, value ? value : "true", NULL, &why))
@@ -320,7 +320,7 @@ static int apply_environment(const ps_command *c, void *settings, ps_why *why)
         if (!value)
             continue;
         if (o->kind == PS_OPT_LIST)
-            ((ps_list *)(void *)((char *)settings + o->at))->n = 0;
+            ((ps_option_list *)(void *)((char *)settings + o->at))->n = 0;
         err = ps_option_set(o, settings, value, name, why);
     }
     return err;

@@ -19,7 +19,7 @@
 typedef enum ps_option_kind {
     PS_OPT_TEXT,   /* const char * */
     PS_OPT_CHOICE, /* const char *, one of `choices` */
-    PS_OPT_LIST,   /* ps_list, may be given again */
+    PS_OPT_LIST,   /* ps_option_list, may be given again */
     PS_OPT_U32,    /* uint32_t */
     PS_OPT_U64,    /* uint64_t; suffixes K M G (powers of 1024) */
     PS_OPT_REAL,   /* double */
@@ -29,10 +29,10 @@ typedef enum ps_option_kind {
 } ps_option_kind;
 
 #define PS_LIST_MAX 64
-typedef struct ps_list {
+typedef struct ps_option_list {
     const char *item[PS_LIST_MAX];
     size_t n;
-} ps_list;
+} ps_option_list;
 
 typedef struct ps_option {
     const char *name; /* "hit-at": flag --hit-at, PINSAGE_HIT_AT, "hit-at" in the file */

@@ -14,7 +14,7 @@
 typedef struct settings {
     ps_common common;
     const char *method, *board;
-    ps_list exclude;
+    ps_option_list exclude;
     uint32_t k;
     bool json;
 } settings;
@@ -38,10 +38,10 @@ static const ps_option options[] = {
 static void print_json(ps_reader *r, const ps_related *q, const ps_ranking *a, ps_buf *b)
 {
     ps_state state = {0};
-    ps_door door = {.state = &state, .reader = r};
+    ps_context context = {.state = &state, .reader = r};
     ps_reply reply = {0};
     ps_reply_reset(&reply);
-    ps_op_write_related(&door, q, a, 0, &reply);
+    ps_op_write_related(&context, q, a, 0, &reply);
     ps_buf_add(b, reply.body.data, reply.body.size);
     ps_buf_char(b, '\n');
     b->failed = b->failed || reply.body.failed || reply.status != 200;

@@ -4,8 +4,8 @@
  */
 #include "server/serve/serve.h"
 
-#include "server/base/sandbox.h"
 #include "server/cli/commands.h"
+#include "server/security/sandbox.h"
 
 typedef struct settings {
     ps_common common; /* threads are the I/O loops */
@@ -61,12 +61,12 @@ static const ps_option options[] = {
     {"deadline", 0, PS_OPT_MS, "TIME", AT(deadline), "1s", 0, 3600000, NULL,
      "A request that is not answered within this is given up; 0: never. Clients may ask "
      "for less by Connect-Timeout-Ms"},
-    {"fold-threads", 0, PS_OPT_U32, "N", AT(fold_threads), "0", 0, 256, NULL,
-     "Threads of a fold, beside those that serve; 0: half of the cores"},
+    {"compact-threads", 0, PS_OPT_U32, "N", AT(compact_threads), "0", 0, 256, NULL,
+     "Threads of a compaction, beside those that serve; 0: half of the cores"},
     {"recall-every", 0, PS_OPT_MS, "TIME", AT(recall_every), "10s", 0, 86400000, NULL,
      "How often a live question is answered exactly too, to watch the index's recall; 0: "
      "never"},
-    {"write-group", 0, PS_OPT_U32, "N", AT(write_group), "64", 1, 4096, NULL,
+    {"write-batch", 0, PS_OPT_U32, "N", AT(write_batch_size), "64", 1, 4096, NULL,
      "Writes that are made durable together, at most"},
     {"write-delay", 0, PS_OPT_MS, "TIME", AT(write_delay), "0", 0, 1000, NULL,
      "How long a write waits for others to join it; 0: those that are there"},

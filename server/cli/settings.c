@@ -29,7 +29,7 @@ static void print_ms(ps_buf *out, uint32_t ms)
         ps_buf_printf(out, "\"%ums\"", ms);
 }
 
-static void print_list(ps_buf *out, const ps_list *list)
+static void print_list(ps_buf *out, const ps_option_list *list)
 {
     ps_buf_char(out, '[');
     for (size_t i = 0; i < list->n; i++) {
@@ -73,7 +73,7 @@ static bool is_set(const ps_option *o, const void *slot)
 {
     if (o->kind == PS_OPT_TEXT || o->kind == PS_OPT_CHOICE)
         return *(const char *const *)slot != NULL;
-    return o->kind != PS_OPT_LIST || ((const ps_list *)slot)->n > 0;
+    return o->kind != PS_OPT_LIST || ((const ps_option_list *)slot)->n > 0;
 }
 
 void ps_settings_print(ps_buf *out, const ps_command *c, const void *settings)

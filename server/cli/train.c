@@ -166,7 +166,7 @@ static void print_trials(const ps_train_report *r)
 static void print_report(const char *catalog, const ps_train_report *r)
 {
     const ps_train_result *t = &r->result;
-    const ps_epoch *best = &t->epoch[t->best - 1];
+    const ps_train_epoch *best = &t->epoch[t->best - 1];
     printf("%s: %s\n", catalog, r->generation);
     if (r->label_boards)
         printf("  label boards     %s held out\n", ps_cli_count(r->label_boards));

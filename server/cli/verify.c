@@ -9,7 +9,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/generation.h"
 #include "server/cli/commands.h"
-#include "server/fold/erased.h"
+#include "server/compact/erased.h"
 
 typedef struct settings {
     ps_common common;
@@ -42,7 +42,7 @@ static void on_check(void *cls, const char *name, int err, const char *detail)
            detail ? detail : "");
 }
 
-/* Batch and request must give one vector; but after a fold vectors are of different
+/* Batch and request must give one vector; but after a compaction vectors are of different
  * times, and what a request computes now is only told. */
 static int check_parity(ps_generation *g, tally *t, ps_why *why)
 {
@@ -51,13 +51,14 @@ static int check_parity(ps_generation *g, tally *t, ps_why *why)
     if (!ps_manifest_has(g->manifest, "embeddings.model"))
         return PS_OK;
     int err = ps_embed_parity(g, PARITY_PINS, &p, why);
-    bool folded = ps_manifest_has(g->manifest, PS_FOLDS);
+    bool compacted = ps_manifest_has(g->manifest, PS_COMPACTIONS);
     if (!err)
         snprintf(detail, sizeof detail,
                  "%u pins, least cosine %.6f, largest difference %.2g of the length%s",
                  p.pins, p.least_cosine, p.largest_difference,
-                 folded ? "; not judged since a fold, until `pinsage embed`" : "");
-    if (!err && !folded && (p.least_cosine < 0.999 || p.largest_difference > 1e-3))
+                 compacted ? "; not judged since a compaction, until `pinsage embed`"
+                           : "");
+    if (!err && !compacted && (p.least_cosine < 0.999 || p.largest_difference > 1e-3))
         err = ps_fail(why, PS_EMISMATCH, g->name, 0,
                       "embeddings are not what a request computes: %s", detail);
     on_check(t, "parity: batch and on request", err, err ? why->text : detail);

@@ -16,10 +16,10 @@ const char *const ps_source_name[PS_SOURCES] = {
     [PS_FALLBACK] = "fallback",
 };
 
-const char *const ps_rung_name[PS_RUNGS] = {
-    [PS_RUNG_FULL] = "",           [PS_RUNG_WALKS] = "fewer_walks",
-    [PS_RUNG_CONTENT] = "content", [PS_RUNG_PIXIE] = "pixie",
-    [PS_RUNG_POPULAR] = "popular",
+const char *const ps_degradation_name[PS_DEGRADATIONS] = {
+    [PS_DEGRADED_FULL] = "",           [PS_DEGRADED_WALKS] = "fewer_walks",
+    [PS_DEGRADED_CONTENT] = "content", [PS_DEGRADED_PIXIE] = "pixie",
+    [PS_DEGRADED_POPULAR] = "popular",
 };
 
 /* ------------------------------ Methods ------------------------------------ */
@@ -152,12 +152,13 @@ static double time_of(const ps_generation *g)
 static int open_live(ps_engine *e, const ps_writes *writes, const ps_progress *progress,
                      ps_why *why)
 {
-    int err = ps_kit_open(&e->kit, e->g, why);
+    int err = ps_featurizer_open(&e->featurizer, e->g, why);
     if (err)
         return err;
     e->writes = writes && writes->writer ? writes : NULL;
-    return ps_live_view_open(&e->live, e->g, &e->kit, writes ? writes->store : NULL,
-                             writes ? writes->stale : 0, progress, why);
+    return ps_live_view_open(&e->live, e->g, &e->featurizer,
+                             writes ? writes->store : NULL, writes ? writes->stale : 0,
+                             progress, why);
 }
 
 int ps_engine_attach(ps_engine *e, ps_why *why)
@@ -181,7 +182,7 @@ const ps_writes *ps_engine_writes(const ps_engine *e)
 
 int ps_engine_check(const ps_engine *e, const ps_content *c, ps_why *why)
 {
-    return ps_kit_check(&e->kit, c->feature, c->n_features, why);
+    return ps_featurizer_check(&e->featurizer, c->feature, c->n_features, why);
 }
 
 ps_view *ps_engine_view(const ps_engine *e)
@@ -194,9 +195,9 @@ const ps_live_view *ps_engine_live(const ps_engine *e)
     return &e->live;
 }
 
-const ps_kit *ps_engine_kit(const ps_engine *e)
+const ps_featurizer *ps_engine_featurizer(const ps_engine *e)
 {
-    return &e->kit;
+    return &e->featurizer;
 }
 
 int ps_engine_open(ps_engine **out, const char *catalog, const ps_writes *writes,
@@ -239,7 +240,7 @@ void ps_engine_release(ps_engine *e)
     if (e->attached)
         ps_writer_detach(e->writes->writer, &e->live);
     ps_live_view_close(&e->live);
-    ps_kit_close(&e->kit);
+    ps_featurizer_close(&e->featurizer);
     ps_ann_close(e->ann);
     ps_generation_release(e->g);
     pthread_mutex_destroy(&e->lock);

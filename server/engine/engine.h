@@ -34,15 +34,15 @@ typedef enum ps_source { PS_STORED, PS_COMPUTED, PS_FALLBACK, PS_SOURCES } ps_so
 extern const char *const ps_source_name[PS_SOURCES];
 
 /* How an answer was made cheaper because time was short. */
-typedef enum ps_rung {
-    PS_RUNG_FULL,
-    PS_RUNG_WALKS,   /* fewer walks */
-    PS_RUNG_CONTENT, /* no neighbours */
-    PS_RUNG_PIXIE,   /* walks in place of vectors */
-    PS_RUNG_POPULAR,
-    PS_RUNGS
-} ps_rung;
-extern const char *const ps_rung_name[PS_RUNGS]; /* "" for full */
+typedef enum ps_degradation {
+    PS_DEGRADED_FULL,
+    PS_DEGRADED_WALKS,   /* fewer walks */
+    PS_DEGRADED_CONTENT, /* no neighbours */
+    PS_DEGRADED_PIXIE,   /* walks in place of vectors */
+    PS_DEGRADED_POPULAR,
+    PS_DEGRADATIONS
+} ps_degradation;
+extern const char *const ps_degradation_name[PS_DEGRADATIONS]; /* "" for full */
 
 /* Open the catalog's current generation, and what the store has beyond it (writes NULL:
  * nothing; without a writer: as the store is now, and nothing can be written; the store
@@ -57,10 +57,10 @@ int ps_engine_attach(ps_engine *e, ps_why *why);
 uint64_t ps_engine_version(const ps_engine *e);
 struct ps_view;
 struct ps_live_view;
-struct ps_kit;
+struct ps_featurizer;
 struct ps_view *ps_engine_view(const ps_engine *e); /* borrowed, as all of these */
 const struct ps_live_view *ps_engine_live(const ps_engine *e);
-const struct ps_kit *ps_engine_kit(const ps_engine *e);
+const struct ps_featurizer *ps_engine_featurizer(const ps_engine *e);
 const struct ps_writes *ps_engine_writes(const ps_engine *e); /* borrowed; NULL: none */
 /* Whether content may be written: its vectors are those of blocks. PS_EINVAL names the
  * field. */
@@ -105,7 +105,7 @@ typedef struct ps_ranking {
     bool later;         /* it would take longer: there is no answer */
     const char *method; /* the one that answered */
     ps_source source;
-    ps_rung rung;
+    ps_degradation degraded;
     const ps_scored *result; /* (n) best first; in the reader until its next question */
     uint32_t n;
 } ps_ranking;
@@ -114,17 +114,18 @@ typedef struct ps_ranking {
  * in words. */
 int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why *why);
 
-/* Pins for a taste. With a method of vectors the query is the sum of the positives less
+/* Pins by examples. With a method of vectors the query is the sum of the positives less
  * that of the negatives, each times its weight; with walks, visits are. missing (n of
  * positives and negatives) gets the examples that are left out. PS_ENOENT, PS_EINVAL in
- * words that name the field. A taste that comes to nothing falls back to what is popular.
+ * words that name the field. A query that comes to nothing falls back to what is popular.
  */
-typedef struct ps_taste {
+typedef struct ps_recommended {
     ps_ranking ranking;
     ps_text *missing; /* the caller's */
     uint32_t n_missing;
-} ps_taste;
-int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_why *why);
+} ps_recommended;
+int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_recommended *out,
+                        ps_why *why);
 
 /* The vector of a pin that is not stored, and pins related to it: from its content alone,
  * its boards alone, or both; of neither there is no vector, and what is popular comes
@@ -155,9 +156,9 @@ typedef struct ps_stages_spent {
 } ps_stages_spent;
 ps_stages_spent ps_reader_spent(const ps_reader *r);
 
-/* Answers must be there by then (CLOCK_MONOTONIC, ns; 0: no hurry): what the full way
+/* Answers must be there by then (CLOCK_MONOTONIC, ns; 0: none): what the full way
  * would not reach is answered by a cheaper one, and says so. */
-void ps_reader_hurry(ps_reader *r, uint64_t deadline);
+void ps_reader_set_deadline(ps_reader *r, uint64_t deadline);
 
 /* PS_ENOENT in words. */
 int ps_reader_find_pin(ps_reader *r, ps_text id, uint32_t *row, ps_why *why);
@@ -174,7 +175,7 @@ size_t ps_reader_suggest(ps_reader *r, ps_text id, ps_text *out, size_t max);
 
 /* Of the k pins nearest to a row's vector, how many does the index find? 0 of 0 for a row
  * without a vector, or without an index. Reads every vector: for a monitor that is in no
- * hurry. */
+ * urgent. */
 int ps_reader_recall(ps_reader *r, uint32_t row, uint32_t k, uint32_t *hits,
                      uint32_t *wanted, ps_why *why);
 

@@ -17,7 +17,7 @@
 
 /* ------------------------------ Time --------------------------------------- */
 
-void ps_reader_hurry(ps_reader *r, uint64_t deadline)
+void ps_reader_set_deadline(ps_reader *r, uint64_t deadline)
 {
     r->deadline = deadline;
 }
@@ -52,12 +52,12 @@ static int embedder_of(ps_reader *r, ps_why *why)
 {
     int err = PS_OK;
     if (!r->embedder)
-        err = ps_embedder_new(&r->embedder, r->e->g, &r->e->kit.model, why);
-    if (!err && !r->guest) {
+        err = ps_embedder_new(&r->embedder, r->e->g, &r->e->featurizer.model, why);
+    if (!err && !r->unstored) {
         const ps_features *f = ps_embedder_features(r->embedder);
-        r->guest =
-            malloc((2 * (size_t)f->dim + r->e->kit.model.config.e) * sizeof(float));
-        err = r->guest ? PS_OK : PS_ENOMEM;
+        r->unstored = malloc((2 * (size_t)f->dim + r->e->featurizer.model.config.e) *
+                             sizeof(float));
+        err = r->unstored ? PS_OK : PS_ENOMEM;
     }
     if (!err)
         err = ps_embedder_on(r->embedder, &r->snap.graph,
@@ -66,17 +66,17 @@ static int embedder_of(ps_reader *r, ps_why *why)
     return err;
 }
 
-/* x of the guest into out (d_in); false when there is nothing in it. */
-static bool guest_x(ps_reader *r, const ps_content *c, const uint32_t *boards, uint32_t n,
-                    float *out)
+/* x of the unstored pin into out (d_in); false when there is nothing in it. */
+static bool unstored_x(ps_reader *r, const ps_content *c, const uint32_t *boards,
+                       uint32_t n, float *out)
 {
     const ps_features *f = ps_embedder_features(r->embedder);
     const float *content[PS_BLOCKS_MAX];
     bool any = n > 0;
     for (uint32_t i = 0; i < f->n_blocks; i++) {
-        float *raw = r->guest + f->at[i];
+        float *raw = r->unstored + f->at[i];
         uint32_t b = (uint32_t)(f->block[i] - r->e->g->blocks);
-        bool filled = ps_kit_block(&r->e->kit, b, c, boards, n, raw);
+        bool filled = ps_featurizer_block(&r->e->featurizer, b, c, boards, n, raw);
         content[i] = filled ? raw : NULL;
         any = any || filled;
     }
@@ -84,50 +84,52 @@ static bool guest_x(ps_reader *r, const ps_content *c, const uint32_t *boards, u
     return any;
 }
 
-/* EMBED_FULL .. EMBED_BARE are the rungs from PS_RUNG_FULL on. */
-static ps_rung choose(const ps_reader *r)
+/* EMBED_FULL .. EMBED_BARE are the degradation levels from PS_DEGRADED_FULL on. */
+static ps_degradation choose(const ps_reader *r)
 {
     for (way w = EMBED_FULL; w <= EMBED_BARE; w++)
         if (engine_fits(r, w))
-            return (ps_rung)w;
-    return PS_RUNG_POPULAR;
+            return (ps_degradation)w;
+    return PS_DEGRADED_POPULAR;
 }
 
-/* The vector of a model's guest; *z stays NULL when there is none. */
-static int embed_guest(ps_reader *r, const ps_content *c, const uint32_t *boards,
-                       uint32_t n, ps_rung *rung, const float **z, ps_why *why)
+/* The vector of an unstored pin by the model; *z stays NULL when there is none. */
+static int embed_unstored(ps_reader *r, const ps_content *c, const uint32_t *boards,
+                          uint32_t n, ps_degradation *degraded, const float **z,
+                          ps_why *why)
 {
     int err = embedder_of(r, why);
     if (err)
         return err;
     size_t dim = ps_embedder_features(r->embedder)->dim;
-    float *x = r->guest + dim, *out = x + dim;
+    float *x = r->unstored + dim, *out = x + dim;
     uint64_t began = ps_now_ns(), id = ps_hash(c->title.data, c->title.len);
-    *rung = choose(r);
-    if (*rung == PS_RUNG_POPULAR || !guest_x(r, c, boards, n, x))
+    *degraded = choose(r);
+    if (*degraded == PS_DEGRADED_POPULAR || !unstored_x(r, c, boards, n, x))
         return PS_OK;
-    uint32_t walks = r->e->kit.model.config.n_walks;
-    if (*rung == PS_RUNG_WALKS)
+    uint32_t walks = r->e->featurizer.model.config.n_walks;
+    if (*degraded == PS_DEGRADED_WALKS)
         walks = walks / 4 + 1;
-    err = ps_embedder_guest(r->embedder, *rung == PS_RUNG_CONTENT ? NULL : boards,
-                            *rung == PS_RUNG_CONTENT ? 0 : n, walks, id, x, out);
-    engine_took(r, (way)*rung, began);
+    err = ps_embedder_unstored(
+        r->embedder, *degraded == PS_DEGRADED_CONTENT ? NULL : boards,
+        *degraded == PS_DEGRADED_CONTENT ? 0 : n, walks, id, x, out);
+    engine_took(r, (way)*degraded, began);
     r->spent.embed = (double)(ps_now_ns() - began) * 1e-9;
     *z = err ? NULL : out;
-    r->guested = !err;
+    r->embedded_unstored = !err;
     return err;
 }
 
 /* Without a model: the default method's block is the vector. */
-static int block_of_guest(ps_reader *r, const ps_content *c, const uint32_t *boards,
-                          uint32_t n, const float **z)
+static int block_of_unstored(ps_reader *r, const ps_content *c, const uint32_t *boards,
+                             uint32_t n, const float **z)
 {
     const method *m = &r->e->methods[0];
     if (!m->array || m->array == &r->e->g->embeddings)
         return PS_OK;
     for (uint32_t b = 0; b < r->e->g->n_blocks; b++)
         if (m->array == &r->e->g->blocks[b].array &&
-            ps_kit_block(&r->e->kit, b, c, boards, n, r->query))
+            ps_featurizer_block(&r->e->featurizer, b, c, boards, n, r->query))
             *z = r->query;
     return PS_OK;
 }
@@ -151,7 +153,8 @@ static uint32_t known_boards(ps_reader *r, const ps_content *c, uint32_t *out)
     return n;
 }
 
-static int rank_guest(ps_reader *r, const ps_embed_pin *q, ps_embedded *out, ps_why *why)
+static int rank_unstored(ps_reader *r, const ps_embed_pin *q, ps_embedded *out,
+                         ps_why *why)
 {
     filter f;
     const method *m = &r->e->methods[0];
@@ -181,21 +184,22 @@ int ps_reader_embed(ps_reader *r, const ps_embed_pin *q, ps_embedded *out, ps_wh
                                      .source = PS_COMPUTED,
                                      .result = r->found}};
     r->spent = (ps_stages_spent){0};
-    r->guested = false;
+    r->embedded_unstored = false;
     if (q->k > PS_K_MAX)
         return ps_fail(why, PS_ERANGE, NULL, 0, "k is not in 0..%d", PS_K_MAX);
-    int err = ps_kit_check(&r->e->kit, c->feature, c->n_features, why);
+    int err = ps_featurizer_check(&r->e->featurizer, c->feature, c->n_features, why);
     if (err)
         return err;
     uint32_t n = known_boards(r, c, boards);
-    bool by_model = r->e->kit.has_model && m->array == &r->e->g->embeddings;
-    err = by_model ? embed_guest(r, c, boards, n, &out->ranking.rung, &out->vector, why)
-                   : block_of_guest(r, c, boards, n, &out->vector);
+    bool by_model = r->e->featurizer.has_model && m->array == &r->e->g->embeddings;
+    err = by_model
+              ? embed_unstored(r, c, boards, n, &out->ranking.degraded, &out->vector, why)
+              : block_of_unstored(r, c, boards, n, &out->vector);
     if (err)
         return err;
     out->dim = out->vector ? (uint32_t)m->array->cols : 0;
     double began = ps_now();
-    err = rank_guest(r, q, out, why);
+    err = rank_unstored(r, q, out, why);
     r->spent.search = ps_now() - began;
     return err;
 }
@@ -204,8 +208,8 @@ int ps_reader_embed(ps_reader *r, const ps_embed_pin *q, ps_embedded *out, ps_wh
 
 static double vector_age(const ps_reader *r, uint32_t row)
 {
-    const ps_tail *tail = ps_view_embeddings(r->e->live.view);
-    double now = (double)time(NULL), made = tail ? ps_tail_made(tail, row) : 0;
+    const ps_delta_index *delta = ps_view_embeddings(r->e->live.view);
+    double now = (double)time(NULL), made = delta ? ps_delta_index_made(delta, row) : 0;
     made = made > 0 ? made : r->e->created;
     return made > 0 && now > made ? now - made : 0;
 }
@@ -220,7 +224,7 @@ int ps_reader_explain(ps_reader *r, uint32_t row, ps_explained *out, ps_why *why
         out->age = vector_age(r, row);
         out->stale = ps_view_staleness(r->e->live.view, row, &stale);
     }
-    if (!r->e->kit.has_model || !r->e->kit.model.config.layers)
+    if (!r->e->featurizer.has_model || !r->e->featurizer.model.config.layers)
         return PS_OK;
     if (row != PS_NO_ROW) {
         double began = ps_now();
@@ -231,7 +235,7 @@ int ps_reader_explain(ps_reader *r, uint32_t row, ps_explained *out, ps_why *why
             err = ps_embedder_walk(r->embedder, row, ps_hash(pin.id.data, pin.id.len));
         r->spent.walk = ps_now() - began;
     }
-    if (err || !r->embedder || (row == PS_NO_ROW && !r->guested))
+    if (err || !r->embedder || (row == PS_NO_ROW && !r->embedded_unstored))
         return err;
     uint32_t T = ps_embedder_neighbours(r->embedder, &out->neighbour, &out->weight);
     while (out->n < T && out->weight[out->n] > 0)

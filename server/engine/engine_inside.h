@@ -50,7 +50,7 @@ struct ps_engine {
     _Atomic int refs;
     ps_generation *g;
     ps_ann *ann; /* NULL: the catalog has no vectors */
-    ps_kit kit;
+    ps_featurizer featurizer;
     ps_live_view live;           /* what was written since the generation */
     const ps_writes *writes;     /* borrowed; NULL: nothing is written */
     bool attached;               /* the writer keeps live up to date */
@@ -87,23 +87,23 @@ struct ps_reader {
     ps_scored *near;            /* (ENGINE_BLEND, at least PS_K_MAX) */
     ps_blend *blend;            /* made when first asked for */
     ps_embedder *embedder;      /* made when first asked for, with: */
-    float *guest;               /* content (dim), x (dim), z (e) of a pin not stored */
-    bool guested;               /* the last question embedded one */
-    uint64_t deadline;          /* 0: no hurry */
+    float *unstored;            /* content (dim), x (dim), z (e) of a pin not stored */
+    bool embedded_unstored;     /* the last question embedded one */
+    uint64_t deadline;          /* 0: none */
     ps_stages_spent spent;
 };
 
 /* What a ranking may not show. */
 typedef struct filter {
     const ps_reader *r;
-    const ps_tail *tail;         /* rows of it are not taken from the index; NULL: none */
+    const ps_delta_index *delta; /* rows of it are not taken from the index; NULL: none */
     uint32_t hidden[HIDDEN_MAX]; /* (n_hidden) sorted */
     uint32_t n_hidden;
     uint32_t board[PS_BOARDS_MAX]; /* (n_boards) only pins of one of these; none: any */
     uint32_t n_boards;
 } filter;
 
-/* A ps_ann_skip: rows that are gone, hidden, or on no wished board. */
+/* A ps_ann_skip: rows that are gone, hidden, or on no board that was asked for. */
 int engine_skip(void *filter, uint32_t row);
 bool engine_hidden(const filter *f, uint32_t row);
 void engine_filter_begin(filter *f, const ps_reader *r);

@@ -1,7 +1,7 @@
 /* engine_reader.c - one thread's way into the engine: lookups, filters, one ranking.
  *
  * A ranking leaves out the query pin, excluded pins, pins that are gone, and pins that
- * are not on a wished board.
+ * are not on a board that was asked for.
  *
  * Threads: a reader belongs to one thread.
  */
@@ -58,7 +58,7 @@ void ps_reader_free(ps_reader *r)
         ps_pixie_free(r->walk[i]);
     ps_blend_free(r->blend);
     ps_embedder_free(r->embedder);
-    free(r->guest);
+    free(r->unstored);
     free(r->near);
     free(r->rows);
     ps_pins_reader_free(r->pins);
@@ -165,7 +165,7 @@ static int compare_rows(const void *a, const void *b)
 void engine_filter_begin(filter *f, const ps_reader *r)
 {
     f->r = r;
-    f->tail = NULL;
+    f->delta = NULL;
     f->n_hidden = f->n_boards = 0;
 }
 
@@ -239,7 +239,7 @@ static int rank_by_walk(ps_reader *r, unsigned kind, uint32_t row, filter *f, ui
     if (err || (!full && !engine_fits(r, WALK_FEW)))
         return err;
     out->source = PS_COMPUTED;
-    out->rung = full ? PS_RUNG_FULL : PS_RUNG_WALKS;
+    out->degraded = full ? PS_DEGRADED_FULL : PS_DEGRADED_WALKS;
     err = engine_by_walk(r, full ? kind : WALK_SHORT, &q, 1, f, k, &out->n);
     engine_took(r, full ? WALK_FULL : WALK_FEW, since);
     r->spent.walk = (double)(ps_now_ns() - since) * 1e-9;
@@ -280,18 +280,18 @@ static int rank(ps_reader *r, const method *m, uint32_t row, filter *f, uint32_t
     }
 }
 
-/* What the wished method cannot answer, walks can, and at last popularity. */
+/* What the method asked for cannot answer, walks can, and at last popularity. */
 static int fall_back(ps_reader *r, const method *asked, uint32_t row, filter *f,
                      uint32_t k, ps_ranking *out, ps_why *why)
 {
-    static const char *const ladder[] = {"pixie", "popular"};
+    static const char *const levels[] = {"pixie", "popular"};
     bool hurried = r->deadline && (asked->kind == BY_WALK || !engine_fits(r, SEARCH));
     for (unsigned i = asked->kind == BY_WALK; i < 2; i++) {
-        const method *m = engine_find_method(r->e, ps_text_of(ladder[i]));
+        const method *m = engine_find_method(r->e, ps_text_of(levels[i]));
         int err = rank(r, m, row, f, k, out, why);
         out->source = PS_FALLBACK;
         if (hurried)
-            out->rung = i ? PS_RUNG_POPULAR : PS_RUNG_PIXIE;
+            out->degraded = i ? PS_DEGRADED_POPULAR : PS_DEGRADED_PIXIE;
         if (err || out->n)
             return err;
     }

@@ -1,4 +1,4 @@
-/* engine_recommend.c - pins for a taste: examples in, one ranking out.
+/* engine_recommend.c - pins by examples: examples in, one ranking out.
  *
  * Diversity is maximal marginal relevance: results are picked one by one, each by
  * (1 - diversity) relevance - diversity likeness, where relevance is the score as a share
@@ -22,7 +22,7 @@ typedef struct examples {
     ps_reader *r;
     const ps_recommend *q;
     const method *m;
-    ps_taste *out;
+    ps_recommended *out;
     filter *f;
     uint32_t row[PS_EXAMPLES_MAX]; /* positives, then negatives; PS_NO_ROW: a vector, or
                                       left out */
@@ -76,7 +76,7 @@ static void add_vector(float *sum, const float *v, size_t dim, float weight, boo
         sum[i] += scale * v[i];
 }
 
-/* The taste into r->query. */
+/* The query into r->query. */
 static int sum_examples(examples *e, ps_why *why)
 {
     size_t dim = e->m->array->cols;
@@ -275,7 +275,7 @@ static int find_boards(ps_reader *r, const ps_recommend *q, filter *f, ps_why *w
     return err;
 }
 
-static int rank_taste(examples *e, uint32_t k, uint32_t *n, ps_why *why)
+static int rank_examples(examples *e, uint32_t k, uint32_t *n, ps_why *why)
 {
     ps_ranking *out = &e->out->ranking;
     out->method = e->m->name;
@@ -301,7 +301,8 @@ static int fall_back(examples *e, uint32_t k, uint32_t *n)
     return engine_by_popularity(e->r, e->f, k, n);
 }
 
-int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_why *why)
+int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_recommended *out,
+                        ps_why *why)
 {
     filter f;
     examples e = {.r = r, .q = q, .out = out, .f = &f};
@@ -309,7 +310,7 @@ int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_w
     uint32_t wide = q->diversity > 0 ? POOL_TIMES * q->k : q->k;
     out->ranking = (ps_ranking){.row = PS_NO_ROW, .result = r->found};
     out->n_missing = 0;
-    r->guested = false;
+    r->embedded_unstored = false;
     e.m = engine_find_method(r->e, q->method);
     if (!e.m)
         return engine_refuse_method(r->e, q->method, why);
@@ -325,7 +326,7 @@ int ps_reader_recommend(ps_reader *r, const ps_recommend *q, ps_taste *out, ps_w
         return err;
     engine_filter_ready(&f);
     wide = wide < PS_K_MAX ? wide : PS_K_MAX;
-    err = rank_taste(&e, wide, &found, why);
+    err = rank_examples(&e, wide, &found, why);
     if (!err && !found && e.m->kind != BY_POPULARITY)
         err = fall_back(&e, wide, &found);
     return err ? err : diversify(r, e.m, found, q->k, q->diversity, &out->ranking.n);

@@ -1,8 +1,8 @@
-/* engine_vector.c - ranking by vectors: the index, the live tail, and both merged.
+/* engine_vector.c - ranking by vectors: the index, the delta index, and both merged.
  *
- * The index holds the generation's rows. Rows of the tail are newer: they are skipped in
- * the index and searched in the tail, and the two lists are merged by score. A board of
- * moderate size is scored pin by pin instead.
+ * The index holds the generation's rows. Rows of the delta index are newer: they are
+ * skipped in the index and searched in the delta index, and the two lists are merged by
+ * score. A board of moderate size is scored pin by pin instead.
  *
  * Threads: see engine.h.
  */
@@ -24,8 +24,8 @@ static float norm_of(const float *v, uint64_t dim)
 
 const float *engine_vector(const ps_reader *r, const method *m, uint32_t row, float *out)
 {
-    const ps_tail *tail = ps_view_tail_of(r->e->live.view, m->array);
-    const float *own = tail ? ps_tail_find(tail, row, NULL) : NULL;
+    const ps_delta_index *delta = ps_view_delta_of(r->e->live.view, m->array);
+    const float *own = delta ? ps_delta_index_find(delta, row, NULL) : NULL;
     if (own)
         return own;
     if (row < m->array->rows)
@@ -46,12 +46,14 @@ bool engine_load_query(ps_reader *r, const method *m, uint32_t row, ps_source *s
 
 /* ------------------------------ A board's pins ----------------------------- */
 
-/* The rows that have a vector in the tail, moved to the end; returns how many have not.
+/* The rows that have a vector in the delta index, moved to the end; returns how many have
+ * not.
  */
 static uint32_t part_rows(const filter *f, uint32_t n_base, uint32_t *row, uint32_t n)
 {
     for (uint32_t i = 0; i < n;) {
-        bool live = row[i] >= n_base || (f->tail && ps_tail_find(f->tail, row[i], NULL));
+        bool live =
+            row[i] >= n_base || (f->delta && ps_delta_index_find(f->delta, row[i], NULL));
         if (!live) {
             i++;
             continue;
@@ -64,13 +66,13 @@ static uint32_t part_rows(const filter *f, uint32_t n_base, uint32_t *row, uint3
 }
 
 /* False when the row has no vector there, or a zero one: then it is not found, as a
- * search of the tail does not find it. */
-static bool tail_score(const ps_reader *r, const method *m, const filter *f, uint32_t row,
-                       float *score)
+ * search of the delta index does not find it. */
+static bool delta_score(const ps_reader *r, const method *m, const filter *f,
+                        uint32_t row, float *score)
 {
     float square;
     size_t dim = m->array->cols;
-    const float *v = f->tail ? ps_tail_find(f->tail, row, NULL) : NULL;
+    const float *v = f->delta ? ps_delta_index_find(f->delta, row, NULL) : NULL;
     if (!v)
         return false;
     ps_dot_squares((ps_rows){v, dim, 0}, 0, 1, &square);
@@ -97,7 +99,7 @@ static uint32_t scan_board(ps_reader *r, const method *m, filter *f, uint32_t k)
             ps_dot_squares(rows, x.row, 1, &square);
         if (i < stored)
             x.score = square > 0 ? r->dots[i] * scale / sqrtf(square) : 0;
-        else if (tail_score(r, m, f, x.row, &x.score))
+        else if (delta_score(r, m, f, x.row, &x.score))
             x.score *= scale;
         else
             continue;
@@ -106,19 +108,19 @@ static uint32_t scan_board(ps_reader *r, const method *m, filter *f, uint32_t k)
     return kept;
 }
 
-/* ------------------------------ Index and tail ----------------------------- */
+/* ------------------------------ Index and delta index ----------------------------- */
 
 /* The k best of r->found (n) and r->near (m), into r->found. A row that came into the
- * tail while the index was searched stands in both: the tail's is newer. */
+ * delta index while the index was searched stands in both: the delta index's is newer. */
 static uint32_t merge(ps_reader *r, uint32_t n, uint32_t m, uint32_t k)
 {
     ps_scored *out = r->near + m; /* room for k more */
     uint32_t i = 0, j = 0, kept = 0;
     while (kept < k && (i < n || j < m)) {
-        bool tail = j < m && (i == n || engine_is_better(r->near[j], r->found[i]));
-        ps_scored x = tail ? r->near[j++] : r->found[i++];
+        bool delta = j < m && (i == n || engine_is_better(r->near[j], r->found[i]));
+        ps_scored x = delta ? r->near[j++] : r->found[i++];
         bool twice = false;
-        for (uint32_t t = 0; t < m && !tail && !twice; t++)
+        for (uint32_t t = 0; t < m && !delta && !twice; t++)
             twice = r->near[t].row == x.row;
         if (!twice)
             out[kept++] = x;
@@ -130,16 +132,17 @@ static uint32_t merge(ps_reader *r, uint32_t n, uint32_t m, uint32_t k)
 static int skip_stored(void *cls, uint32_t row)
 {
     const filter *f = cls;
-    return engine_skip(cls, row) || (f->tail && ps_tail_find(f->tail, row, NULL));
+    return engine_skip(cls, row) ||
+           (f->delta && ps_delta_index_find(f->delta, row, NULL));
 }
 
 int engine_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k, uint32_t *n,
                      ps_why *why)
 {
     uint32_t live = 0;
-    f->tail = ps_view_tail_of(r->e->live.view, m->array);
-    if (f->tail && !ps_tail_size(f->tail))
-        f->tail = NULL;
+    f->delta = ps_view_delta_of(r->e->live.view, m->array);
+    if (f->delta && !ps_delta_index_size(f->delta))
+        f->delta = NULL;
     if (f->n_boards == 1 &&
         ps_graph_degree(&r->snap.graph, PS_BOARDS, f->board[0]) <= BOARD_SCAN) {
         *n = scan_board(r, m, f, k);
@@ -149,8 +152,8 @@ int engine_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k, uint3
                                          n, why)
                          : ps_exact_search(m->array, m->cosine, r->query, k, skip_stored,
                                            f, r->found, n);
-    if (!err && f->tail)
-        ps_tail_search(f->tail, r->query, k, engine_skip, f, r->near, &live);
+    if (!err && f->delta)
+        ps_delta_index_search(f->delta, r->query, k, engine_skip, f, r->near, &live);
     if (!err && live)
         *n = merge(r, *n, live, k);
     return err;
@@ -172,7 +175,7 @@ int ps_reader_recall(ps_reader *r, uint32_t row, uint32_t k, uint32_t *hits,
         !ps_view_alive(r->e->live.view, &r->snap, row) ||
         !engine_load_query(r, m, row, &source))
         return PS_OK;
-    f.tail = ps_view_tail_of(r->e->live.view, m->array);
+    f.delta = ps_view_delta_of(r->e->live.view, m->array);
     int err = ps_ann_search(r->e->ann, r->query, k, skip_stored, &f, r->found, &n, why);
     if (!err)
         err = ps_exact_search(m->array, m->cosine, r->query, k, skip_stored, &f, r->near,
@@ -223,8 +226,8 @@ static uint32_t add_rest(ps_reader *r, uint32_t n, uint32_t k, uint32_t near)
 }
 
 /* One search of the index and one walk over the generation; the walk's pins are filtered
- * after ranking. Pins of the tail are not known to it: their own questions go to the
- * vectors alone. */
+ * after ranking. Pins of the delta index are not known to it: their own questions go to
+ * the vectors alone. */
 int engine_by_blend(ps_reader *r, const method *m, uint32_t row, filter *f, uint32_t k,
                     ps_ranking *out, ps_why *why)
 {

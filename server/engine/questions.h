@@ -1,8 +1,8 @@
 /* questions.h - what the service can be asked to do, as plain structs.
  *
- * Every door fills these, whatever its syntax, and every operation takes them: what a
- * door lets through is in the ranges told here. Texts and arrays are borrowed; they live
- * in the arena of the request.
+ * Every transport fills these, whatever its syntax, and every operation takes them: what
+ * a transport lets through is in the ranges told here. Texts and arrays are borrowed;
+ * they live in the arena of the request.
  *
  * An absent text has data NULL where that differs from an empty one.
  *
@@ -85,7 +85,7 @@ typedef struct ps_example {
     float weight; /* above 0, finite */
 } ps_example;
 
-/* Pins for a taste, told by examples. */
+/* Pins like some examples and unlike others. */
 typedef struct ps_recommend {
     const ps_example *positive, *negative;
     uint32_t n_positive, n_negative; /* 1.., 0..; together PS_EXAMPLES_MAX at most */

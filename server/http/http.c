@@ -129,7 +129,7 @@ int ps_http_start(ps_http **out, ps_state *state, unsigned loop, int listener,
     int err = h ? PS_OK : PS_ENOMEM;
     if (!err) {
         *h = (ps_http){.state = state, .stats = &state->stats[loop]};
-        h->door = (ps_door){.state = state, .stats = h->stats};
+        h->context = (ps_context){.state = state, .stats = h->stats};
         if (share)
             err = ps_cache_new(&h->cache, share, http_free_kept);
     }
@@ -158,7 +158,7 @@ void ps_http_stop(ps_http *h)
     if (h->log.text.size)
         ps_log_put(h->state->log, &h->log, false);
     ps_cache_free(h->cache);
-    ps_reader_free(h->door.reader);
+    ps_reader_free(h->context.reader);
     assert(!h->abandoned);
     ps_gzip_free(h->gzip);
     ps_buf_done(&h->packed);
@@ -224,17 +224,17 @@ int ps_http_install(ps_http *h, ps_engine *e, uint32_t install)
     if (err)
         return err;
     ps_reader_end(reader);
-    ps_reader_free(h->door.reader);
-    h->door.reader = reader;
-    h->door.install = install;
+    ps_reader_free(h->context.reader);
+    h->context.reader = reader;
+    h->context.install = install;
     if (h->cache)
         ps_cache_clear(h->cache);
     return PS_OK;
 }
 
-void ps_http_deafen(ps_http *h)
+void ps_http_stop_listening(ps_http *h)
 {
-    ps_listen_deafen(
+    ps_listen_refuse_new(
         MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd);
 }
 

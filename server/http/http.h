@@ -6,7 +6,7 @@
  *
  * The library is lax about what it takes for a request; http_guard.c refuses what
  * could mean one thing to us and another to a proxy before us. It also has no limit to
- * how slowly a request may drip in; the sweep of ps_http_tick has.
+ * how slowly a request may come in; the sweep of ps_http_tick has.
  *
  * Threads: the loop's alone, but for the counters in the state.
  */
@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "server/base/loop.h"
-#include "server/serve/state.h"
+#include "server/state/state.h"
 
 typedef struct ps_http ps_http;
 
@@ -38,7 +38,7 @@ int ps_http_install(ps_http *h, ps_engine *e, uint32_t install);
 /* Two steps to take no new connections, some time apart, so that handshakes under way
  * can end: no new ones begin; then the listener closes, and idle connections end within
  * a second. */
-void ps_http_deafen(ps_http *h);
+void ps_http_stop_listening(ps_http *h);
 void ps_http_quiesce(ps_http *h);
 /* Last of all, once workers and writer have stopped: answer whoever still waits. */
 void ps_http_release(ps_http *h);

@@ -40,8 +40,8 @@ static void open_conn(ps_http *h, struct MHD_Connection *c, void **slot)
     }
     if (h->state->tls) {
         n->pair = ps_tls_hold(h->state->tls);
-        n->shaking = true;
-        h->shaking++;
+        n->in_handshake = true;
+        h->handshakes++;
     }
     n->next = h->conns ? h->conns : n;
     n->prev = h->conns ? h->conns->prev : n;
@@ -58,7 +58,7 @@ static void close_conn(ps_http *h, conn *n)
     n->next->prev = n->prev;
     if (h->conns == n)
         h->conns = n->next == n ? NULL : n->next;
-    h->shaking -= n->shaking;
+    h->handshakes -= n->in_handshake;
     ps_tls_release(n->pair);
     free(n);
 }
@@ -84,7 +84,7 @@ void http_sweep(ps_http *h)
             http_expire(h, c->parked, now);
         } else if (now > c->deadline) {
             shutdown(c->fd, SHUT_RDWR);
-            ps_count_add(&h->stats->overtime, 1);
+            ps_count_add(&h->stats->timed_out, 1);
             c->deadline = UINT64_MAX;
         }
         c = c->next;
@@ -116,9 +116,9 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
     x->mhd = c;
     x->started = ps_now_ns();
     x->conn = info ? info->socket_context : NULL;
-    if (x->conn && x->conn->shaking) {
-        x->conn->shaking = false;
-        h->shaking--;
+    if (x->conn && x->conn->in_handshake) {
+        x->conn->in_handshake = false;
+        h->handshakes--;
     }
     x->begun = x->admitted = x->answered = x->abandoned = false;
     x->wait = (ps_wait){.x = x};

@@ -131,7 +131,7 @@ static bool admit_bulk(ps_http *h, exchange *x)
 {
     uint64_t bulk = h->state->opts->bulk_bytes;
     x->limit = bulk > x->limit ? bulk : x->limit;
-    x->admitted = ps_route_admit(&h->door, &x->request, &x->reply);
+    x->admitted = ps_route_admit(&h->context, &x->request, &x->reply);
     return x->admitted;
 }
 

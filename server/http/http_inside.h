@@ -12,14 +12,14 @@
 
 #include "pinsage/arena.h"
 #include "pinsage/buf.h"
-#include "server/api/reply.h"
 #include "server/base/cache.h"
 #include "server/base/gzip.h"
 #include "server/base/loop.h"
-#include "server/doors/routes.h"
 #include "server/http/http.h"
-#include "server/http/later.h"
-#include "server/http/request.h"
+#include "server/message/reply.h"
+#include "server/message/request.h"
+#include "server/routes/routes.h"
+#include "server/state/later.h"
 
 typedef struct conn {
     struct conn *next, *prev;
@@ -29,7 +29,7 @@ typedef struct conn {
     struct exchange *parked;    /* its request waits for its answer; NULL: it does not */
     struct sockaddr_storage peer;
     ps_tls_pair *pair; /* held; NULL without TLS */
-    bool shaking;      /* it has TLS, and no request has begun on it */
+    bool in_handshake; /* it has TLS, and no request has begun on it */
 } conn;
 
 struct ps_wait {
@@ -79,21 +79,21 @@ typedef struct kept {
 } kept;
 
 struct ps_http {
-    ps_state *state; /* borrowed */
-    ps_loop *loop;   /* borrowed; runs this */
-    ps_stats *stats; /* borrowed, this loop's */
-    ps_door door;    /* its reader is owned */
-    ps_cache *cache; /* NULL: none */
-    ps_gzip *gzip;   /* NULL: nothing is packed */
-    ps_buf packed;   /* what it made last */
+    ps_state *state;    /* borrowed */
+    ps_loop *loop;      /* borrowed; runs this */
+    ps_stats *stats;    /* borrowed, this loop's */
+    ps_context context; /* its reader is owned */
+    ps_cache *cache;    /* NULL: none */
+    ps_gzip *gzip;      /* NULL: nothing is packed */
+    ps_buf packed;      /* what it made last */
     struct MHD_Daemon *daemon;
-    conn *conns;        /* ring, NULL when empty */
-    exchange *spare;    /* ready for the next requests */
-    unsigned abandoned; /* exchanges that ended before their wait did */
-    ps_line log;        /* access lines on their way */
-    uint64_t logged;    /* good answers counted for sampling */
-    unsigned shaking;   /* connections that are */
-    uint64_t moved;     /* what http_tls_patience saw last */
+    conn *conns;         /* ring, NULL when empty */
+    exchange *spare;     /* ready for the next requests */
+    unsigned abandoned;  /* exchanges that ended before their wait did */
+    ps_line log;         /* access lines on their way */
+    uint64_t logged;     /* good answers counted for sampling */
+    unsigned handshakes; /* connections that are */
+    uint64_t moved;      /* what http_tls_patience saw last */
 };
 
 #define MS        1000000u /* ns */
@@ -129,7 +129,7 @@ struct MHD_Response *http_response(ps_http *h, exchange *x);
 int http_make(ps_http *h, exchange *x);
 /* To be called when the connection's deadlines are looked after. */
 void http_expire(ps_http *h, exchange *x, uint64_t now);
-/* Answer what waits, whoever has it: the loop is about to end, the crew has. */
+/* Answer what waits, whoever has it: the loop is about to end, the pool has. */
 void http_give_up(ps_http *h, exchange *x);
 
 /* ---- http_tls.c ---- */

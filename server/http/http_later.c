@@ -23,7 +23,7 @@ static void on_finished(void *cls);
 
 /* ------------------------------ Steps -------------------------------------- */
 
-bool ps_later(const ps_door *d, ps_reply *out)
+bool ps_later(const ps_context *d, ps_reply *out)
 {
     out->later = !d->worker;
     return out->later;
@@ -53,7 +53,7 @@ void ps_wait_finish(ps_wait *w)
 }
 
 /* A step that is done again must not find what it left the first time. */
-static void run_step(exchange *x, ps_door *d)
+static void run_step(exchange *x, ps_context *d)
 {
     bool binary = x->reply.binary;
     ps_reply_reset(&x->reply);
@@ -78,7 +78,7 @@ static void refuse(exchange *x, ps_code code, const char *text)
 static void work(ps_job *job, ps_fate fate, unsigned worker)
 {
     exchange *x = job->cls;
-    ps_door *d = &x->http->state->worker_door[worker];
+    ps_context *d = &x->http->state->worker_context[worker];
     x->worker = worker;
     ps_hist_add(&d->stats->queued, ps_now_ns() - job->queued);
     if (fate == PS_JOB_DO) {
@@ -99,7 +99,7 @@ static bool hand_over(ps_http *h, exchange *x)
 {
     x->job = (ps_job){.run = work, .cls = x, .deadline = x->request.deadline_ns};
     x->working = true;
-    if (!ps_crew_submit(h->state->crew, &x->job))
+    if (!ps_worker_pool_submit(h->state->pool, &x->job))
         return true;
     x->working = false;
     ps_count_add(&h->stats->jobs_refused, 1);
@@ -110,7 +110,7 @@ static bool hand_over(ps_http *h, exchange *x)
 /* A ranking's method has one number in the worker's counters and another in ours. */
 static void adopt(ps_http *h, exchange *x)
 {
-    const ps_stats *theirs = h->state->worker_door[x->worker].stats;
+    const ps_stats *theirs = h->state->worker_context[x->worker].stats;
     x->working = false;
     if (x->reply.method != PS_NO_METHOD)
         x->reply.method =
@@ -132,7 +132,7 @@ static bool settle(ps_http *h, exchange *x)
         x->wait.begun = false;
         x->then = x->wait.then;
         x->cls = x->wait.cls;
-        run_step(x, &h->door);
+        run_step(x, &h->context);
     }
 }
 
@@ -151,10 +151,10 @@ int http_make(ps_http *h, exchange *x)
         refuse(x, PS_CODE_UNAVAILABLE, "out of memory");
         return 1;
     }
-    if (ps_route_at(x->request.route)->work)
+    if (ps_route_at(x->request.route)->on_worker)
         x->reply.later = true;
     else
-        run_step(x, &h->door);
+        run_step(x, &h->context);
     if (settle(h, x))
         return 1;
     x->conn->parked = x;

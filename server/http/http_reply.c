@@ -49,7 +49,7 @@ static void keep(ps_http *h, const exchange *x, struct MHD_Response *response)
 /* An answer that a worker made may be of the engine before. */
 static bool is_worth_keeping(const ps_http *h, const ps_reply *r)
 {
-    return r->keep && h->cache && r->install == h->door.install;
+    return r->cacheable && h->cache && r->install == h->context.install;
 }
 
 static bool is_draining(const ps_http *h)
@@ -63,7 +63,7 @@ static kept *find_kept(ps_http *h, exchange *x)
         return NULL;
     x->hash = ps_hash(x->key.data, x->key.len);
     kept *k = ps_cache_find(h->cache, x->key, x->hash);
-    return k && k->version == ps_door_version(&h->door) ? k : NULL;
+    return k && k->version == ps_context_version(&h->context) ? k : NULL;
 }
 
 /* ------------------------------ Sending ------------------------------------ */
@@ -141,8 +141,8 @@ enum MHD_Result http_send(ps_http *h, exchange *x)
  * last. */
 static void set_deadline(ps_http *h, exchange *x, uint64_t client_ms)
 {
-    bool patient = ps_route_at(x->request.route)->patient;
-    uint64_t ours_ms = patient ? 0 : h->state->opts->deadline;
+    bool no_deadline = ps_route_at(x->request.route)->no_deadline;
+    uint64_t ours_ms = no_deadline ? 0 : h->state->opts->deadline;
     uint64_t client = client_ms ? x->started + client_ms * MS : UINT64_MAX;
     uint64_t ours = ours_ms ? ps_now_ns() + ours_ms * MS : UINT64_MAX;
     uint64_t sooner = client < ours ? client : ours;
@@ -159,7 +159,7 @@ static bool admit(ps_http *h, exchange *x)
         ps_reply_failed(&x->reply, err, &why);
         return false;
     }
-    if (!x->admitted && !ps_route_admit(&h->door, &x->request, &x->reply))
+    if (!x->admitted && !ps_route_admit(&h->context, &x->request, &x->reply))
         return false;
     set_deadline(h, x, client_ms);
     x->request.body = (ps_text){x->body.data, x->body.size};

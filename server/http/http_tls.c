@@ -14,7 +14,7 @@
 #include <gnutls/gnutls.h>
 
 #include "server/http/http_inside.h"
-#include "server/http/tls_pair.h"
+#include "server/security/tls_pair.h"
 
 static int on_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
                           int n_authorities, const gnutls_pk_algorithm_t *algorithms,
@@ -64,5 +64,5 @@ int64_t http_tls_patience(ps_http *h, unsigned turns)
                      ps_count_get(&s->closed) + ps_count_get(&s->bytes_in);
     bool still = moved == h->moved;
     h->moved = moved;
-    return h->shaking && still && turns >= 2 ? (under_way ? 1 : 20) : 0;
+    return h->handshakes && still && turns >= 2 ? (under_way ? 1 : 20) : 0;
 }

@@ -11,7 +11,7 @@
 
 struct ps_embedding {
     ps_view *v;
-    const ps_kit *kit;
+    const ps_featurizer *featurizer;
     ps_pins_reader *base;
     ps_embedder *embedder; /* NULL without a model */
     uint32_t *boards;      /* (room) of one pin */
@@ -32,17 +32,17 @@ static size_t widest_block(const ps_generation *g)
     return most;
 }
 
-const uint16_t *ps_embedding_messages(void *tail, uint32_t row)
+const uint16_t *ps_embedding_messages(void *delta, uint32_t row)
 {
     const void *extra;
-    return ps_tail_find(tail, row, &extra) ? extra : NULL;
+    return ps_delta_index_find(delta, row, &extra) ? extra : NULL;
 }
 
 static int take_model(ps_embedding *e, ps_why *why)
 {
-    const ps_model_config *c = &e->kit->model.config;
+    const ps_model_config *c = &e->featurizer->model.config;
     size_t messages = (size_t)c->layers * c->m;
-    int err = ps_embedder_new(&e->embedder, e->kit->g, &e->kit->model, why);
+    int err = ps_embedder_new(&e->embedder, e->featurizer->g, &e->featurizer->model, why);
     if (err)
         return err;
     e->content = malloc(ps_embedder_features(e->embedder)->dim * sizeof(float));
@@ -52,15 +52,16 @@ static int take_model(ps_embedding *e, ps_why *why)
     return e->content && e->x && e->z && e->messages ? PS_OK : PS_ENOMEM;
 }
 
-int ps_embedding_new(ps_embedding **out, ps_view *v, const ps_kit *kit, ps_why *why)
+int ps_embedding_new(ps_embedding **out, ps_view *v, const ps_featurizer *featurizer,
+                     ps_why *why)
 {
     ps_embedding *e = calloc(1, sizeof *e);
     if (!e)
         return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory to embed live pins");
-    *e = (ps_embedding){.v = v, .kit = kit};
-    e->block = malloc(widest_block(kit->g) * sizeof *e->block);
-    int err = e->block ? ps_pins_reader_new(&e->base, kit->g->pins) : PS_ENOMEM;
-    if (!err && kit->has_model)
+    *e = (ps_embedding){.v = v, .featurizer = featurizer};
+    e->block = malloc(widest_block(featurizer->g) * sizeof *e->block);
+    int err = e->block ? ps_pins_reader_new(&e->base, featurizer->g->pins) : PS_ENOMEM;
+    if (!err && featurizer->has_model)
         err = take_model(e, why);
     if (err)
         ps_embedding_free(e);
@@ -99,8 +100,9 @@ static int boards_of(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint32
 static int put_block(ps_embedding *e, uint32_t b, uint32_t row, const ps_content *c,
                      uint32_t n_boards)
 {
-    ps_kit_block(e->kit, b, c, e->boards, n_boards, e->block);
-    return ps_tail_put(ps_view_block(e->v, b), ps_view_next(e->v), row, e->block, NULL);
+    ps_featurizer_block(e->featurizer, b, c, e->boards, n_boards, e->block);
+    return ps_delta_index_put(ps_view_block(e->v, b), ps_view_next(e->v), row, e->block,
+                              NULL);
 }
 
 int ps_embedding_content(ps_embedding *e, uint32_t row, const ps_content *c)
@@ -109,42 +111,44 @@ int ps_embedding_content(ps_embedding *e, uint32_t row, const ps_content *c)
     uint32_t n = 0;
     ps_view_newest(e->v, &s);
     int err = boards_of(e, &s, row, &n);
-    for (uint32_t b = 0; b < e->kit->g->n_blocks && !err; b++)
+    for (uint32_t b = 0; b < e->featurizer->g->n_blocks && !err; b++)
         err = put_block(e, b, row, c, n);
     return err;
 }
 
 void ps_embedding_drop(ps_embedding *e, uint32_t row)
 {
-    for (uint32_t b = 0; b < e->kit->g->n_blocks; b++)
-        ps_tail_drop(ps_view_block(e->v, b), ps_view_next(e->v), row);
+    for (uint32_t b = 0; b < e->featurizer->g->n_blocks; b++)
+        ps_delta_index_drop(ps_view_block(e->v, b), ps_view_next(e->v), row);
     if (ps_view_embeddings(e->v))
-        ps_tail_drop(ps_view_embeddings(e->v), ps_view_next(e->v), row);
+        ps_delta_index_drop(ps_view_embeddings(e->v), ps_view_next(e->v), row);
 }
 
 /* ------------------------------ Vectors ------------------------------------ */
 
-/* What came with a pin is known by its tail; the boards' share of it is made anew. */
+/* What came with a pin is known by its delta index; the boards' share of it is made anew.
+ */
 static int refresh_structure(ps_embedding *e, const ps_snapshot *s, uint32_t row)
 {
     uint32_t n = 0;
-    if (!e->kit->boards.rows)
+    if (!e->featurizer->boards.rows)
         return PS_OK;
     int err = boards_of(e, s, row, &n);
     return err ? err
-               : put_block(e, (uint32_t)e->kit->structure, row, &(ps_content){0}, n);
+               : put_block(e, (uint32_t)e->featurizer->structure, row, &(ps_content){0},
+                           n);
 }
 
-/* x of a row from the tails, and from the generation where those have nothing. False when
- * there is nothing at all: neither content nor boards. */
+/* x of a row from the delta indexes, and from the generation where those have nothing.
+ * False when there is nothing at all: neither content nor boards. */
 static bool make_x(ps_embedding *e, const ps_snapshot *s, uint32_t row)
 {
     const ps_features *f = ps_embedder_features(e->embedder);
     const float *content[PS_BLOCKS_MAX];
     for (uint32_t i = 0; i < f->n_blocks; i++) {
-        ps_tail *tail = ps_view_tail_of(e->v, &f->block[i]->array);
-        content[i] = ps_tail_find(tail, row, NULL);
-        if (content[i] || row >= e->kit->g->n_pins)
+        ps_delta_index *delta = ps_view_delta_of(e->v, &f->block[i]->array);
+        content[i] = ps_delta_index_find(delta, row, NULL);
+        if (content[i] || row >= e->featurizer->g->n_pins)
             continue;
         ps_npy_row_f32(&f->block[i]->array, row, e->content + f->at[i]);
         content[i] = e->content + f->at[i];
@@ -168,9 +172,9 @@ static int id_hash(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint64_t
 /* What the row has so far: messages of lower layers, a vector. */
 static void recall(ps_embedding *e, uint32_t row)
 {
-    const ps_model_config *c = &e->kit->model.config;
+    const ps_model_config *c = &e->featurizer->model.config;
     const void *extra;
-    const float *z = ps_tail_find(ps_view_embeddings(e->v), row, &extra);
+    const float *z = ps_delta_index_find(ps_view_embeddings(e->v), row, &extra);
     size_t bytes = (size_t)c->layers * c->m * sizeof *e->messages;
     if (z) {
         memcpy(e->z, z, c->e * sizeof *z);
@@ -184,19 +188,19 @@ static void recall(ps_embedding *e, uint32_t row)
 /* A row of the generation has a vector there, which must not come back. */
 static int put_nothing(ps_embedding *e, uint32_t row)
 {
-    const ps_model_config *c = &e->kit->model.config;
-    ps_tail *tail = ps_view_embeddings(e->v);
+    const ps_model_config *c = &e->featurizer->model.config;
+    ps_delta_index *delta = ps_view_embeddings(e->v);
     memset(e->z, 0, c->e * sizeof *e->z);
-    if (row < e->kit->g->n_pins)
-        return ps_tail_put(tail, ps_view_next(e->v), row, e->z, NULL);
-    ps_tail_drop(tail, ps_view_next(e->v), row);
+    if (row < e->featurizer->g->n_pins)
+        return ps_delta_index_put(delta, ps_view_next(e->v), row, e->z, NULL);
+    ps_delta_index_drop(delta, ps_view_next(e->v), row);
     return PS_OK;
 }
 
 /* Message of layer `step`, or the vector itself after the last. */
 static int embed_row(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint32_t step)
 {
-    const ps_model_config *c = &e->kit->model.config;
+    const ps_model_config *c = &e->featurizer->model.config;
     uint64_t hash = 0;
     if (!ps_view_alive(e->v, s, row))
         return PS_OK;
@@ -214,8 +218,8 @@ static int embed_row(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint32
     else
         err = ps_embedder_live(e->embedder, row, hash, e->x, e->z);
     return err ? err
-               : ps_tail_put(ps_view_embeddings(e->v), ps_view_next(e->v), row, e->z,
-                             e->messages);
+               : ps_delta_index_put(ps_view_embeddings(e->v), ps_view_next(e->v), row,
+                                    e->z, e->messages);
 }
 
 int ps_embedding_rows(ps_embedding *e, const uint32_t *rows, uint32_t n)
@@ -224,7 +228,8 @@ int ps_embedding_rows(ps_embedding *e, const uint32_t *rows, uint32_t n)
     if (!e->embedder || !n)
         return PS_OK;
     int err = PS_OK;
-    for (uint32_t step = 1; step <= e->kit->model.config.layers + 1 && !err; step++) {
+    for (uint32_t step = 1; step <= e->featurizer->model.config.layers + 1 && !err;
+         step++) {
         ps_view_newest(e->v, &s);
         err = ps_embedder_on(
             e->embedder, &s.graph,

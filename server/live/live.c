@@ -14,37 +14,37 @@
 
 /* ------------------------------ Lifetime ----------------------------------- */
 
-static uint32_t message_bytes(const ps_kit *kit)
+static uint32_t message_bytes(const ps_featurizer *featurizer)
 {
-    const ps_model_config *c = &kit->model.config;
-    return kit->has_model ? c->layers * c->m * (uint32_t)sizeof(uint16_t) : 0;
+    const ps_model_config *c = &featurizer->model.config;
+    return featurizer->has_model ? c->layers * c->m * (uint32_t)sizeof(uint16_t) : 0;
 }
 
 /* What the store has let go of must be in the generation. */
-static int check_absorbed(const ps_live_view *l, const ps_generation *g, ps_store *store,
-                          ps_why *why)
+static int check_compacted(const ps_live_view *l, const ps_generation *g, ps_store *store,
+                           ps_why *why)
 {
     ps_store_counts counts;
     int err = ps_store_count(store, &counts, why);
-    if (err || counts.absorbed <= l->lsn)
+    if (err || counts.compacted <= l->lsn)
         return err;
     return ps_fail(why, PS_EMISMATCH, g->dir, 0,
-                   "it lacks writes that a later generation had absorbed: up to number "
+                   "it lacks writes that a later generation had compacted: up to number "
                    "%llu, and it has them up to %llu. To give them up, remove the folder "
                    "live/ beside it",
-                   (unsigned long long)counts.absorbed, (unsigned long long)l->lsn);
+                   (unsigned long long)counts.compacted, (unsigned long long)l->lsn);
 }
 
-int ps_live_view_open(ps_live_view *l, ps_generation *g, const ps_kit *kit,
+int ps_live_view_open(ps_live_view *l, ps_generation *g, const ps_featurizer *featurizer,
                       ps_store *store, uint32_t room, const ps_progress *progress,
                       ps_why *why)
 {
-    *l =
-        (ps_live_view){.room = room, .lsn = ps_manifest_u64(g->manifest, PS_ABSORBED, 0)};
-    int err = ps_view_new(&l->view, g, message_bytes(kit), why);
+    *l = (ps_live_view){.room = room,
+                        .lsn = ps_manifest_u64(g->manifest, PS_COMPACTED, 0)};
+    int err = ps_view_new(&l->view, g, message_bytes(featurizer), why);
     if (err || !store)
         return err;
-    err = check_absorbed(l, g, store, why);
+    err = check_compacted(l, g, store, why);
     if (err) {
         ps_live_view_close(l);
         return err;
@@ -53,7 +53,7 @@ int ps_live_view_open(ps_live_view *l, ps_generation *g, const ps_kit *kit,
     if (!l->queue)
         err = ps_fail(why, PS_ENOMEM, NULL, 0, "no memory for a queue of %u", room);
     if (!err)
-        err = ps_embedding_new(&l->embedding, l->view, kit, why);
+        err = ps_embedding_new(&l->embedding, l->view, featurizer, why);
     if (!err)
         err = ps_live_view_catch_up(l, store, progress, why);
     if (err)

@@ -23,10 +23,10 @@ typedef struct ps_live_view {
     struct ps_live_view *next; /* the writer's list */
 } ps_live_view;
 
-/* A view of g and of what the store has beyond what g absorbed ("live.absorbed" of its
+/* A view of g and of what the store has beyond what g compacted ("live.compacted" of its
  * manifest), live pins embedded. store NULL: of g alone. room: of the queue. Borrows g's
- * kit. */
-int ps_live_view_open(ps_live_view *l, ps_generation *g, const ps_kit *kit,
+ * featurizer. */
+int ps_live_view_open(ps_live_view *l, ps_generation *g, const ps_featurizer *featurizer,
                       ps_store *store, uint32_t room, const ps_progress *progress,
                       ps_why *why);
 void ps_live_view_close(ps_live_view *l);

@@ -86,9 +86,9 @@ static int make_tables(ps_store *s)
     if (!rc)
         rc = ps_store_set_meta(s, txn, "format", PS_STORE_FORMAT);
     if (!rc)
-        rc = ps_store_set_meta(s, txn, "lsn", s->opts.absorbed);
+        rc = ps_store_set_meta(s, txn, "lsn", s->opts.compacted);
     if (!rc)
-        rc = ps_store_set_meta(s, txn, "absorbed", s->opts.absorbed);
+        rc = ps_store_set_meta(s, txn, "compacted", s->opts.compacted);
     if (!rc)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
@@ -124,7 +124,7 @@ static int open_tables(ps_store *s, ps_why *why)
 static int read_meta(ps_store *s, ps_why *why)
 {
     MDB_txn *txn;
-    uint64_t format = 0, lsn = 0, absorbed = 0, litter = 0;
+    uint64_t format = 0, lsn = 0, compacted = 0, garbage = 0;
     int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
     if (rc)
         return ps_store_fail(s, why, rc, "cannot be read");
@@ -132,9 +132,9 @@ static int read_meta(ps_store *s, ps_why *why)
     if (!rc)
         rc = ps_store_meta(s, txn, "lsn", &lsn);
     if (!rc)
-        rc = ps_store_meta(s, txn, "absorbed", &absorbed);
+        rc = ps_store_meta(s, txn, "compacted", &compacted);
     if (!rc)
-        s->littered = ps_store_meta(s, txn, "litter", &litter) == 0;
+        s->garbage = ps_store_meta(s, txn, "garbage", &garbage) == 0;
     mdb_txn_abort(txn);
     if (rc)
         return ps_fail(why, PS_EFORMAT, s->dir, 0, "is not a live store: %s",
@@ -144,7 +144,7 @@ static int read_meta(ps_store *s, ps_why *why)
                        "has format %" PRIu64 ", this version reads %d", format,
                        PS_STORE_FORMAT);
     s->lsn = s->next = lsn;
-    s->absorbed = absorbed;
+    s->compacted = compacted;
     return PS_OK;
 }
 
@@ -258,15 +258,15 @@ int ps_store_reopen(ps_store *s, size_t map_bytes,
 
 /* ------------------------------ Lifetime ---------------------------------- */
 
-/* Numbers that a generation has absorbed are never given again. */
-static int start_above(ps_store *s, uint64_t absorbed, ps_why *why)
+/* Numbers that a generation contains are never given again. */
+static int start_above(ps_store *s, uint64_t compacted, ps_why *why)
 {
     MDB_txn *txn;
-    if (s->opts.read_only || s->lsn >= absorbed)
+    if (s->opts.read_only || s->lsn >= compacted)
         return PS_OK;
     int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
     if (!rc) {
-        rc = ps_store_set_meta(s, txn, "lsn", absorbed);
+        rc = ps_store_set_meta(s, txn, "lsn", compacted);
         if (!rc)
             rc = mdb_txn_commit(txn);
         else
@@ -274,7 +274,7 @@ static int start_above(ps_store *s, uint64_t absorbed, ps_why *why)
     }
     if (rc)
         return ps_store_fail(s, why, rc, "cannot be written");
-    s->lsn = s->next = absorbed;
+    s->lsn = s->next = compacted;
     return PS_OK;
 }
 
@@ -351,7 +351,7 @@ static int open_all(ps_store *s, ps_why *why)
         err = read_meta(s, why);
     if (!err && !s->opts.read_only)
         err = sync_names(s, why);
-    return err ? err : start_above(s, s->opts.absorbed, why);
+    return err ? err : start_above(s, s->opts.compacted, why);
 }
 
 /* Whoever replaces the map must not wait for ever behind readers that come and go. */
@@ -393,7 +393,7 @@ void ps_store_close(ps_store *s)
     if (s->lock >= 0)
         close(s->lock);
     pthread_rwlock_destroy(&s->gate);
-    ps_buf_done(&s->group);
+    ps_buf_done(&s->batch);
     free(s);
 }
 

@@ -2,19 +2,19 @@
  *
  * Everything is keyed by names, never by row numbers, so that what was written outlives
  * any generation. Each operation has a log sequence number, one more than the one before,
- * across restarts and folds. The store holds the newest state of each name, not the
- * history; a generation says up to which number it has absorbed the store, and whoever
+ * across restarts and compactions. The store holds the newest state of each name, not the
+ * history; a generation says up to which number it has compacted the store, and whoever
  * reads passes that number and sees what came after. So it is harmless whether what was
- * absorbed is still there.
+ * compacted is still there.
  *
  *     table   key                                        value (store_record.c)
  *     pins    id                                         lsn died time deleted texts
  * features edges   XXH3-64 of pin, XXH3-128 of pin and board  lsn time saved pin board
  *     votes   lsn u64                                    JSON text
- *     meta    "format" "lsn" "absorbed" "litter"         u64
+ *     meta    "format" "lsn" "compacted" "garbage"         u64
  *
  * A pin's `died` is the number of its newest deletion: what a generation holds of that
- * id, edges too, is dead unless the generation has absorbed that number. Edges that were
+ * id, edges too, is dead unless the generation contains that number. Edges that were
  * in the store go with their pin, in the same operation.
  *
  * Durability. Operations are gathered in memory and appear together at commit, which
@@ -44,7 +44,7 @@
 #include "pinsage/text.h"
 
 #define PS_STORE_RECORD_MAX ((size_t)4 << 20)  /* bytes of one record */
-#define PS_STORE_GROUP_MAX  ((size_t)64 << 20) /* of a group that is not committed yet */
+#define PS_STORE_BATCH_MAX  ((size_t)64 << 20) /* of a batch that is not committed yet */
 
 typedef struct ps_store ps_store;
 
@@ -58,22 +58,22 @@ typedef struct ps_store_opts {
     /* Address space to begin with; 0 for 64 GiB. It costs nothing until it is used: the
      * file is as long as its content. Doubled when it is full. */
     size_t map_bytes;
-    /* What the current generation has absorbed: numbers go on above it even if live/ was
+    /* What the current generation contains: numbers go on above it even if live/ was
      * lost. */
-    uint64_t absorbed;
+    uint64_t compacted;
     const char *step; /* what is told to who is refused meanwhile; NULL for "serve" */
 } ps_store_opts;
 
 /* dir is made when missing (read_only: PS_ENOENT). PS_EBUSY says which process writes. */
 int ps_store_open(ps_store **s, const char *dir, ps_store_opts opts, ps_why *why);
-/* No reader may be left. Drops a group that is not committed. NULL is fine. */
+/* No reader may be left. Drops a batch that is not committed. NULL is fine. */
 void ps_store_close(ps_store *s);
 
 /* Number of the last operation committed. */
 uint64_t ps_store_lsn(const ps_store *s);
 
 typedef struct ps_store_counts {
-    uint64_t lsn, absorbed;
+    uint64_t lsn, compacted;
     uint64_t pins, edges, votes; /* records, of deletions too */
     uint64_t bytes;              /* of the file, free pages included */
     uint64_t map_bytes;
@@ -114,30 +114,30 @@ typedef struct ps_store_vote {
 /* ---- Writing ----
  * Each gathers one operation and tells its number (lsn may be NULL); fields that the
  * store keeps itself are not read. PS_EINVAL for a name of the wrong length, PS_ERANGE
- * for a record or a group too large: the group is as it was before. */
+ * for a record or a batch too large: the batch is as it was before. */
 int ps_store_put_pin(ps_store *s, const ps_store_pin *pin, uint64_t *lsn, ps_why *why);
 int ps_store_drop_pin(ps_store *s, ps_text id, double time, uint64_t *lsn, ps_why *why);
 int ps_store_put_edge(ps_store *s, const ps_store_edge *edge, uint64_t *lsn, ps_why *why);
 int ps_store_put_vote(ps_store *s, ps_text json, uint64_t *lsn, ps_why *why);
 /* Bytes gathered; 0 when there is nothing to commit. */
 size_t ps_store_gathered(const ps_store *s);
-/* All of the group, or, when it fails, nothing: PS_EFULL when there is no room, PS_EIO,
- * PS_EFORMAT. The group is gone in both cases. */
+/* All of the batch, or, when it fails, nothing: PS_EFULL when there is no room, PS_EIO,
+ * PS_EFORMAT. The batch is gone in both cases. */
 int ps_store_commit(ps_store *s, ps_why *why);
 void ps_store_abort(ps_store *s);
 
-/* After the current generation has absorbed all up to lsn: remove records up to it, of
+/* After the current generation contains all up to lsn: remove records up to it, of
  * votes too when they are with it. Looks at no more than `most` records in one
- * transaction; call again while *more, between groups. May be stopped anywhere, also by a
- * crash, and begun again. */
-int ps_store_absorb(ps_store *s, uint64_t lsn, bool votes, uint32_t most, bool *more,
-                    ps_why *why);
-/* Whether an absorption has removed records since the file was written anew. */
-bool ps_store_littered(const ps_store *s);
+ * transaction; call again while *more, between batches. May be stopped anywhere, also by
+ * a crash, and begun again. */
+int ps_store_trim(ps_store *s, uint64_t lsn, bool votes, uint32_t most, bool *more,
+                  ps_why *why);
+/* Whether a trim has removed records since the file was written anew. */
+bool ps_store_has_garbage(const ps_store *s);
 /* Write the file anew with what is left, so that it is as short as can be and nothing of
- * what was deleted can be found in it. For after an absorption: takes as long as copying
+ * what was deleted can be found in it. For after a trim: takes as long as copying
  * what is left. PS_EBUSY while another process reads; failure changes nothing. */
-int ps_store_compact(ps_store *s, ps_why *why);
+int ps_store_rewrite(ps_store *s, ps_why *why);
 
 /* ---- Reading ---- */
 

@@ -16,7 +16,7 @@
 
 #define PS_STORE_FORMAT 1 /* of the tables and of each record */
 
-#define PS_STORE_COPY "data.mdb.new" /* see store_compact.c */
+#define PS_STORE_COPY "data.mdb.new" /* see store_rewrite.c */
 
 enum { PINS, EDGES, VOTES, META, PS_STORE_TABLES };
 
@@ -26,7 +26,7 @@ typedef struct ps_store_table {
 } ps_store_table;
 extern const ps_store_table ps_store_tables[PS_STORE_TABLES];
 
-/* How far an absorption has come. */
+/* How far a trim has come. */
 typedef struct ps_sweep {
     uint64_t lsn;
     bool removed; /* something */
@@ -44,11 +44,11 @@ struct ps_store {
     MDB_env *env;          /* NULL after it could not be opened again */
     MDB_dbi dbi[PS_STORE_TABLES];
     size_t map_bytes;
-    _Atomic uint64_t lsn, absorbed;
+    _Atomic uint64_t lsn, compacted;
     /* The writer's: */
-    bool littered; /* as "litter" in meta says */
+    bool garbage;  /* as "garbage" in meta says */
     bool doubt;    /* whether the last commit came through is not known */
-    ps_buf group;  /* operations gathered, see store_write.c */
+    ps_buf batch;  /* operations gathered, see store_write.c */
     uint64_t next; /* number of the newest of them; lsn when there is none */
     ps_sweep sweep;
 };

@@ -80,7 +80,7 @@ int ps_store_count(ps_store *s, ps_store_counts *counts, ps_why *why)
     MDB_txn *txn;
     MDB_stat stat[PS_STORE_TABLES];
     MDB_envinfo info;
-    *counts = (ps_store_counts){.lsn = s->lsn, .absorbed = s->absorbed};
+    *counts = (ps_store_counts){.lsn = s->lsn, .compacted = s->compacted};
     pthread_rwlock_rdlock(&s->gate);
     int err = begin(s, &txn, why);
     if (!err) {

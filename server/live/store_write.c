@@ -1,13 +1,13 @@
-/* store_write.c - operations gathered, committed, and removed after a fold.
+/* store_write.c - operations gathered, committed, and removed after a compaction.
  *
- * A group is bytes in memory until it is committed: then it is applied in one LMDB
+ * A batch is bytes in memory until it is committed: then it is applied in one LMDB
  * transaction. So one that fails for want of map is simply applied again to a larger one,
  * and an operation that is refused disturbs no other.
  *
- *     group   op op op ...      op: bytes of key, bytes of value u32 each, kind u8, key,
+ *     batch   op op op ...      op: bytes of key, bytes of value u32 each, kind u8, key,
  * value
  *
- * After a failed commit the store is asked what it holds. Either the group is not there:
+ * After a failed commit the store is asked what it holds. Either the batch is not there:
  * the caller is told of the failure. Or it is (the meta page was written, whatever the
  * kernel said): then a further commit makes that certain, or the store is in doubt and
  * takes no more writes.
@@ -45,8 +45,8 @@ static int check_size(const ps_store *s, size_t size, ps_why *why)
         return ps_fail(why, PS_ERANGE, s->dir, 0,
                        "a record has %zu bytes, up to %zu are possible", size,
                        PS_STORE_RECORD_MAX);
-    if (s->group.size + size > PS_STORE_GROUP_MAX)
-        return ps_fail(why, PS_ERANGE, s->dir, 0, "the group is full: commit it first");
+    if (s->batch.size + size > PS_STORE_BATCH_MAX)
+        return ps_fail(why, PS_ERANGE, s->dir, 0, "the batch is full: commit it first");
     return PS_OK;
 }
 
@@ -54,7 +54,7 @@ static int check_size(const ps_store *s, size_t size, ps_why *why)
  * take all of it back. */
 static int end_op(ps_store *s, size_t start, op head, uint64_t *lsn, ps_why *why)
 {
-    ps_buf *b = &s->group;
+    ps_buf *b = &s->batch;
     if (b->failed) {
         b->size = start;
         b->failed = false;
@@ -70,9 +70,9 @@ static int end_op(ps_store *s, size_t start, op head, uint64_t *lsn, ps_why *why
 
 static size_t begin_op(ps_store *s, op head, const void *key)
 {
-    size_t start = s->group.size;
-    ps_buf_add(&s->group, &head, sizeof head);
-    ps_buf_add(&s->group, key, head.key);
+    size_t start = s->batch.size;
+    ps_buf_add(&s->batch, &head, sizeof head);
+    ps_buf_add(&s->batch, key, head.key);
     return start;
 }
 
@@ -98,7 +98,7 @@ int ps_store_put_pin(ps_store *s, const ps_store_pin *pin, uint64_t *lsn, ps_why
     stored.lsn = s->next + 1;
     stored.died = 0;
     stored.deleted = false;
-    ps_record_pin(&s->group, &stored);
+    ps_record_pin(&s->batch, &stored);
     return end_op(s, start, head, lsn, why);
 }
 
@@ -113,7 +113,7 @@ int ps_store_drop_pin(ps_store *s, ps_text id, double time, uint64_t *lsn, ps_wh
         return err;
     op head = {.key = (uint32_t)id.len, .kind = DROP_PIN};
     size_t start = begin_op(s, head, id.data);
-    ps_record_pin(&s->group, &gone);
+    ps_record_pin(&s->batch, &gone);
     return end_op(s, start, head, lsn, why);
 }
 
@@ -132,7 +132,7 @@ int ps_store_put_edge(ps_store *s, const ps_store_edge *edge, uint64_t *lsn, ps_
     op head = {.key = sizeof key, .kind = PUT_EDGE};
     size_t start = begin_op(s, head, key);
     stored.lsn = s->next + 1;
-    ps_record_edge(&s->group, &stored);
+    ps_record_edge(&s->batch, &stored);
     return end_op(s, start, head, lsn, why);
 }
 
@@ -144,18 +144,18 @@ int ps_store_put_vote(ps_store *s, ps_text json, uint64_t *lsn, ps_why *why)
         return err;
     op head = {.key = sizeof number, .kind = PUT_VOTE};
     size_t start = begin_op(s, head, &number);
-    ps_buf_add(&s->group, json.data, json.len);
+    ps_buf_add(&s->batch, json.data, json.len);
     return end_op(s, start, head, lsn, why);
 }
 
 size_t ps_store_gathered(const ps_store *s)
 {
-    return s->group.size;
+    return s->batch.size;
 }
 
 void ps_store_abort(ps_store *s)
 {
-    ps_buf_clear(&s->group);
+    ps_buf_clear(&s->batch);
     s->next = s->lsn;
 }
 
@@ -216,9 +216,9 @@ static int apply(ps_store *s, MDB_txn *txn, void *cls)
     (void)cls;
     int rc = 0;
     op head;
-    for (size_t at = 0; at < s->group.size && !rc;) {
-        memcpy(&head, s->group.data + at, sizeof head);
-        MDB_val key = {head.key, s->group.data + at + sizeof head};
+    for (size_t at = 0; at < s->batch.size && !rc;) {
+        memcpy(&head, s->batch.data + at, sizeof head);
+        MDB_val key = {head.key, s->batch.data + at + sizeof head};
         MDB_val value = {head.value, (char *)key.mv_data + head.key};
         at += sizeof head + head.key + head.value;
         if (head.kind == PUT_PIN)
@@ -313,7 +313,7 @@ static int ask_room(ps_store *s, ps_why *why)
     mdb_env_info(s->env, &info);
     mdb_env_stat(s->env, &page);
     mdb_env_get_fd(s->env, &fd);
-    size_t need = (info.me_last_pgno + 64) * page.ms_psize + 4 * s->group.size;
+    size_t need = (info.me_last_pgno + 64) * page.ms_psize + 4 * s->batch.size;
     errno = posix_fallocate(fd, 0, (off_t)need);
     return errno ? ps_fail_errno(why, s->dir, "cannot be written") : PS_OK;
 }
@@ -346,7 +346,7 @@ int ps_store_run(ps_store *s, ps_store_change *fn, void *cls, ps_why *why)
 
 int ps_store_commit(ps_store *s, ps_why *why)
 {
-    int err = s->group.size ? ps_store_run(s, apply, NULL, why) : PS_OK;
+    int err = s->batch.size ? ps_store_run(s, apply, NULL, why) : PS_OK;
     if (!err)
         s->lsn = s->next;
     ps_store_abort(s);

@@ -17,13 +17,13 @@ struct ps_view {
     ps_epoch *epoch;
     ps_names *pins, *boards;
     ps_overlay *overlay;
-    ps_rowmap states;              /* row -> newest ps_row_state */
-    ps_rowmap edged;               /* row -> newest edged */
-    ps_rowmap stale;               /* row -> touched */
-    ps_tail *embeddings;           /* NULL without embeddings */
-    ps_tail *block[PS_BLOCKS_MAX]; /* of the generation's blocks, in order */
-    ps_pins_reader *base;          /* the writer's */
-    uint64_t version, next;        /* the newest published; the one being made */
+    ps_rowmap states;                     /* row -> newest ps_row_state */
+    ps_rowmap edged;                      /* row -> newest edged */
+    ps_rowmap stale;                      /* row -> touched */
+    ps_delta_index *embeddings;           /* NULL without embeddings */
+    ps_delta_index *block[PS_BLOCKS_MAX]; /* of the generation's blocks, in order */
+    ps_pins_reader *base;                 /* the writer's */
+    uint64_t version, next;               /* the newest published; the one being made */
     _Atomic uint32_t dead;
 };
 
@@ -42,18 +42,19 @@ typedef struct touched {
 
 /* ------------------------------ Lifetime ----------------------------------- */
 
-static int make_tails(ps_view *v, uint32_t message_bytes)
+static int make_delta(ps_view *v, uint32_t message_bytes)
 {
     const ps_generation *g = v->g;
-    ps_tail_opts opts = {.dim = (uint32_t)g->embeddings.cols,
-                         .extra = message_bytes,
-                         .base_rows = g->n_pins};
-    int err = g->embeddings.rows ? ps_tail_new(&v->embeddings, opts, v->epoch) : PS_OK;
+    ps_delta_index_opts opts = {.dim = (uint32_t)g->embeddings.cols,
+                                .extra = message_bytes,
+                                .base_rows = g->n_pins};
+    int err =
+        g->embeddings.rows ? ps_delta_index_new(&v->embeddings, opts, v->epoch) : PS_OK;
     opts.extra = 0;
     opts.cosine = true;
     for (uint32_t b = 0; b < g->n_blocks && b < PS_BLOCKS_MAX && !err; b++) {
         opts.dim = (uint32_t)g->blocks[b].array.cols;
-        err = ps_tail_new(&v->block[b], opts, v->epoch);
+        err = ps_delta_index_new(&v->block[b], opts, v->epoch);
     }
     return err;
 }
@@ -80,7 +81,7 @@ int ps_view_new(ps_view **out, ps_generation *g, uint32_t message_bytes, ps_why 
     if (!err)
         err = ps_rowmap_init(&v->stale, g->n_pins, v->epoch);
     if (!err)
-        err = make_tails(v, message_bytes);
+        err = make_delta(v, message_bytes);
     if (!err)
         err = ps_pins_reader_new(&v->base, g->pins);
     if (err) {
@@ -112,9 +113,9 @@ void ps_view_free(ps_view *v)
             ps_rowmap_each(maps[i], free_value, NULL);
         ps_rowmap_done(maps[i]);
     }
-    ps_tail_free(v->embeddings);
+    ps_delta_index_free(v->embeddings);
     for (uint32_t b = 0; b < PS_BLOCKS_MAX; b++)
-        ps_tail_free(v->block[b]);
+        ps_delta_index_free(v->block[b]);
     ps_overlay_free(v->overlay);
     ps_names_free(v->pins);
     ps_names_free(v->boards);
@@ -289,17 +290,17 @@ uint32_t ps_view_boards(const ps_view *v)
 
 /* ------------------------------ Vectors ------------------------------------ */
 
-ps_tail *ps_view_embeddings(const ps_view *v)
+ps_delta_index *ps_view_embeddings(const ps_view *v)
 {
     return v->embeddings;
 }
 
-ps_tail *ps_view_block(const ps_view *v, uint32_t block)
+ps_delta_index *ps_view_block(const ps_view *v, uint32_t block)
 {
     return v->block[block];
 }
 
-ps_tail *ps_view_tail_of(const ps_view *v, const ps_npy *array)
+ps_delta_index *ps_view_delta_of(const ps_view *v, const ps_npy *array)
 {
     if (array == &v->g->embeddings)
         return v->embeddings;
@@ -317,11 +318,11 @@ ps_view_counts ps_view_count(const ps_view *v)
                         .dead = atomic_load(&v->dead),
                         .edges = ps_overlay_count(v->overlay)};
     if (v->embeddings) {
-        c.tail = ps_tail_size(v->embeddings);
-        c.bytes = ps_tail_bytes(v->embeddings);
+        c.delta = ps_delta_index_size(v->embeddings);
+        c.bytes = ps_delta_index_bytes(v->embeddings);
     }
     for (uint32_t b = 0; b < v->g->n_blocks && b < PS_BLOCKS_MAX; b++)
-        c.bytes += ps_tail_bytes(v->block[b]);
+        c.bytes += ps_delta_index_bytes(v->block[b]);
     return c;
 }
 

@@ -2,8 +2,8 @@
  *
  * The generation never changes; beside it stand what live writes brought: names of new
  * pins and boards (names.h), edges added and removed (overlay.h), what is known of a
- * written pin (its states, newest first), and vectors (tail.h) that override those of the
- * generation. A reader enters at the newest version and sees that one, whatever is
+ * written pin (its states, newest first), and vectors (delta_index.h) that override those
+ * of the generation. A reader enters at the newest version and sees that one, whatever is
  * written meanwhile; only vectors are always the newest.
  *
  * Rows: 0 .. N-1 are the generation's pins, N .. are live ones; boards likewise. A row
@@ -20,10 +20,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pinsage/delta_index.h"
 #include "pinsage/epoch.h"
 #include "pinsage/generation.h"
 #include "pinsage/overlay.h"
-#include "pinsage/tail.h"
 
 typedef struct ps_view ps_view;
 
@@ -44,8 +44,8 @@ typedef struct ps_snapshot {
     ps_graph graph; /* with the overlay at that version */
 } ps_snapshot;
 
-/* Takes a reference of g. Live rows of feature blocks and embeddings go to tails of the
- * generation's widths; message_bytes are kept beside each embedding. */
+/* Takes a reference of g. Live rows of feature blocks and embeddings go to delta indexes
+ * of the generation's widths; message_bytes are kept beside each embedding. */
 int ps_view_new(ps_view **v, ps_generation *g, uint32_t message_bytes, ps_why *why);
 void ps_view_free(ps_view *v); /* no reader may be left; NULL is fine */
 
@@ -68,7 +68,7 @@ bool ps_view_alive(const ps_view *v, const ps_snapshot *s, uint32_t row);
 const ps_row_state *ps_view_state(const ps_view *v, const ps_snapshot *s, uint32_t row);
 /* The version of a row that is there, for its ETag: the newest operation on the pin or on
  * its boards, or for one that was not written since, PS_STORED_IN | the generation's
- * number, since after a fold it is stored in another with all that was written. */
+ * number, since after a compaction it is stored in another with all that was written. */
 #define PS_STORED_IN (UINT64_C(1) << 63)
 uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row);
 /* Record of a row that is there: the generation's, or what was written. Texts are valid
@@ -83,10 +83,10 @@ uint32_t ps_view_boards(const ps_view *v);
 
 /* Vectors of live rows: embeddings, and blocks by the generation's order. NULL for a
  * generation without embeddings. */
-ps_tail *ps_view_embeddings(const ps_view *v);
-ps_tail *ps_view_block(const ps_view *v, uint32_t block);
-/* The tail beside an array of the generation, NULL when it is none of them. */
-ps_tail *ps_view_tail_of(const ps_view *v, const ps_npy *array);
+ps_delta_index *ps_view_embeddings(const ps_view *v);
+ps_delta_index *ps_view_block(const ps_view *v, uint32_t block);
+/* The delta index beside an array of the generation, NULL when it is none of them. */
+ps_delta_index *ps_view_delta_of(const ps_view *v, const ps_npy *array);
 
 /* A row whose boards changed since its vector was made: how often, and since when. False
  * when its vector is as of now. */
@@ -100,7 +100,7 @@ typedef struct ps_view_counts {
     uint64_t version;
     uint32_t pins, boards; /* live ones, dead ones among them */
     uint32_t dead;         /* rows deleted: tombstones */
-    uint32_t tail;         /* embeddings of live rows */
+    uint32_t delta;        /* embeddings of live rows */
     uint64_t bytes;        /* of vectors */
     ps_overlay_counts edges;
 } ps_view_counts;

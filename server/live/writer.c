@@ -15,12 +15,12 @@
 #include "server/live/writer_inside.h"
 
 #define REFRESH 8   /* stale rows between two looks at the queue */
-#define HURRY   64  /* the same, twice, while somebody waits for a snapshot */
-#define ABSORB  512 /* records looked at in one transaction */
+#define URGENT  64  /* the same, twice, while somebody waits for a snapshot */
+#define TRIM    512 /* records looked at in one transaction */
 #define LATE    60  /* seconds after which stale rows do not wait for a pause any more */
-#define REST    1   /* second until what could not be done is tried again */
+#define IDLE_S  1   /* second until what could not be done is tried again */
 
-/* ------------------------------ Groups ------------------------------------- */
+/* ------------------------------ Batches ------------------------------------- */
 
 static subject subject_of(const ps_write *w)
 {
@@ -32,7 +32,7 @@ static subject subject_of(const ps_write *w)
     return s;
 }
 
-/* Of two writes to one pin the second waits for the next group, unless they are saves to
+/* Of two writes to one pin the second waits for the next batch, unless they are saves to
  * different boards: a pin that everybody saves is not written once a commit. */
 static bool joins(const ps_writer *w, uint32_t n, const ps_write *write, subject *s)
 {
@@ -46,15 +46,15 @@ static bool joins(const ps_writer *w, uint32_t n, const ps_write *write, subject
 }
 
 /* Under the lock. */
-static uint32_t take_group(ps_writer *w)
+static uint32_t take_batch(ps_writer *w)
 {
     uint32_t n = 0;
-    while (w->first && n < w->opts.group && joins(w, n, w->first, &w->subject[n])) {
+    while (w->first && n < w->opts.batch && joins(w, n, w->first, &w->subject[n])) {
         ps_write *write = w->first;
         w->first = write->next;
         if (!w->first)
             w->last = &w->first;
-        w->member[n++] = (member){.w = write};
+        w->pending[n++] = (pending_write){.w = write};
         w->counts.waiting--;
     }
     return n;
@@ -64,7 +64,7 @@ static uint32_t take_group(ps_writer *w)
 static void put_back(ps_writer *w, uint32_t first, uint32_t n)
 {
     while (n-- > first) {
-        ps_write *write = w->member[n].w;
+        ps_write *write = w->pending[n].w;
         write->next = w->first;
         if (!w->first)
             w->last = &write->next;
@@ -73,14 +73,14 @@ static void put_back(ps_writer *w, uint32_t first, uint32_t n)
     }
 }
 
-/* Under the lock: let more join, if that is wished. */
+/* Under the lock: let more join, if the options say so. */
 static void wait_for_more(ps_writer *w)
 {
     struct timespec until = ps_after_ms(w->opts.delay);
     if (!w->opts.delay)
         return;
-    while (w->counts.waiting < w->opts.group && !w->stopping && !w->command && !w->wish &&
-           !pthread_cond_timedwait(&w->work, &w->lock, &until))
+    while (w->counts.waiting < w->opts.batch && !w->stopping && !w->command &&
+           !w->request && !pthread_cond_timedwait(&w->work, &w->lock, &until))
         ;
 }
 
@@ -108,107 +108,107 @@ static void note_stale(ps_writer *w)
     w->counts.oldest_stale = oldest_stale(w);
 }
 
-static void run_group(ps_writer *w, uint32_t n)
+static void run_batch(ps_writer *w, uint32_t n)
 {
-    group g = {.store = w->store,
-               .views = w->views,
-               .time = (double)time(NULL),
-               .arena = w->arena,
-               .member = w->member,
-               .n = n};
+    write_batch g = {.store = w->store,
+                     .views = w->views,
+                     .time = (double)time(NULL),
+                     .arena = w->arena,
+                     .pending = w->pending,
+                     .n = n};
     uint64_t failed = 0;
     double began = ps_now();
-    int err = ps_group_run(&g);
+    int err = ps_batch_run(&g);
     w->arena = g.arena;
     for (uint32_t i = 0; i < g.n; i++)
-        failed += w->member[i].w->err != PS_OK;
+        failed += w->pending[i].w->err != PS_OK;
     pthread_mutex_lock(&w->lock);
     put_back(w, g.n, n);
     note_stale(w);
     w->counts.writes += g.n - failed;
     w->counts.failed += failed;
-    w->counts.groups++;
+    w->counts.batches++;
     w->counts.commit_seconds += ps_now() - began;
     w->counts.full = err == PS_EFULL;
     pthread_mutex_unlock(&w->lock);
     for (uint32_t i = 0; i < g.n; i++)
-        w->member[i].w->done(w->member[i].w);
+        w->pending[i].w->done(w->pending[i].w);
 }
 
 /* ------------------------------ The thread --------------------------------- */
 
 /* At every start somebody says so again: mostly there is nothing left to be done. */
-static void begin_absorbing(ps_writer *w, uint64_t lsn)
+static void begin_trimming(ps_writer *w, uint64_t lsn)
 {
     ps_store_counts counts;
     bool known = ps_store_count(w->store, &counts, NULL) == PS_OK;
-    if (known && counts.absorbed >= lsn && !ps_store_littered(w->store))
+    if (known && counts.compacted >= lsn && !ps_store_has_garbage(w->store))
         return;
-    w->absorb = lsn > w->absorb ? lsn : w->absorb;
+    w->trim = lsn > w->trim ? lsn : w->trim;
 }
 
-/* A failure ends it: it is tried again after the next fold or start; or soon, when it is
- * only that another process reads the file. */
-static void absorb(ps_writer *w)
+/* A failure ends it: it is tried again after the next compaction or start; or soon, when
+ * it is only that another process reads the file. */
+static void trim(ps_writer *w)
 {
     bool more = false;
-    int err = ps_store_absorb(w->store, w->absorb, true, ABSORB, &more, NULL);
-    if (!err && !more && ps_store_littered(w->store))
-        err = ps_store_compact(w->store, NULL);
-    w->hindered = err == PS_EBUSY ? w->absorb : 0;
+    int err = ps_store_trim(w->store, w->trim, true, TRIM, &more, NULL);
+    if (!err && !more && ps_store_has_garbage(w->store))
+        err = ps_store_rewrite(w->store, NULL);
+    w->hindered = err == PS_EBUSY ? w->trim : 0;
     if (err || !more)
-        w->absorb = 0;
+        w->trim = 0;
 }
 
-/* A few stale rows, a few records that a fold made needless. */
-static void tidy(ps_writer *w, bool hurry)
+/* A few stale rows, a few records that a compaction made needless. */
+static void do_background_work(ps_writer *w, bool urgent)
 {
     uint64_t again = 0;
     for (ps_live_view *l = w->views; l; l = l->next)
-        for (int i = 0; i < (hurry ? 2 : 1); i++) {
-            int n = ps_live_view_refresh(l, hurry ? HURRY : REFRESH);
+        for (int i = 0; i < (urgent ? 2 : 1); i++) {
+            int n = ps_live_view_refresh(l, urgent ? URGENT : REFRESH);
             again += n > 0 ? (uint64_t)n : 0;
         }
-    if (w->absorb)
-        absorb(w);
+    if (w->trim)
+        trim(w);
     pthread_mutex_lock(&w->lock);
     w->counts.embedded_again += again;
     note_stale(w);
-    w->counts.absorbing = w->absorb || w->told;
+    w->counts.trimming = w->trim || w->told;
     pthread_mutex_unlock(&w->lock);
 }
 
 /* Under the lock. */
-static void hear(ps_writer *w)
+static void start_trim(ps_writer *w)
 {
     uint64_t lsn = w->told;
     w->told = 0;
     pthread_mutex_unlock(&w->lock);
-    begin_absorbing(w, lsn);
+    begin_trimming(w, lsn);
     pthread_mutex_lock(&w->lock);
-    w->counts.absorbing = w->absorb || w->told;
+    w->counts.trimming = w->trim || w->told;
 }
 
 /* Under the lock, which it lets go of meanwhile. */
 static void work_on(ps_writer *w)
 {
-    bool hurry = w->wish, late = oldest_stale(w) > LATE;
+    bool urgent = w->request, late = oldest_stale(w) > LATE;
     uint32_t n = 0;
     if (w->first) {
         wait_for_more(w);
-        n = take_group(w);
+        n = take_batch(w);
     }
     pthread_mutex_unlock(&w->lock);
     if (n)
-        run_group(w, n);
-    if (!n || hurry || late || w->absorb)
-        tidy(w, hurry);
+        run_batch(w, n);
+    if (!n || urgent || late || w->trim)
+        do_background_work(w, urgent);
     pthread_mutex_lock(&w->lock);
 }
 
 /* Under the lock: nothing waits. What readers held is freed when they are gone, and what
  * could not be embedded is tried again. */
-static void rest(ps_writer *w)
+static void wait_idle(ps_writer *w)
 {
     bool failed = false;
     size_t held = 0;
@@ -220,7 +220,7 @@ static void rest(ps_writer *w)
         pthread_cond_wait(&w->work, &w->lock);
         return;
     }
-    struct timespec until = ps_after_ms(REST * 1000);
+    struct timespec until = ps_after_ms(IDLE_S * 1000);
     if (!pthread_cond_timedwait(&w->work, &w->lock, &until))
         return;
     for (ps_live_view *l = w->views; l; l = l->next)
@@ -236,16 +236,16 @@ static void *run(void *cls)
     for (;;) {
         if (w->command)
             writer_answer(w);
-        else if (w->wish && !stale_rows(w))
-            writer_fulfil(w);
+        else if (w->request && !stale_rows(w))
+            writer_take_snapshot(w);
         else if (w->told)
-            hear(w);
-        else if (w->first || (!w->stopping && (stale_rows(w) || w->absorb)))
+            start_trim(w);
+        else if (w->first || (!w->stopping && (stale_rows(w) || w->trim)))
             work_on(w);
         else if (w->stopping)
             break;
         else
-            rest(w);
+            wait_idle(w);
     }
     w->ended = true;
     pthread_mutex_unlock(&w->lock);
@@ -262,7 +262,7 @@ void ps_writer_free(ps_writer *w)
     pthread_cond_destroy(&w->work);
     pthread_cond_destroy(&w->answered);
     pthread_mutex_destroy(&w->lock);
-    free(w->member);
+    free(w->pending);
     free(w->subject);
     free(w);
 }
@@ -278,9 +278,9 @@ int ps_writer_start(ps_writer **out, ps_store *store, ps_writer_opts opts, ps_wh
     pthread_mutex_init(&w->lock, NULL);
     ps_cond_init(&w->work);
     ps_cond_init(&w->answered);
-    w->member = calloc(opts.group, sizeof *w->member);
-    w->subject = calloc(opts.group, sizeof *w->subject);
-    if (w->member && w->subject && !pthread_create(&w->thread, NULL, run, w)) {
+    w->pending = calloc(opts.batch, sizeof *w->pending);
+    w->subject = calloc(opts.batch, sizeof *w->subject);
+    if (w->pending && w->subject && !pthread_create(&w->thread, NULL, run, w)) {
         *out = w;
         return PS_OK;
     }

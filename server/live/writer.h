@@ -1,10 +1,10 @@
 /* writer.h - the one thread that changes live state: durable first, then seen, then told.
  *
- *     submit -> queue -> group -> LMDB transaction -> views -> embedding -> done()
+ *     submit -> queue -> batch -> LMDB transaction -> views -> embedding -> done()
  *
- * Writes that wait together are committed together, at most `group` of them and never two
+ * Writes that wait together are committed together, at most `batch` of them and never two
  * of the same pin, but for saves to different boards, so that each is judged by what
- * stood before the group. A write is done, and only then answered, when its transaction
+ * stood before the batch. A write is done, and only then answered, when its transaction
  * is durable, every view shows it and a new pin has its vector. When no write waits, or
  * too long after the last pause, the writer embeds stored pins anew whose boards changed.
  *
@@ -56,7 +56,7 @@ typedef struct ps_write {
 typedef struct ps_writer ps_writer;
 
 typedef struct ps_writer_opts {
-    uint32_t group; /* 64, 1..4096: writes of one transaction */
+    uint32_t batch; /* 64, 1..4096: writes of one transaction */
     uint32_t delay; /* 0, 0..1000 ms: waited for more to join; 0: whoever is there */
     uint32_t queue; /* 4096, 1..1000000: writes waiting; more are refused */
     uint32_t stale; /* 100000, 1..100000000: stored pins waiting to be embedded anew */
@@ -77,16 +77,16 @@ int ps_writer_submit(ps_writer *w, ps_write *write);
  * detached. Both wait for the writer. */
 int ps_writer_attach(ps_writer *w, ps_live_view *l, ps_why *why);
 void ps_writer_detach(ps_writer *w, ps_live_view *l);
-/* A snapshot of an attached view, taken between two groups when no stored pin waits to be
- * embedded anew: graph, names and vectors are all as of operation *lsn. slot is of the
+/* A snapshot of an attached view, taken between two batches when no stored pin waits to
+ * be embedded anew: graph, names and vectors are all as of operation *lsn. slot is of the
  * view, and is exited by the caller. PS_EBUSY when that is not reached within a moment,
- * with what is left of it in *stale: ask again, the writer hurries meanwhile. */
+ * with what is left of it in *stale: ask again, the writer does those first. */
 int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
                        ps_snapshot *s, uint64_t *lsn, uint32_t *stale);
-/* The generation in use has absorbed all up to lsn: the store forgets it, a little after
- * each group, and has its file written anew at the end (`absorbing` of the counts). May
+/* The generation in use has compacted all up to lsn: the store forgets it, a little after
+ * each batch, and has its file written anew at the end (`trimming` of the counts). May
  * be said again at every start; does not wait. */
-void ps_writer_absorb(ps_writer *w, uint64_t lsn);
+void ps_writer_trim(ps_writer *w, uint64_t lsn);
 
 /* What an engine needs to be written to. */
 typedef struct ps_writes {
@@ -96,13 +96,13 @@ typedef struct ps_writes {
 } ps_writes;
 
 typedef struct ps_writer_counts {
-    uint64_t writes, refused, failed, groups;
+    uint64_t writes, refused, failed, batches;
     uint64_t embedded_again; /* stale rows */
     uint32_t waiting, stale; /* in the queues */
     double oldest_stale;     /* age in seconds of the longest waiting, 0: none */
-    double commit_seconds;   /* all groups together */
-    bool full;               /* the last group found no room */
-    bool absorbing;          /* records that a fold made needless are still there */
+    double commit_seconds;   /* all batches together */
+    bool full;               /* the last batch found no room */
+    bool trimming;           /* records that a compaction made needless are still there */
 } ps_writer_counts;
 ps_writer_counts ps_writer_count(ps_writer *w);
 

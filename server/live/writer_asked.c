@@ -76,11 +76,11 @@ void ps_writer_detach(ps_writer *w, ps_live_view *l)
     ask(w, &(command){.what = DETACH, .l = l});
 }
 
-void ps_writer_absorb(ps_writer *w, uint64_t lsn)
+void ps_writer_trim(ps_writer *w, uint64_t lsn)
 {
     pthread_mutex_lock(&w->lock);
     w->told = lsn > w->told ? lsn : w->told;
-    w->counts.absorbing = true;
+    w->counts.trimming = true;
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);
 }
@@ -95,41 +95,41 @@ static bool is_attached(const ps_writer *w, const ps_live_view *l)
     return at != NULL;
 }
 
-void writer_fulfil(ps_writer *w)
+void writer_take_snapshot(ps_writer *w)
 {
-    wish *x = w->wish;
+    snapshot_request *x = w->request;
     x->err = is_attached(w, x->l) ? PS_OK : PS_EINVAL;
     if (!x->err) {
         ps_view_enter(x->l->view, x->slot, x->s);
         *x->lsn = x->l->lsn;
     }
     x->done = true;
-    w->wish = NULL;
+    w->request = NULL;
     pthread_cond_broadcast(&w->answered);
 }
 
-static int await_wish(ps_writer *w, wish *x)
+static int await_snapshot(ps_writer *w, snapshot_request *x)
 {
     struct timespec until = ps_after_ms(MOMENT);
     while (!x->done && !pthread_cond_timedwait(&w->answered, &w->lock, &until))
         ;
     if (!x->done)
-        w->wish = NULL;
+        w->request = NULL;
     return x->done ? x->err : PS_EBUSY;
 }
 
 int ps_writer_snapshot(ps_writer *w, const ps_live_view *l, ps_epoch_slot *slot,
                        ps_snapshot *s, uint64_t *lsn, uint32_t *stale)
 {
-    wish x = {.l = l, .slot = slot, .s = s, .lsn = lsn};
+    snapshot_request x = {.l = l, .slot = slot, .s = s, .lsn = lsn};
     int err = PS_EBUSY;
     pthread_mutex_lock(&w->lock);
     if (w->stopping) {
         err = PS_ECANCELLED;
-    } else if (!w->wish) {
-        w->wish = &x;
+    } else if (!w->request) {
+        w->request = &x;
         pthread_cond_signal(&w->work);
-        err = await_wish(w, &x);
+        err = await_snapshot(w, &x);
     }
     *stale = w->counts.stale;
     pthread_mutex_unlock(&w->lock);

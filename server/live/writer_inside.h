@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "server/live/group.h"
+#include "server/live/batch.h"
 
 /* What another thread waits for the writer to do. */
 typedef struct command {
@@ -19,14 +19,14 @@ typedef struct command {
 } command;
 
 /* Somebody wants to see a view when nothing in it is stale. */
-typedef struct wish {
+typedef struct snapshot_request {
     const ps_live_view *l;
     ps_epoch_slot *slot;
     ps_snapshot *s;
     uint64_t *lsn;
     int err;
     bool done;
-} wish;
+} snapshot_request;
 
 /* What a write is about, in hashes: one board of a pin, or the whole of it. */
 typedef struct subject {
@@ -40,23 +40,24 @@ struct ps_writer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work, answered;
-    ps_write *first, **last; /* the queue */
-    command *command;        /* one at a time */
-    wish *wish;              /* the same; it may have to wait */
-    bool stopping, ended;    /* asked to; the thread is gone */
+    ps_write *first, **last;   /* the queue */
+    command *command;          /* one at a time */
+    snapshot_request *request; /* the same; it may have to wait */
+    bool stopping, ended;      /* asked to; the thread is gone */
     ps_writer_counts counts;
-    ps_live_view *views; /* newest first */
-    uint64_t told;       /* under the lock: records up to it may go; 0: nothing new */
-    uint64_t absorb;     /* the same, being done; 0: nothing to do */
-    uint64_t hindered;   /* the same, once no other process reads the file; 0: none */
-    member *member;      /* (group) */
-    subject *subject;    /* (group) what they are about */
+    ps_live_view *views;    /* newest first */
+    uint64_t told;          /* under the lock: records up to it may go; 0: nothing new */
+    uint64_t trim;          /* the same, being done; 0: nothing to do */
+    uint64_t hindered;      /* the same, once no other process reads the file; 0: none */
+    pending_write *pending; /* (batch) */
+    subject *subject;       /* (batch) what they are about */
     ps_arena arena;
 };
 
 /* Under the lock, which it lets go of meanwhile: do what is asked. */
 void writer_answer(ps_writer *w);
-/* Under the lock, between two groups, when nothing is stale: the wish is granted. */
-void writer_fulfil(ps_writer *w);
+/* Under the lock, between two batches, when nothing is stale: the snapshot that was asked
+ * for is taken. */
+void writer_take_snapshot(ps_writer *w);
 
 #endif

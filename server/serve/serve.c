@@ -21,15 +21,15 @@
 #include <unistd.h>
 
 #include "pinsage/workers.h"
-#include "server/base/sandbox.h"
-#include "server/doors/health.h"
-#include "server/doors/routes.h"
-#include "server/serve/folding.h"
-#include "server/serve/recall.h"
+#include "server/routes/health.h"
+#include "server/routes/routes.h"
+#include "server/security/sandbox.h"
 #include "server/serve/serve_inside.h"
+#include "server/state/compaction.h"
+#include "server/state/recall.h"
 
 #define DRAIN_STEP_MS 20
-#define DEAF_MS       100 /* for handshakes under way to end */
+#define REFUSING_MS   100 /* for handshakes under way to end */
 #define CHORES_MS     1000
 #define SPARE_FDS     64 /* beside connections: maps, sockets, loops */
 
@@ -61,9 +61,9 @@ static uint64_t open_connections(const server *s)
     return n;
 }
 
-static void deafen(void *http)
+static void stop_listening(void *http)
 {
-    ps_http_deafen(http);
+    ps_http_stop_listening(http);
 }
 
 static void quiesce(void *http)
@@ -79,7 +79,8 @@ static void enter(server *s, phase next)
         return;
     for (unsigned i = 0; i < s->state.n_loops; i++)
         if (s->io[i].loop && (next == CLOSING || !s->io[i].handed))
-            ps_loop_post(s->io[i].loop, next == DEAF ? deafen : quiesce, s->io[i].http);
+            ps_loop_post(s->io[i].loop, next == REFUSING ? stop_listening : quiesce,
+                         s->io[i].http);
 }
 
 static void end_drain(server *s)
@@ -98,8 +99,8 @@ static void on_drain(uv_timer_t *timer)
     const ps_serve_opts *o = s->state.opts;
     uint64_t waited = uv_now(&s->uv) - s->since;
     if (s->phase == DELAYING && waited >= o->drain_delay)
-        enter(s, DEAF);
-    else if (s->phase == DEAF && waited >= DEAF_MS)
+        enter(s, REFUSING);
+    else if (s->phase == REFUSING && waited >= REFUSING_MS)
         enter(s, CLOSING);
     else if (s->phase == CLOSING && waited >= DRAIN_STEP_MS &&
              (!open_connections(s) || waited >= o->drain_limit))
@@ -127,9 +128,9 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     ps_log_say(s->state.log, PS_LOG_INFO, "draining", "signal", name, NULL);
     ps_notify_tell(&s->notify, "STOPPING=1\nSTATUS=draining");
-    ps_folding_cancel(s->state.folding);
+    ps_compaction_cancel(s->state.compaction);
     atomic_store(&s->state.draining, true);
-    enter(s, number == SIGTERM && s->state.opts->drain_delay ? DELAYING : DEAF);
+    enter(s, number == SIGTERM && s->state.opts->drain_delay ? DELAYING : REFUSING);
     uv_timer_start(&s->timer, on_drain, DRAIN_STEP_MS, DRAIN_STEP_MS);
 }
 
@@ -198,7 +199,7 @@ static void release(void *http)
 /* Workers first: what they have is posted to the loops, and answered there. */
 static void stop_loops(server *s)
 {
-    ps_crew_stop(s->state.crew);
+    ps_worker_pool_stop(s->state.pool);
     for (unsigned i = 0; s->io && i < s->state.n_loops; i++)
         if (s->io[i].loop)
             ps_loop_post(s->io[i].loop, release, s->io[i].http);
@@ -242,17 +243,17 @@ static double unix_time(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int start_crew(ps_state *st, ps_why *why)
+static int start_pool(ps_state *st, ps_why *why)
 {
     for (unsigned i = 0; i < st->n_workers; i++)
-        st->worker_door[i] =
-            (ps_door){.state = st, .stats = &st->stats[st->n_loops + i], .worker = true};
-    return ps_crew_start(&st->crew,
-                         (ps_crew_opts){.workers = st->n_workers,
-                                        .queue = st->opts->queue,
-                                        .refresh = serve_refresh,
-                                        .cls = st},
-                         why);
+        st->worker_context[i] = (ps_context){
+            .state = st, .stats = &st->stats[st->n_loops + i], .worker = true};
+    return ps_worker_pool_start(&st->pool,
+                                (ps_worker_pool_opts){.workers = st->n_workers,
+                                                      .queue = st->opts->queue,
+                                                      .refresh = serve_refresh,
+                                                      .cls = st},
+                                why);
 }
 
 static unsigned at_most(unsigned n, unsigned most)
@@ -282,9 +283,9 @@ static int allocate_threads(server *s)
     ps_state *st = &s->state;
     size_t size = st->n_stats * sizeof *st->stats;
     st->stats = aligned_alloc(_Alignof(ps_stats), size);
-    st->worker_door = calloc(st->n_workers, sizeof *st->worker_door);
+    st->worker_context = calloc(st->n_workers, sizeof *st->worker_context);
     s->io = calloc(st->n_loops, sizeof *s->io);
-    if (!st->stats || !st->worker_door || !s->io)
+    if (!st->stats || !st->worker_context || !s->io)
         return PS_ENOMEM;
     memset(st->stats, 0, size);
     return PS_OK;
@@ -301,14 +302,14 @@ static int start_state(server *s, const ps_serve_opts *o, ps_why *why)
     int err = open_shared(st, o, why);
     if (!err)
         err = allocate_threads(s);
-    return err ? err : start_crew(st, why);
+    return err ? err : start_pool(st, why);
 }
 
 static void end_state(server *s)
 {
     ps_state *st = &s->state;
-    for (unsigned i = 0; st->worker_door && i < st->n_workers; i++)
-        ps_reader_free(st->worker_door[i].reader);
+    for (unsigned i = 0; st->worker_context && i < st->n_workers; i++)
+        ps_reader_free(st->worker_context[i].reader);
     ps_engine_release(st->engine);
     serve_live_close(st);
     ps_auth_close(st->auth);
@@ -317,7 +318,7 @@ static void end_state(server *s)
     ps_images_close(st->images);
     ps_log_stop(st->log);
     pthread_mutex_destroy(&st->lock);
-    free(st->worker_door);
+    free(st->worker_context);
     free(st->stats);
     free(s->io);
 }
@@ -379,7 +380,8 @@ static int start_all(server *s, ps_sandbox *box)
     if (!err)
         err = serve_live_start(&s->state, s->why);
     if (!err && s->state.writes.writer)
-        err = ps_folding_start(&s->state.folding, &s->state, o->fold_threads, s->why);
+        err = ps_compaction_start(&s->state.compaction, &s->state, o->compact_threads,
+                                  s->why);
     if (!err)
         err = ps_recall_start(&s->state.recall, &s->state, o->recall_every, s->why);
     if (!err)
@@ -402,10 +404,10 @@ static int run_main(server *s)
 
 static void stop_all(server *s)
 {
-    ps_folding_cancel(s->state.folding);
+    ps_compaction_cancel(s->state.compaction);
     serve_live_stop(&s->state); /* who waits for a write is answered, while loops turn */
     serve_reload_stop(s);
-    ps_folding_stop(s->state.folding);
+    ps_compaction_stop(s->state.compaction);
     stop_loops(s);
     ps_recall_stop(s->state.recall); /* loops and workers have questions for it */
     end_state(s);

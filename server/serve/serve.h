@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 #include "pinsage/err.h"
-#include "server/http/auth.h"
-#include "server/http/tls.h"
+#include "server/security/auth.h"
+#include "server/security/tls.h"
 
 /* Defaults and ranges stand behind each; times are milliseconds. */
 typedef struct ps_serve_opts {
@@ -50,15 +50,15 @@ typedef struct ps_serve_opts {
     uint32_t queue;    /* 1024, 1..1000000: requests that may wait for them; 503 above */
     uint32_t deadline; /* 1000, 0..3600000: for an answer; 504 after; 0 = none */
 
-    uint32_t write_group;    /* 64, 1..4096: writes of one transaction */
-    uint32_t write_delay;    /* 0, 0..1000: waited for more writes to join */
-    uint32_t write_queue;    /* 4096, 1..1000000: writes that may wait; 429 above */
-    uint32_t stale_queue;    /* 100000, 1..100000000: pins waiting to be embedded anew */
-    uint64_t live_map_bytes; /* 64 GiB, 1 MiB..: address space of live/ to begin with */
-    uint32_t fold_threads;   /* 0 = half of the cores, 0..256: of a fold */
-    uint32_t recall_every;   /* 10000, 0..86400000: between looks at the index's recall;
-                                0 = none */
-    bool lazy_meta;          /* commits sync the data but not the meta page */
+    uint32_t write_batch_size; /* 64, 1..4096: writes of one transaction */
+    uint32_t write_delay;      /* 0, 0..1000: waited for more writes to join */
+    uint32_t write_queue;      /* 4096, 1..1000000: writes that may wait; 429 above */
+    uint32_t stale_queue;     /* 100000, 1..100000000: pins waiting to be embedded anew */
+    uint64_t live_map_bytes;  /* 64 GiB, 1 MiB..: address space of live/ to begin with */
+    uint32_t compact_threads; /* 0 = half of the cores, 0..256: of a compaction */
+    uint32_t recall_every;    /* 10000, 0..86400000: between looks at the index's recall;
+                                 0 = none */
+    bool lazy_meta;           /* commits sync the data but not the meta page */
 
     uint64_t url_bytes;    /* 8192, 256..65536: longest request target; 414 above */
     uint64_t header_bytes; /* 32768, 4096..1048576: memory of a connection; 431 above */
@@ -90,7 +90,7 @@ typedef struct ps_serve_opts {
                      .drain_delay = 5000,                                                \
                      .drain_limit = 10000,                                               \
                      .recall_every = 10000,                                              \
-                     .write_group = 64,                                                  \
+                     .write_batch_size = 64,                                             \
                      .write_queue = 4096,                                                \
                      .stale_queue = 100000,                                              \
                      .queue = 1024,                                                      \

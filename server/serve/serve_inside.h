@@ -13,18 +13,18 @@
 #include "server/base/loop.h"
 #include "server/base/notify.h"
 #include "server/http/http.h"
-#include "server/serve/state.h"
+#include "server/state/state.h"
 
 #define LOOPS_MAX   256
 #define WORKERS_MAX 256
 
-typedef enum phase { RUNNING, DELAYING, DEAF, CLOSING, STOPPED } phase;
+typedef enum phase { RUNNING, DELAYING, REFUSING, CLOSING, STOPPED } phase;
 
 typedef struct serve_io {
     ps_http *http;
     ps_loop *loop; /* NULL until it turns */
-    bool handed;   /* the listener is a copy of the service manager's: it is not deafened,
-                      and nobody is taken from its queue before there are answers */
+    bool handed; /* the listener is a copy of the service manager's: it goes on listening,
+                    and nobody is taken from its queue before there are answers */
 } serve_io;
 
 typedef struct serve_reloads {
@@ -66,7 +66,7 @@ void serve_stop(server *s);
 /* ---- serve_live.c ---- */
 /* Open the catalog's live state and start its writer, unless the server is read-only. */
 int serve_live_start(ps_state *st, ps_why *why);
-/* This engine answers from now on: what its generation has absorbed may go. */
+/* This engine answers from now on: what its generation contains may go. */
 void serve_live_taken_up(ps_state *st, const ps_engine *e);
 /* Finish what was submitted; what comes later is refused. While loops still turn. */
 void serve_live_stop(ps_state *st);
@@ -93,7 +93,8 @@ void serve_reload_done(server *s);
 /* Open the catalog's current generation and answer from it, soon; a second call while
  * one is under way makes it be opened again. */
 void serve_open(server *s);
-/* On a worker: answer from the state's engine from now on. A ps_crew_opts.refresh. */
+/* On a worker: answer from the state's engine from now on. A ps_worker_pool_opts.refresh.
+ */
 void serve_refresh(void *state, unsigned worker);
 
 #endif

@@ -9,8 +9,8 @@
 #include "pinsage/file.h"
 #include "server/serve/serve_inside.h"
 
-/* Numbers of writes go on above what the current generation has absorbed. */
-static int absorbed_by(const char *catalog, uint64_t *lsn, ps_why *why)
+/* Numbers of writes go on above what the current generation contains. */
+static int compacted_by(const char *catalog, uint64_t *lsn, ps_why *why)
 {
     char dir[PS_PATH_MAX], path[PS_PATH_MAX];
     ps_manifest *m = NULL;
@@ -20,7 +20,7 @@ static int absorbed_by(const char *catalog, uint64_t *lsn, ps_why *why)
     if (!err)
         err = ps_manifest_load(&m, path, why);
     if (!err)
-        *lsn = ps_manifest_u64(m, PS_ABSORBED, 0);
+        *lsn = ps_manifest_u64(m, PS_COMPACTED, 0);
     ps_manifest_free(m);
     return err;
 }
@@ -30,13 +30,13 @@ int serve_live_start(ps_state *st, ps_why *why)
     const ps_serve_opts *o = st->opts;
     char path[PS_PATH_MAX];
     ps_store_opts store = {.map_bytes = o->live_map_bytes, .lazy_meta = o->lazy_meta};
-    ps_writer_opts writer = {.group = o->write_group,
+    ps_writer_opts writer = {.batch = o->write_batch_size,
                              .delay = o->write_delay,
                              .queue = o->write_queue,
                              .stale = o->stale_queue};
     if (o->auth.read_only)
         return PS_OK;
-    int err = absorbed_by(o->catalog, &store.absorbed, why);
+    int err = compacted_by(o->catalog, &store.compacted, why);
     if (!err)
         err = ps_path_in(path, o->catalog, "live", why);
     if (!err)
@@ -51,7 +51,7 @@ void serve_live_taken_up(ps_state *st, const ps_engine *e)
 {
     const ps_manifest *m = ps_engine_generation(e)->manifest;
     if (st->writes.writer)
-        ps_writer_absorb(st->writes.writer, ps_manifest_u64(m, PS_ABSORBED, 0));
+        ps_writer_trim(st->writes.writer, ps_manifest_u64(m, PS_COMPACTED, 0));
 }
 
 void serve_live_stop(ps_state *st)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/doors/routes.h"
+#include "server/routes/routes.h"
 #include "server/serve/serve_inside.h"
 
 static int try_canary(ps_engine *e, ps_why *why)
@@ -109,13 +109,13 @@ static void install_everywhere(server *s)
                    NULL);
     ps_state_install(&s->state, s->opened, good);
     s->opened = NULL;
-    ps_crew_poke(s->state.crew);
+    ps_worker_pool_poke(s->state.pool);
 }
 
 void serve_refresh(void *state, unsigned worker)
 {
     ps_state *st = state;
-    ps_door *d = &st->worker_door[worker];
+    ps_context *d = &st->worker_context[worker];
     ps_reader *reader = NULL;
     uint32_t install;
     ps_engine *e = ps_state_current(st, &install);

@@ -53,10 +53,10 @@ static void build(const char *dir, input in, unsigned threads)
 {
     ps_graph_builder *b;
     ps_graph_stats stats;
-    ps_workers *team;
+    ps_workers *workers;
     ps_why why = {0};
     uint64_t rng = 1;
-    must(ps_workers_new(&team, threads), &why);
+    must(ps_workers_new(&workers, threads), &why);
     double begin = ps_now(), used = cpu();
     must(ps_graph_builder_new(&b, dir, &why), &why);
     for (uint64_t i = 0; i < in.edges; i++)
@@ -64,15 +64,16 @@ static void build(const char *dir, input in, unsigned threads)
                                   (uint32_t)ps_rng_below(&rng, in.boards)),
              &why);
     double added = ps_now();
-    must(ps_graph_builder_finish(b, in.pins, in.boards, team, NULL, &stats, &why), &why);
+    must(ps_graph_builder_finish(b, in.pins, in.boards, workers, NULL, &stats, &why),
+         &why);
     double end = ps_now();
     struct rusage r;
     getrusage(RUSAGE_SELF, &r);
     printf("%u threads  add %6.2f s  finish %6.2f s  %9.0f edges/s  processor %6.2f s  "
            "memory %ld MiB\n",
-           ps_workers_count(team), added - begin, end - added,
+           ps_workers_count(workers), added - begin, end - added,
            (double)in.edges / (end - begin), cpu() - used, r.ru_maxrss >> 10);
-    ps_workers_free(team);
+    ps_workers_free(workers);
 }
 
 static void check(const char *dir)

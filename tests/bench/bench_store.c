@@ -2,7 +2,7 @@
  *
  *     bench_store [DIR [SECONDS]]      default /tmp 2
  *
- * LMDB by itself puts the same keys and the same bytes into one table and commits groups
+ * LMDB by itself puts the same keys and the same bytes into one table and commits batches
  * of the same size, with the same kind of sync. Both take turns of a tenth of a second,
  * so that what else the disk does strikes both; the share is the ratio of the totals.
  * Pins: 200 bytes of text and 128 numbers each; edges: a pin saved to a board.
@@ -45,9 +45,9 @@ static int make_id(char id[32], uint64_t *rng)
     return snprintf(id, 32, "p%010" PRIu64, ps_rng_below(rng, 1000000));
 }
 
-/* ------------------------------ Groups ------------------------------------ */
+/* ------------------------------ Batches ------------------------------------ */
 
-static void store_group(side *s, bool pins, int n)
+static void store_batch(side *s, bool pins, int n)
 {
     ps_why why = {0};
     char id[32], text[220];
@@ -69,7 +69,7 @@ static void store_group(side *s, bool pins, int n)
     need(ps_store_commit(s->store, &why) == PS_OK, why.text);
 }
 
-static void bare_group(side *s, bool pins, int n)
+static void bare_batch(side *s, bool pins, int n)
 {
     MDB_txn *txn;
     char id[32], record[PIN_BYTES] = {0};
@@ -93,9 +93,9 @@ static void turn(side *s, bool pins, int n)
     double began = ps_now();
     do {
         if (s->store)
-            store_group(s, pins, n);
+            store_batch(s, pins, n);
         else
-            bare_group(s, pins, n);
+            bare_batch(s, pins, n);
         s->writes += (uint64_t)n;
     } while (ps_now() - began < TURN);
     s->seconds += ps_now() - began;
@@ -143,7 +143,7 @@ int main(int argc, char **argv)
     double seconds = argc > 2 ? atof(argv[2]) : 2;
     snprintf(dir, sizeof dir, "%.4000s/bench_store-XXXXXX", argc > 1 ? argv[1] : "/tmp");
     need(mkdtemp(dir) != NULL, dir);
-    printf("what   group  synced     writes/s bare LMDB   share\n");
+    printf("what   batch  synced     writes/s bare LMDB   share\n");
     for (int lazy = 0; lazy < 2; lazy++)
         for (int pins = 1; pins >= 0; pins--) {
             compare(dir, seconds, pins, 1, lazy);

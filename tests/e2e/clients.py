@@ -14,8 +14,8 @@ url = 'http://127.0.0.1:%d' % server.port
 
 LIFE = {'created': True, 'title': 'B', 'again': False, 'stale': 'FailedPrecondition',
         'saved': True, 'count': 1, 'found': True, 'unsaved': True, 'voted': True,
-        'gone': 'NotFound', 'taste': ['p12', 'p13'], 'vector': [1, 0, 0.25, 0],
-        'guest': ['p0', 'p1']}
+        'gone': 'NotFound', 'recommend': ['p12', 'p13'], 'vector': [1, 0, 0.25, 0],
+        'unstored': ['p0', 'p1']}
 
 
 @test

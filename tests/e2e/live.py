@@ -1,7 +1,7 @@
 """live.py - writes over HTTP: seen at once by everybody, refused in words, kept.
 
 Many clients write and read a few pins at once; afterwards an order of all requests is
-looked for that agrees with every answer. Kills and folds: live_kills.py.
+looked for that agrees with every answer. Kills and compactions: live_kills.py.
 """
 import atexit
 import json
@@ -53,7 +53,7 @@ def what_many_clients_see_agrees_with_one_order_of_all_they_did():
 
 
 @test
-def what_was_deleted_is_in_no_file_after_a_fold():
+def what_was_deleted_is_in_no_file_after_a_compaction():
     catalog = make_catalog(scratch())
     server = Server(catalog, '--drain-delay', '0')
     c = Client(server.port, 1)
@@ -61,7 +61,7 @@ def what_was_deleted_is_in_no_file_after_a_fold():
     assert c.call('PUT', '/pins/other', '{"title":"kept"}', JSON)[0] == 200
     assert c.delete('live 1') == ('ok',)
     assert c.call('DELETE', '/pins/lonely')[0] == 200
-    assert c.call('POST', '/admin/fold?keep=0')[0] == 200
+    assert c.call('POST', '/admin/compact?keep=0')[0] == 200
 
     def held(words):
         return [name for folder, _, names in os.walk(catalog) for name in names

@@ -1,4 +1,4 @@
-"""live_kills.py - kill -9 while many clients write, and while folds run: what was
+"""live_kills.py - kill -9 while many clients write, and while compactions run: what was
 acknowledged is there, nothing is there by halves.
 
 PS_KILLS sets how many kills a test makes, 8 by default.
@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, 'tests/support')
 from histories import UNKNOWN
 from serving import PINSAGE, Server, make_catalog, run, scratch, test
-from writers import Client, at_once, fold_on, lives, must_fit
+from writers import Client, at_once, compact_on, lives, must_fit
 
 KILLS = int(os.environ.get('PS_KILLS', '8'))
 
@@ -30,11 +30,11 @@ def nothing_acknowledged_is_lost_or_torn_by_kills():
 
 
 @test
-def nothing_is_lost_by_folds_that_are_killed_between_servers_that_are():
+def nothing_is_lost_by_compactions_that_are_killed_between_servers_that_are():
     catalog, chance, ends = make_catalog(scratch()), random.Random(5), []
 
-    def fold():
-        process = subprocess.Popen([PINSAGE, 'fold', '-q', catalog], stdout=subprocess.DEVNULL,
+    def compact():
+        process = subprocess.Popen([PINSAGE, 'compact', '-q', catalog], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         try:
             process.communicate(timeout=chance.random() * 0.25)
@@ -44,24 +44,24 @@ def nothing_is_lost_by_folds_that_are_killed_between_servers_that_are():
         ends.append(process.returncode)
         assert process.returncode in (0, -signal.SIGKILL), process.returncode
     clients = [Client(0, seed) for seed in range(6)]
-    server = lives(catalog, KILLS, 0.3, clients, between=fold)
-    must_fit(clients, folds=True)
-    print('# %d folds, %d of them killed' % (len(ends), len([e for e in ends if e])))
+    server = lives(catalog, KILLS, 0.3, clients, between=compact)
+    must_fit(clients, compactions=True)
+    print('# %d compactions, %d of them killed' % (len(ends), len([e for e in ends if e])))
     assert server.stop() == 0
 
 
 @test
-def nothing_is_lost_by_kills_while_a_fold_is_running():
+def nothing_is_lost_by_kills_while_a_compaction_is_running():
     clients, done = [Client(0, seed) for seed in range(6)], []
     server = lives(make_catalog(scratch()), KILLS, 0.8, clients,
-                   beside=lambda server: fold_on(Client(server.port, 99), done))
-    must_fit(clients, folds=True)
-    print('# %d folds that ended' % done.count(True))
+                   beside=lambda server: compact_on(Client(server.port, 99), done))
+    must_fit(clients, compactions=True)
+    print('# %d compactions that ended' % done.count(True))
     assert server.stop() == 0
 
 
 @test
-def folds_fail_no_request_and_lose_no_write():
+def compactions_fail_no_request_and_lose_no_write():
     server = Server(make_catalog(scratch()), '--drain-delay', '0')
     clients, done, left = [Client(server.port, seed) for seed in range(6)], [], [6]
 
@@ -72,14 +72,14 @@ def folds_fail_no_request_and_lose_no_write():
         finally:
             left[0] -= 1
 
-    def fold():
+    def compact():
         c = Client(server.port, 99)
         while left[0] > 0:
-            status, _, text = c.call('POST', '/admin/fold')
+            status, _, text = c.call('POST', '/admin/compact')
             assert status == 200, (status, text)
-            done.append(json.loads(text)['folded'])
-    at_once([fold] + [lambda c=c: work(c) for c in clients])
-    must_fit(clients, folds=True)
+            done.append(json.loads(text)['compacted'])
+    at_once([compact] + [lambda c=c: work(c) for c in clients])
+    must_fit(clients, compactions=True)
     assert done.count(True) > 0, done
     assert server.stop() == 0
 

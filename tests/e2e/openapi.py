@@ -1,5 +1,5 @@
 """openapi.py - the description at /openapi.json against a running server: what it tells
-is so. (That it tells every address and field is tests/server/doors/test_openapi.c.)
+is so. (That it tells every address and field is tests/server/routes/test_openapi.c.)
 
     python3 tests/e2e/openapi.py --write      puts the answers of today into its examples
 

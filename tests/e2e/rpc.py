@@ -1,4 +1,4 @@
-"""rpc.py - the RPC door, asked byte by byte: codings, errors, and that both doors say the
+"""rpc.py - the RPC transport, asked byte by byte: codings, errors, and that both transports say the
 same. Clients that others wrote are in clients.mjs.
 """
 import base64
@@ -41,7 +41,7 @@ def refused(answer, status, code, word=''):
     return e
 
 
-# Method, message as JSON, the same in protobuf's text format, the same on the REST door.
+# Method, message as JSON, the same in protobuf's text format, the same on the REST transport.
 QUESTIONS = [
     ('Related', {'pin': 'p10', 'k': 4}, 'pin: "p10" k: 4', '/related/p10?k=4'),
     ('Related', {'pin': 'bare'}, 'pin: "bare"', '/related/bare'),
@@ -58,7 +58,7 @@ QUESTIONS = [
 
 
 @test
-def both_doors_say_the_same_in_json():
+def both_transports_say_the_same_in_json():
     for method, message, _, path in QUESTIONS:
         assert call(method, message) == server.json(path), (method, message)
 
@@ -96,19 +96,19 @@ def the_addresses_are_those_of_the_proto():
         assert m.verb in server.ask(address, 'OPTIONS')[1]['Allow'].split(', '), m.address
 
 
-TASTE = {'positives': [{'pin': 'p10', 'weight': 2}, {'pin': 'p13'}, {'pin': 'nobody'}],
+RECOMMEND = {'positives': [{'pin': 'p10', 'weight': 2}, {'pin': 'p13'}, {'pin': 'nobody'}],
          'negatives': [{'pin': 'p40'}], 'exclude': ['p11'], 'missing': 'skip', 'k': 5}
-GUEST = {'title': 'a guest', 'features': {'visual': [1, 0, 0.25, 0]}, 'boards': ['b3'], 'k': 4}
+UNSTORED = {'title': 'an unstored pin', 'features': {'visual': [1, 0, 0.25, 0]}, 'boards': ['b3'], 'k': 4}
 
 
 @test
 def questions_with_a_body_are_answered_alike():
     for method, path, message, text in (
-            ('Recommend', '/related', TASTE,
+            ('Recommend', '/related', RECOMMEND,
              'positives{pin:"p10" weight:2} positives{pin:"p13"} positives{pin:"nobody"} '
              'negatives{pin:"p40"} exclude:"p11" missing:MISSING_SKIP k:5'),
-            ('Embed', '/embed', GUEST,
-             'title:"a guest" features{key:"visual" value{values:[1,0,.25,0]}} boards:"b3" k:4')):
+            ('Embed', '/embed', UNSTORED,
+             'title:"an unstored pin" features{key:"visual" value{values:[1,0,.25,0]}} boards:"b3" k:4')):
         want = call(path, message)
         assert want['results'] and call(method, message) == want
         assert json.loads(get(method, message)[2]) == want
@@ -116,8 +116,8 @@ def questions_with_a_body_are_answered_alike():
         status, headers, answer = post(method, data, PROTO)
         assert (status, headers['Content-Type']) == (200, PROTO), answer
         assert same(decode(method + 'Response', answer), leaves_of(want)), (answer, want)
-    assert call('Recommend', TASTE)['missing'] == ['nobody']
-    refused(post('Recommend', {**TASTE, 'missing': 'MISSING_ERROR'}), 404, 'not_found', 'nobody')
+    assert call('Recommend', RECOMMEND)['missing'] == ['nobody']
+    refused(post('Recommend', {**RECOMMEND, 'missing': 'MISSING_ERROR'}), 404, 'not_found', 'nobody')
 
 
 def binary(method, text):
@@ -175,7 +175,7 @@ def the_etag_of_a_pin_is_one_and_good_for_both_uses():
 
 
 @test
-def the_same_in_json_as_on_the_rest_door():
+def the_same_in_json_as_on_the_rest_transport():
     assert call('PutPin', {'pin': 'j', 'boards': ['b0']})['created'] is True
     assert call('SavePin', {'board': 'b9', 'pin': 'j'}) == {'board': 'b9', 'pin': 'j', 'changed': True}
     assert call('UnsavePin', {'board': 'b9', 'pin': 'j'}) == {'board': 'b9', 'pin': 'j', 'changed': True}

@@ -1,4 +1,4 @@
-"""rpc_reference.py - the same odd requests to our RPC door and to the public reference
+"""rpc_reference.py - the same odd requests to our RPC transport and to the public reference
 handler of the Connect protocol: what a client understands must be equal.
 
 A client understands a status, and a code: that of a JSON error, else the one the protocol

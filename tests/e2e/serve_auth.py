@@ -70,7 +70,7 @@ def with_tokens(text, *args):
 
 
 @test
-def with_tokens_each_door_asks_for_one():
+def with_tokens_each_transport_asks_for_one():
     server = with_tokens('bot a-token-of-twenty-one\n', '--access-log', 'all')
     rpc = '/pinsage.v1.RecommendService/Vote'
     for path, method in (('/pins/a', 'PUT'), ('/pins/a', 'DELETE'), ('/votes', 'POST'),

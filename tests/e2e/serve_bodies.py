@@ -1,4 +1,4 @@
-"""serve_bodies.py - bodies of the REST door: what is refused, and how it is said."""
+"""serve_bodies.py - bodies of the REST transport: what is refused, and how it is said."""
 import json
 import sys
 

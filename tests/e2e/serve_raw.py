@@ -278,10 +278,10 @@ def answers_that_nobody_takes_are_given_up():
             pass
         while time.monotonic() - start < 20:
             text = slow.ask('/metrics')[2].decode()
-            if '\npinsage_connections_overtime_total 1\n' in text:
+            if '\npinsage_connections_timed_out_total 1\n' in text:
                 break
             time.sleep(0.1)
-        assert '\npinsage_connections_overtime_total 1\n' in text
+        assert '\npinsage_connections_timed_out_total 1\n' in text
     assert slow.stop() == 0
 
 
@@ -303,7 +303,7 @@ def drip(s, data, pause=0.05, seconds=20):
 
 
 @test
-def dripping_requests_are_cut_off():
+def slow_requests_are_cut_off():
     slow = Server(catalog, '--read-only', '--header-timeout', '700ms', '--idle-timeout', '1s')
     with slow.connect() as s:
         drip(s, b'GET /livez HTTP/1.1\r\nX: ')
@@ -321,7 +321,7 @@ def dripping_requests_are_cut_off():
         assert s.recv(65536).startswith(b'HTTP/1.1 200')
         drip(s, b'GET /livez HTTP/1.1\r\nX: ')
     text = slow.ask('/metrics')[2].decode()
-    assert '\npinsage_connections_overtime_total 3\n' in text, text
+    assert '\npinsage_connections_timed_out_total 3\n' in text, text
     assert slow.stop() == 0
 
 

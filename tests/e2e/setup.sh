@@ -87,7 +87,7 @@ printf '<p>caf\303\251' > "$dir/index.html"
 deploy/setup/embed.sh "$dir/web" "$dir/empty.js" "$dir/index.html"
 cat > "$dir/main.c" <<'END'
 #include <stdio.h>
-#include "server/doors/assets.h"
+#include "server/routes/assets.h"
 int main(void)
 {
     for (size_t i = 0; i < ps_n_assets; i++)

@@ -12,8 +12,8 @@ sys.path.insert(0, 'tests/support')
 from serving import PINSAGE, SAN, Server, make_catalog, run, scratch, test
 
 UNITS = 'deploy/systemd'
-UNIT_NAMES = ('pinsage.service', 'pinsage.socket', 'pinsage-fold.service',
-              'pinsage-fold.timer')
+UNIT_NAMES = ('pinsage.service', 'pinsage.socket', 'pinsage-compact.service',
+              'pinsage-compact.timer')
 EXPOSURE_MAX = 2.0
 HARMLESS = {'mbind'}  # OpenBLAS prefers memory nearby, and goes on when told no
 MISSING = None if shutil.which('systemd-analyze') else 'no systemd-analyze on this machine'
@@ -65,7 +65,7 @@ def the_verifier_would_see_a_misspelt_setting():
 def the_exposure_is_low():
     if MISSING:
         return MISSING
-    for name in ('pinsage.service', 'pinsage-fold.service'):
+    for name in ('pinsage.service', 'pinsage-compact.service'):
         status, said = analyze('security', '--offline=true', units() + '/' + name)
         exposure = float(re.search(r'exposure level for \S+: ([\d.]+)', said).group(1))
         print('# %s: exposure %.1f, at most %.1f' % (name, exposure, EXPOSURE_MAX))

@@ -42,7 +42,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     memset(state.stats, 0, sizeof *state.stats);
     must(ps_log_start(&state.log, 2, "logfmt", "error", &why), &why);
     must(ps_auth_open(&state.auth, &opts.auth, state.log, &why), &why);
-    must(ps_crew_start(&state.crew, (ps_crew_opts){.workers = 1}, &why), &why);
+    must(ps_worker_pool_start(&state.pool, (ps_worker_pool_opts){.workers = 1}, &why),
+         &why);
     must(ps_listen(&listener, 1, "127.0.0.1:0", told, &why), &why);
     must(ps_http_start(&http, &state, 0, listener, &why), &why);
     return 0;

@@ -14,7 +14,7 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/file.h"
-#include "server/doors/routes.h"
+#include "server/routes/routes.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/changes.h"
 #include "tests/support/planted.h"
@@ -23,7 +23,7 @@ const unsigned fuzz_rounds = 20000;
 
 static ps_serve_opts opts;
 static ps_state state;
-static ps_door door;
+static ps_context context;
 static ps_arena arena;
 static ps_reply reply;
 
@@ -44,7 +44,7 @@ static void open_engine(void)
     build.threads = 1;
     must(ps_ann_build(catalog, &build, &report, NULL, &why), &why);
     must(ps_engine_open(&e, catalog, NULL, NULL, &why), &why);
-    must(ps_reader_new(&door.reader, e), &why);
+    must(ps_reader_new(&context.reader, e), &why);
     ps_state_install(&state, e, true);
 }
 
@@ -63,9 +63,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     memset(state.stats, 0, sizeof *state.stats);
     must(ps_log_start(&state.log, 2, "logfmt", "error", &why), &why);
     must(ps_auth_open(&state.auth, &opts.auth, state.log, &why), &why);
-    must(ps_crew_start(&state.crew, (ps_crew_opts){.workers = 1, .queue = 1}, &why),
+    must(ps_worker_pool_start(&state.pool,
+                              (ps_worker_pool_opts){.workers = 1, .queue = 1}, &why),
          &why);
-    door = (ps_door){.state = &state, .stats = state.stats, .worker = true};
+    context = (ps_context){.state = &state, .stats = state.stats, .worker = true};
     open_engine();
     return 0;
 }
@@ -145,8 +146,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!r.verb)
         return 0;
     ps_reply_reset(&reply);
-    if (ps_route_admit(&door, &r, &reply))
-        ps_route_run(&door, &r, &reply);
+    if (ps_route_admit(&context, &r, &reply))
+        ps_route_run(&context, &r, &reply);
     look_at_reply();
     ps_arena_reset(&arena);
     return 0;

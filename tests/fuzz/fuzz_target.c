@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "pinsage/buf.h"
-#include "server/http/request.h"
+#include "server/message/request.h"
 #include "tests/fuzz/fuzz.h"
 
 const unsigned fuzz_rounds = 100000;

@@ -140,10 +140,10 @@ def a_server_that_hangs_is_started_again_and_tokens_come_by_the_drop_in():
 
 @test
 @needs_container
-def the_nightly_fold_makes_a_generation_of_what_was_written():
-    inside('install -o root -g pinsage -m 0640 /dev/null /etc/pinsage/fold-header;'
-           'echo "%s" > /etc/pinsage/fold-header; systemctl start pinsage-fold.service' % TOKEN)
-    assert show('Result', 'pinsage-fold.service') == 'success', inside('journalctl -u pinsage-fold')
+def the_nightly_compact_makes_a_generation_of_what_was_written():
+    inside('install -o root -g pinsage -m 0640 /dev/null /etc/pinsage/compact-header;'
+           'echo "%s" > /etc/pinsage/compact-header; systemctl start pinsage-compact.service' % TOKEN)
+    assert show('Result', 'pinsage-compact.service') == 'success', inside('journalctl -u pinsage-compact')
     assert 'serving gen-000003, 72 pins' in show('StatusText'), show('StatusText')
     assert json.loads(ask('/pins/new'))['title'] == 't'
 

@@ -116,7 +116,7 @@ static void every_kind_reaches_its_recall(void **state)
     }
 }
 
-static void a_higher_wish_turns_the_dials_further(void **state)
+static void a_higher_target_turns_the_dials_further(void **state)
 {
     (void)state;
     ps_ann_report low, high;
@@ -304,13 +304,13 @@ static void all_rows_equal_is_an_index(void **state)
 
 /* ------------------------------ Refusals ----------------------------------- */
 
-static int refused(const char *factory, double wished, ps_why *why)
+static int refused(const char *factory, double target, ps_why *why)
 {
     ps_ann_report r = {0};
     ps_ann *a = NULL;
     ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
     opts.factory = factory;
-    opts.recall = wished;
+    opts.recall = target;
     ps_npy few = array;
     few.rows = 50;
     int err = ann_make(&a, &few, "embeddings", &opts, &r, NULL, why);
@@ -416,7 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_reaches_its_recall),
-        cmocka_unit_test(a_higher_wish_turns_the_dials_further),
+        cmocka_unit_test(a_higher_target_turns_the_dials_further),
         cmocka_unit_test(a_recall_out_of_reach_is_said_so),
         cmocka_unit_test(halves_and_blocks_are_searched_as_well),
         cmocka_unit_test(auto_is_exact_when_small_and_an_inverted_file_when_large),

@@ -335,7 +335,7 @@ static int build_error(const char *factory, const char *vectors, ps_why *why)
     ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
     opts.factory = factory;
     opts.vectors = vectors;
-    opts.threads = 1; /* a forked child has no team of OpenMP's to wait for */
+    opts.threads = 1; /* a forked child has no workers of OpenMP's to wait for */
     return ps_ann_build(catalog, &opts, &r, NULL, why);
 }
 

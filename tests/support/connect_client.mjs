@@ -64,13 +64,13 @@ async function live(transport) {
     left: { method: 'pixie' }, right: { method: 'visual', pin } });
   await client.deletePin({ pin });
   const gone = await errorOf(client.getPin({ pin }));
-  const taste = await client.recommend({ positives: [{ pin: 'p10' }, { vector: [0, 1, 0.25, 0] }],
+  const recommend = await client.recommend({ positives: [{ pin: 'p10' }, { vector: [0, 1, 0.25, 0] }],
     missing: pins.Missing.SKIP, k: 2 });
-  const guest = await client.embed({ features: { visual }, k: 2 });
+  const unstored = await client.embed({ features: { visual }, k: 2 });
   return { created, title, again: again.created, stale: stale.code, saved, count,
     found: results.some((r) => r.pin === pin), unsaved, voted: votes > 0n, gone: gone.code,
-    taste: taste.results.map((r) => r.pin).sort(), vector: guest.vector,
-    guest: guest.results.map((r) => r.pin) };
+    recommend: recommend.results.map((r) => r.pin).sort(), vector: unstored.vector,
+    unstored: unstored.results.map((r) => r.pin) };
 }
 
 for (const [name, transport] of Object.entries(clients))

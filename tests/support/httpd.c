@@ -17,7 +17,7 @@
 
 #include "server/base/listen.h"
 #include "server/base/loop.h"
-#include "server/doors/routes.h"
+#include "server/routes/routes.h"
 
 ps_serve_opts httpd_opts;
 ps_state httpd_state;
@@ -42,15 +42,15 @@ void httpd_start(void)
     pthread_mutex_init(&httpd_state.lock, NULL);
     httpd_state.stats = aligned_alloc(_Alignof(ps_stats), 3 * sizeof *httpd_state.stats);
     memset(httpd_state.stats, 0, 3 * sizeof *httpd_state.stats);
-    httpd_state.worker_door = calloc(2, sizeof *httpd_state.worker_door);
+    httpd_state.worker_context = calloc(2, sizeof *httpd_state.worker_context);
     for (unsigned i = 0; i < 2; i++)
-        httpd_state.worker_door[i] = (ps_door){
+        httpd_state.worker_context[i] = (ps_context){
             .state = &httpd_state, .stats = &httpd_state.stats[1 + i], .worker = true};
     assert_int_equal(ps_log_start(&httpd_state.log, 2, "logfmt", "error", &why), PS_OK);
     assert_int_equal(
         ps_auth_open(&httpd_state.auth, &httpd_opts.auth, httpd_state.log, &why), PS_OK);
-    ps_crew_opts crew = {.workers = httpd_opts.workers, .queue = httpd_opts.queue};
-    assert_int_equal(ps_crew_start(&httpd_state.crew, crew, &why), PS_OK);
+    ps_worker_pool_opts pool = {.workers = httpd_opts.workers, .queue = httpd_opts.queue};
+    assert_int_equal(ps_worker_pool_start(&httpd_state.pool, pool, &why), PS_OK);
     assert_int_equal(ps_listen(&fd, 1, "127.0.0.1:0", told, &why), PS_OK);
     assert_int_equal(ps_http_start(&http, &httpd_state, 0, fd, &why), PS_OK);
     ps_pump pump = {.fd = ps_http_fd(http),
@@ -68,8 +68,8 @@ void httpd_start(void)
 
 void httpd_release(void)
 {
-    ps_crew_stop(httpd_state.crew);
-    httpd_state.crew = NULL;
+    ps_worker_pool_stop(httpd_state.pool);
+    httpd_state.pool = NULL;
     ps_loop_post(loop, release, http);
 }
 
@@ -80,7 +80,7 @@ void httpd_stop(void)
     ps_http_stop(http);
     ps_auth_close(httpd_state.auth);
     ps_log_stop(httpd_state.log);
-    free(httpd_state.worker_door);
+    free(httpd_state.worker_context);
     free(httpd_state.stats);
     pthread_mutex_destroy(&httpd_state.lock);
 }

@@ -1,4 +1,4 @@
-/* httpd.h - for tests: a real loop and a real crew, and a client that speaks to it.
+/* httpd.h - for tests: a real loop and a real pool, and a client that speaks to it.
  *
  * The test says what a request leads to by wrapping ps_route_run. No engine is open.
  */
@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "server/http/http.h"
-#include "server/serve/state.h"
+#include "server/state/state.h"
 
 /* Small limits, one worker, no deadline; a test changes them before it starts. */
 extern ps_serve_opts httpd_opts;

@@ -92,10 +92,10 @@ void life_make_plain(const char *name, life *l)
 
 /* ------------------------------ The server's parts ------------------------- */
 
-static uint64_t absorbed(void)
+static uint64_t compacted(void)
 {
     ps_generation *g = planted_open();
-    uint64_t lsn = ps_manifest_u64(g->manifest, PS_ABSORBED, 0);
+    uint64_t lsn = ps_manifest_u64(g->manifest, PS_COMPACTED, 0);
     ps_generation_release(g);
     return lsn;
 }
@@ -105,10 +105,10 @@ void life_start(void)
     ps_why why = {0};
     char path[PS_PATH_MAX];
     must(ps_path_join(path, sizeof path, catalog, "live"), &why);
-    ps_store_opts opts = {.absorbed = absorbed()};
+    ps_store_opts opts = {.compacted = compacted()};
     must(ps_store_open(&life_writes.store, path, opts, &why), &why);
     must(ps_writer_start(&life_writes.writer, life_writes.store,
-                         (ps_writer_opts){.group = 8, .queue = 1000, .stale = 20}, &why),
+                         (ps_writer_opts){.batch = 8, .queue = 1000, .stale = 20}, &why),
          &why);
     life_writes.stale = 20;
     must(life_reload(&why), &why);
@@ -266,19 +266,20 @@ void life_settle(void)
         usleep(1000);
 }
 
-/* ------------------------------ Folding ------------------------------------ */
+/* ------------------------------ Compaction ------------------------------------ */
 
-const ps_fold_opts life_fold_opts = {.threads = 1, .keep = 1, .seed = 1};
+const ps_compact_opts life_compact_opts = {.threads = 1, .keep = 1, .seed = 1};
 
-int life_fold(ps_fold_report *report, const ps_progress *progress, ps_why *why)
+int life_compact(ps_compact_report *report, const ps_progress *progress, ps_why *why)
 {
-    return ps_fold_engine(life_engine, catalog, &life_fold_opts, report, progress, why);
+    return ps_compact_engine(life_engine, catalog, &life_compact_opts, report, progress,
+                             why);
 }
 
-void life_fold_alone(ps_fold_report *report)
+void life_compact_alone(ps_compact_report *report)
 {
     ps_why why = {0};
-    must(ps_fold_catalog(catalog, &life_fold_opts, report, NULL, &why), &why);
+    must(ps_compact_catalog(catalog, &life_compact_opts, report, NULL, &why), &why);
 }
 
 /* ------------------------------ Looking ------------------------------------ */

@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 
+#include "server/compact/compact.h"
 #include "server/engine/engine.h"
-#include "server/fold/fold.h"
 #include "server/live/writer.h"
 #include "tests/support/planted.h"
 
@@ -56,11 +56,11 @@ void life_write_many(life *l, uint64_t seed, int n);
 /* Wait until nothing is stale. */
 void life_settle(void);
 
-/* What folds are made with: one thread, one old generation kept. */
-extern const ps_fold_opts life_fold_opts;
-/* Fold what is served; and what nobody serves, which must succeed. */
-int life_fold(ps_fold_report *report, const ps_progress *progress, ps_why *why);
-void life_fold_alone(ps_fold_report *report);
+/* What compactions are made with: one thread, one old generation kept. */
+extern const ps_compact_opts life_compact_opts;
+/* Compact what is served; and what nobody serves, which must succeed. */
+int life_compact(ps_compact_report *report, const ps_progress *progress, ps_why *why);
+void life_compact_alone(ps_compact_report *report);
 
 /* What the reader sees is what the oracle knows. */
 void life_check(const life *l);

@@ -68,7 +68,7 @@ ps_model model_random(const ps_model_config *c, uint64_t seed)
 ps_table model_table(const ps_graph *g, const ps_model_config *c)
 {
     ps_table t;
-    ps_workers *team;
+    ps_workers *workers;
     ps_why why = {0};
     uint32_t n = g->pin_boards.rows;
     uint64_t *seeds = malloc(n * sizeof *seeds);
@@ -82,9 +82,9 @@ ps_table model_table(const ps_graph *g, const ps_model_config *c)
                        .khop = c->khop,
                        .seeds = seeds,
                        .stage = "test"};
-    assert_int_equal(ps_workers_new(&team, 1), PS_OK);
-    must(ps_table_make(&t, g, &o, team, NULL, &why), &why);
-    ps_workers_free(team);
+    assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
+    must(ps_table_make(&t, g, &o, workers, NULL, &why), &why);
+    ps_workers_free(workers);
     free(seeds);
     return t;
 }

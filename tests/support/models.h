@@ -5,7 +5,7 @@
 #ifndef TESTS_SUPPORT_MODELS_H
 #define TESTS_SUPPORT_MODELS_H
 
-#include "core/train/tables.h"
+#include "core/neighbours/tables.h"
 #include "pinsage/features.h"
 #include "pinsage/model.h"
 #include "tests/support/planted.h"

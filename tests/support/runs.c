@@ -85,7 +85,7 @@ void run_same(const run *a, const run *b)
     assert_int_equal(a->result.n_epochs, b->result.n_epochs);
     assert_int_equal(a->result.best, b->result.best);
     for (uint32_t i = 0; i < a->result.n_epochs; i++) {
-        const ps_epoch *x = &a->result.epoch[i], *y = &b->result.epoch[i];
+        const ps_train_epoch *x = &a->result.epoch[i], *y = &b->result.epoch[i];
         assert_true(x->loss == y->loss && x->violated == y->violated);
         assert_true(x->hit_10 == y->hit_10 && x->mrr == y->mrr);
     }

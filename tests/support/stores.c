@@ -91,13 +91,13 @@ int store_edges_of(ps_store *s, const char *pin, uint64_t after)
     return n;
 }
 
-void store_absorb_all(ps_store *s, uint64_t lsn, bool votes, uint32_t most)
+void store_trim_all(ps_store *s, uint64_t lsn, bool votes, uint32_t most)
 {
     ps_why why = {0};
     bool more = true;
     for (int i = 0; more; i++) {
         assert_true(i < 10000);
-        store_must(ps_store_absorb(s, lsn, votes, most, &more, &why), &why);
+        store_must(ps_store_trim(s, lsn, votes, most, &more, &why), &why);
     }
 }
 

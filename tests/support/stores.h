@@ -18,7 +18,7 @@ void store_put(ps_store *s, const char *id, const char *title);
 void store_save(ps_store *s, const char *pin, const char *board, bool saved);
 void store_commit(ps_store *s);
 ps_store_reader *store_snapshot(ps_store *s);
-void store_absorb_all(ps_store *s, uint64_t lsn, bool votes, uint32_t most);
+void store_trim_all(ps_store *s, uint64_t lsn, bool votes, uint32_t most);
 ps_store_counts store_count(ps_store *s);
 /* Title of a pin, "" when it is deleted, NULL when there is no record; one buffer. */
 const char *store_title(ps_store *s, const char *id);

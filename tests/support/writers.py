@@ -140,22 +140,22 @@ def start_state(pin):
 
 
 def without_etags(op):
-    """After a fold a pin has another etag, which nobody is told."""
+    """After a compaction a pin has another etag, which nobody is told."""
     said = op.said[:-1] + (None,) if op.kind in ('put', 'get') and op.said[0] == 'ok' else op.said
     match = op.match if op.match == '*' else None
     return Op(op.kind, op.what, match, said, op.began, op.ended)
 
 
-def must_fit(clients, folds=False):
+def must_fit(clients, compactions=False):
     """Fails unless all that the clients saw can have been."""
     for pin in SUBJECTS:
         ops = [op for c in clients for op in c.history[pin]]
-        if folds:
+        if compactions:
             ops = [op if op.said is UNKNOWN else without_etags(op) for op in ops
                    if op.match in (None, '*') or op.said != ('mismatch',)]
         etags = [op.said[2] for op in ops
                  if op.kind == 'put' and op.said is not UNKNOWN and op.said[0] == 'ok']
-        assert folds or len(etags) == len(set(etags)), 'an etag was given twice'
+        assert compactions or len(etags) == len(set(etags)), 'an etag was given twice'
         wrong = check(ops, start_state(pin))
         assert wrong is None, '%s: no order of these fits:\n%s' % (
             pin, '\n'.join(map(repr, wrong)))
@@ -181,12 +181,12 @@ def at_once(functions, killed=False):
         raise failed[0]
 
 
-def fold_on(client, done):
-    """Fold again and again, until the server is gone."""
+def compact_on(client, done):
+    """Compact again and again, until the server is gone."""
     while True:
-        status, _, text = client.call('POST', '/admin/fold?keep=%d' % client.random.randrange(2))
+        status, _, text = client.call('POST', '/admin/compact?keep=%d' % client.random.randrange(2))
         assert status in (200, 409), (status, text)
-        done.append(json.loads(text).get('folded'))
+        done.append(json.loads(text).get('compacted'))
 
 
 def lives(catalog, kills, seconds, clients, *args, between=lambda: None, beside=None):

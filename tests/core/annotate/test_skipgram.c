@@ -145,11 +145,11 @@ static void make_texts(ps_texts *t)
 
 static float *train(const ps_texts *t, ps_skipgram_opts o, unsigned threads, float *loss)
 {
-    ps_workers *team;
+    ps_workers *workers;
     float *out = malloc((size_t)t->n_words * o.dim * sizeof *out);
-    assert_int_equal(ps_workers_new(&team, threads), 0);
-    assert_int_equal(ps_skipgram(t, &o, team, out, loss, NULL), 0);
-    ps_workers_free(team);
+    assert_int_equal(ps_workers_new(&workers, threads), 0);
+    assert_int_equal(ps_skipgram(t, &o, workers, out, loss, NULL), 0);
+    ps_workers_free(workers);
     return out;
 }
 
@@ -259,13 +259,13 @@ static void a_listener_can_stop_it(void **state)
     ps_texts t = {0};
     uint64_t done = 0;
     ps_progress p = {stop_at_once, &done};
-    ps_workers *team;
+    ps_workers *workers;
     make_texts(&t);
     float loss, *v = malloc((size_t)t.n_words * DIM * sizeof *v);
-    assert_int_equal(ps_workers_new(&team, 2), 0);
-    assert_int_equal(ps_skipgram(&t, &opts, team, v, &loss, &p), PS_ECANCELLED);
+    assert_int_equal(ps_workers_new(&workers, 2), 0);
+    assert_int_equal(ps_skipgram(&t, &opts, workers, v, &loss, &p), PS_ECANCELLED);
     assert_true(done > 0 && done <= PINS);
-    ps_workers_free(team);
+    ps_workers_free(workers);
     free(v);
     ps_texts_done(&t);
 }

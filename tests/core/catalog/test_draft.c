@@ -176,15 +176,16 @@ static void a_fresh_draft_keeps_what_of_live_writes_is_in_the_catalog(void **sta
     ps_why why = {0};
     ps_draft *d;
     char path[PS_PATH_MAX];
-    use("absorbed");
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"fold", true, false}, &why), &why);
+    use("compacted");
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"compact", true, false}, &why),
+         &why);
     must(put(d, PS_VOTES, "{}\n", &why), &why);
-    ps_manifest_set_u64(ps_draft_manifest(d), PS_ABSORBED, 17);
+    ps_manifest_set_u64(ps_draft_manifest(d), PS_COMPACTED, 17);
     ps_manifest_set_u64(ps_draft_manifest(d), "counts.votes", 1);
     ps_manifest_set_u64(ps_draft_manifest(d), "counts.pins", 1);
     must(ps_draft_commit(d, 1, NULL, &why), &why);
     must(ps_draft_begin(&d, catalog, (ps_draft_opts){"import", true, true}, &why), &why);
-    assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), PS_ABSORBED, 0), 17);
+    assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), PS_COMPACTED, 0), 17);
     assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), "counts.votes", 0), 1);
     assert_false(ps_manifest_has(ps_draft_manifest(d), "counts.pins"));
     must(ps_draft_commit(d, 1, NULL, &why), &why);

@@ -60,20 +60,20 @@ static void embeddings_are_the_vectors_of_the_model(void **state)
         ps_generation *g = planted_open();
         assert_string_equal(report.generation, g->name);
         ps_features f;
-        ps_workers *team;
+        ps_workers *workers;
         ps_table t = {0};
         must(ps_features_open(&f, g, c.blocks, &why), &why);
         if (K)
             t = model_table(&g->graph, &c);
         float *all = malloc((size_t)MODEL_PINS * c.e * sizeof *all);
         double *slow = slow_vectors(&m, &f, &t);
-        assert_int_equal(ps_workers_new(&team, 1), PS_OK);
-        assert_int_equal(ps_embed_all(&m, &f, t.row, t.weight, team, all), PS_OK);
+        assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
+        assert_int_equal(ps_embed_all(&m, &f, t.row, t.weight, workers, all), PS_OK);
         assert_true(g->embeddings.dtype == PS_F32 && g->embeddings.cols == c.e);
         assert_memory_equal(g->embeddings.data, all,
                             (size_t)MODEL_PINS * c.e * sizeof *all);
         near_vectors(g->embeddings.data, slow, (size_t)MODEL_PINS * c.e, 3e-3);
-        ps_workers_free(team);
+        ps_workers_free(workers);
         free(all), free(slow);
         ps_table_done(&t);
         ps_generation_release(g);

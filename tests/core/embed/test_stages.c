@@ -41,12 +41,12 @@ static int close_world(void **state)
 
 static float *embed(const ps_model *m, const ps_table *t, unsigned threads)
 {
-    ps_workers *team;
+    ps_workers *workers;
     float *z = malloc((size_t)world.n_pins * m->config.e * sizeof *z);
     assert_non_null(z);
-    assert_int_equal(ps_workers_new(&team, threads), PS_OK);
-    assert_int_equal(ps_embed_all(m, &features, t->row, t->weight, team, z), PS_OK);
-    ps_workers_free(team);
+    assert_int_equal(ps_workers_new(&workers, threads), PS_OK);
+    assert_int_equal(ps_embed_all(m, &features, t->row, t->weight, workers, z), PS_OK);
+    ps_workers_free(workers);
     return z;
 }
 
@@ -108,20 +108,20 @@ static void each_stage_may_be_stopped(void **state)
     ps_model_config c = model_config();
     ps_model m = model_random(&c, 5);
     ps_table t = model_table(&world.graph, &c);
-    ps_workers *team;
+    ps_workers *workers;
     size_t n = world.n_pins;
     uint16_t *messages = calloc(n * c.m, sizeof *messages);
     float *h = calloc(n * c.d, sizeof *h), *z = calloc(n * c.e, sizeof *z);
     moment last = {.stage = "map 1", .nth = 1};
     ps_progress progress = stop_at(&last);
-    assert_int_equal(ps_workers_new(&team, 2), PS_OK);
+    assert_int_equal(ps_workers_new(&workers, 2), PS_OK);
     ps_stages s = {.model = &m,
                    .features = &features,
                    .nbr = t.row,
                    .weight = t.weight,
                    .n = world.n_pins,
                    .T = t.T,
-                   .team = team,
+                   .workers = workers,
                    .progress = &progress};
     assert_int_equal(ps_stages_map(&s, 1, NULL, messages), PS_ECANCELLED);
     last = (moment){.stage = "reduce 1", .nth = 1};
@@ -130,7 +130,7 @@ static void each_stage_may_be_stopped(void **state)
     last = (moment){.stage = "head", .nth = 1};
     assert_int_equal(ps_stages_reduce(&s, 1, NULL, messages, h), PS_OK);
     assert_int_equal(ps_stages_head(&s, h, z), PS_ECANCELLED);
-    ps_workers_free(team);
+    ps_workers_free(workers);
     free(messages), free(h), free(z);
     ps_table_done(&t);
     ps_model_free(&m);

@@ -88,10 +88,10 @@ static int make_rows(void **state)
 
 static void measure(unsigned threads, ps_eval_cosines *out)
 {
-    ps_workers *team;
-    assert_int_equal(ps_workers_new(&team, threads), PS_OK);
-    assert_int_equal(cosines_measure(&array, 5, team, out), PS_OK);
-    ps_workers_free(team);
+    ps_workers *workers;
+    assert_int_equal(ps_workers_new(&workers, threads), PS_OK);
+    assert_int_equal(cosines_measure(&array, 5, workers, out), PS_OK);
+    ps_workers_free(workers);
 }
 
 static double slow_cosine(const float *a, const float *b)
@@ -145,17 +145,17 @@ static void zero_vectors_are_left_out_and_half_precision_is_read(void **state)
     static float part[4 * 2] = {0, 0, 1, 0, 0, 0, 1, 0};
     static uint16_t half[4 * 2];
     ps_npy a = {.dtype = PS_F16, .ndim = 2, .rows = 4, .cols = 2, .data = half};
-    ps_workers *team;
+    ps_workers *workers;
     ps_eval_cosines c;
     ps_f32_to_f16(part, half, 8);
-    assert_int_equal(ps_workers_new(&team, 1), PS_OK);
-    assert_int_equal(cosines_measure(&a, 1, team, &c), PS_OK);
+    assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
+    assert_int_equal(cosines_measure(&a, 1, workers, &c), PS_OK);
     assert_in_range(c.pairs, PS_EVAL_COSINES / 6 - 1500, PS_EVAL_COSINES / 6 + 1500);
     assert_true(c.mean == 1 && c.kurtosis == 0);
     a.rows = 1;
-    assert_int_equal(cosines_measure(&a, 1, team, &c), PS_OK);
+    assert_int_equal(cosines_measure(&a, 1, workers, &c), PS_OK);
     assert_int_equal(c.pairs, 0);
-    ps_workers_free(team);
+    ps_workers_free(workers);
 }
 
 int main(void)

@@ -294,15 +294,15 @@ static void a_listener_can_stop_it(void **state)
 static ps_eval_scores difference(const ps_eval_report *r, size_t a, size_t b)
 {
     groups g;
-    ps_workers *team;
+    ps_workers *workers;
     ps_eval_scores d;
     paired_opts o = {r->cut, r->n_cuts, 1000, 1};
-    assert_int_equal(ps_workers_new(&team, 2), PS_OK);
+    assert_int_equal(ps_workers_new(&workers, 2), PS_OK);
     assert_int_equal(groups_make(&g, &pairs), PS_OK);
     assert_int_equal(
-        paired_scores(&g, r->result[a].rank, r->result[b].rank, &o, team, &d), PS_OK);
+        paired_scores(&g, r->result[a].rank, r->result[b].rank, &o, workers, &d), PS_OK);
     groups_done(&g);
-    ps_workers_free(team);
+    ps_workers_free(workers);
     return d;
 }
 

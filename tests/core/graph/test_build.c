@@ -63,20 +63,20 @@ typedef struct input {
     size_t n;
 } input;
 
-static ps_workers *team;
+static ps_workers *workers;
 static char dir[PS_PATH_MAX];
 
 static int setup(void **state)
 {
     (void)state;
     strcpy(dir, scratch("graph"));
-    return ps_workers_new(&team, 2);
+    return ps_workers_new(&workers, 2);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    ps_workers_free(team);
+    ps_workers_free(workers);
     return 0;
 }
 
@@ -95,7 +95,8 @@ static int build(input in, uint64_t window, const ps_progress *progress,
         ps_graph_builder_abort(b);
         return err;
     }
-    return ps_graph_builder_finish(b, in.n_pins, in.n_boards, team, progress, stats, why);
+    return ps_graph_builder_finish(b, in.n_pins, in.n_boards, workers, progress, stats,
+                                   why);
 }
 
 static void same_matrix(const ps_csr *a, const ps_csr *b)
@@ -299,7 +300,7 @@ static int build_within(void *cls)
 {
     limited *l = cls;
     struct rlimit r = {l->limit, l->limit};
-    ps_workers_new(&team, 1); /* threads do not survive fork */
+    ps_workers_new(&workers, 1); /* threads do not survive fork */
     signal(SIGXFSZ, SIG_IGN);
     if (setrlimit(RLIMIT_FSIZE, &r))
         return 2;

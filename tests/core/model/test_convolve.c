@@ -206,14 +206,14 @@ static double slow_loss(const sample *s, const ps_model *m)
 
 /* ------------------------------ Checks ------------------------------------ */
 
-static void check_forward(ps_model_config c, unsigned team)
+static void check_forward(ps_model_config c, unsigned threads)
 {
     sample *s = random_sample(c, 3);
     double z[N * WIDEST];
     ps_tape *tape;
     ps_workers *workers;
     const float *fast;
-    assert_int_equal(ps_workers_new(&workers, team), PS_OK);
+    assert_int_equal(ps_workers_new(&workers, threads), PS_OK);
     assert_int_equal(ps_tape_new(&tape, &c, workers), PS_OK);
     assert_int_equal(ps_forward(tape, &s->model, &s->graph, s->x, &fast), PS_OK);
     slow_forward(s, &s->model, z);
@@ -312,18 +312,18 @@ static void any_team_gives_the_same_bits(void **state)
     sample *s = random_sample(c, 9);
     float *block[2];
     for (unsigned i = 0; i < 2; i++) {
-        ps_workers *team;
+        ps_workers *workers;
         ps_tape *tape;
         ps_model grad;
         const float *z;
         block[i] = calloc(s->model.n_params, sizeof *block[i]);
         ps_model_view(&grad, &c, block[i]);
-        assert_int_equal(ps_workers_new(&team, 1 + 2 * i), PS_OK);
-        assert_int_equal(ps_tape_new(&tape, &c, team), PS_OK);
+        assert_int_equal(ps_workers_new(&workers, 1 + 2 * i), PS_OK);
+        assert_int_equal(ps_tape_new(&tape, &c, workers), PS_OK);
         assert_int_equal(ps_forward(tape, &s->model, &s->graph, s->x, &z), PS_OK);
         assert_int_equal(ps_backward(tape, &s->model, &s->graph, s->x, s->r, &grad), 0);
         ps_tape_free(tape);
-        ps_workers_free(team);
+        ps_workers_free(workers);
     }
     assert_memory_equal(block[0], block[1], s->model.n_params * sizeof(float));
     free(block[0]);

@@ -262,15 +262,15 @@ static void pieces_of_any_team_are_the_slow_sums_bit_by_bit_alike(void **state)
         for (size_t k = 0; k < (size_t)ROWS * WIDTH; k++)
             assert_true(fabs((double)alone->dz[k] - dz[k]) < 1e-5);
         for (unsigned threads = 1; threads <= 5; threads++) {
-            ps_workers *team;
-            assert_int_equal(ps_workers_new(&team, threads), PS_OK);
+            ps_workers *workers;
+            assert_int_equal(ps_workers_new(&workers, threads), PS_OK);
             b = fill_large(many);
             assert_int_equal(
-                ps_loss_backward(team, &b, &opts[i], many->z, many->dz, &many->value),
+                ps_loss_backward(workers, &b, &opts[i], many->z, many->dz, &many->value),
                 PS_OK);
             assert_memory_equal(many->dz, alone->dz, sizeof many->dz);
             assert_memory_equal(&many->value, &alone->value, sizeof many->value);
-            ps_workers_free(team);
+            ps_workers_free(workers);
         }
     }
     free(alone);

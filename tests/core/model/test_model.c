@@ -162,7 +162,7 @@ typedef struct foreign {
     size_t n_meta;
 } foreign;
 
-/* The tensors of a K = 1 model of d_in 3, m 2, d 2, e 2 with another writer's taste:
+/* The tensors of a K = 1 model of d_in 3, m 2, d 2, e 2 with another writer's habits:
  * half precision of either kind, and no metadata of ours. */
 static foreign elsewhere(ps_tensor_type type, const void *data)
 {

@@ -90,14 +90,14 @@ static void check(const ps_pool *p)
         }
 }
 
-/* Both kinds of loops, with and without a team, must write every number of out. */
+/* Both kinds of loops, with and without a workers, must write every number of out. */
 static void check_all_ways(uint32_t m, ps_pooling how, bool half)
 {
     ps_pool p = pool_of(m, how);
-    ps_workers *team;
-    assert_int_equal(ps_workers_new(&team, 3), PS_OK);
+    ps_workers *workers;
+    assert_int_equal(ps_workers_new(&workers, 3), PS_OK);
     for (int way = 0; way < 4; way++) {
-        ps_workers *who = way & 1 ? team : NULL;
+        ps_workers *who = way & 1 ? workers : NULL;
         ps_pool_force_plain(way & 2);
         memset(s->out, 0xff, sizeof s->out); /* NaN */
         assert_int_equal(half ? ps_pool_forward_half(who, &p, s->half, s->out)
@@ -106,7 +106,7 @@ static void check_all_ways(uint32_t m, ps_pooling how, bool half)
         check(&p);
     }
     ps_pool_force_plain(false);
-    ps_workers_free(team);
+    ps_workers_free(workers);
 }
 
 static void weighted_sums_are_the_slow_ones_at_any_width(void **state)

@@ -277,10 +277,10 @@ static void visits_are_as_often_as_exact_chances_say(void **state)
     ps_graph_free(&g);
 }
 
-/* ------------------------------ Guests ------------------------------------ */
+/* ------------------------------ Unstored pins ------------------------------------ */
 
 /* What walks of two hops from these boards come to, by exact chances. */
-static double *guest_chances(const ps_graph *g, const uint32_t *boards, uint32_t n)
+static double *unstored_chances(const ps_graph *g, const uint32_t *boards, uint32_t n)
 {
     uint32_t pins = g->pin_boards.rows;
     double *hop = hop_chances(g), *first = calloc(pins, sizeof *first);
@@ -300,16 +300,16 @@ static double *guest_chances(const ps_graph *g, const uint32_t *boards, uint32_t
     return all;
 }
 
-static void a_guest_visits_pins_as_often_as_exact_chances_say(void **state)
+static void an_unstored_pin_visits_pins_as_often_as_exact_chances_say(void **state)
 {
     (void)state;
     ps_graph g = connected_graph(4, 30, 12, 90, 0);
     const uint32_t boards[] = {1, 5, 7};
     uint32_t rows[30];
     float weights[30];
-    double *want = guest_chances(&g, boards, 3), sum = 0;
+    double *want = unstored_chances(&g, boards, 3), sum = 0;
     ps_walker *w = walker(&g, (ps_walk_opts){100000, 2, 30});
-    ps_walk_guest(w, boards, 3, 100000, 77, rows, weights);
+    ps_walk_unstored(w, boards, 3, 100000, 77, rows, weights);
     for (uint32_t i = 0; i < 30 && rows[i] != PS_NO_PIN; i++) {
         assert_true(!i || weights[i] <= weights[i - 1]);
         assert_true(fabs((double)weights[i] - want[rows[i]]) < 0.005);
@@ -324,7 +324,7 @@ static void a_guest_visits_pins_as_often_as_exact_chances_say(void **state)
     free(want);
 }
 
-static void a_guest_leaves_nothing_behind(void **state)
+static void an_unstored_pin_leaves_nothing_behind(void **state)
 {
     (void)state;
     ps_graph g = connected_graph(4, 30, 12, 90, 0);
@@ -334,11 +334,11 @@ static void a_guest_leaves_nothing_behind(void **state)
     uint64_t seed = seed_of(pin);
     ps_walker *w = walker(&g, (ps_walk_opts){50, 2, 10});
     ps_walk_neighbours(w, &pin, &seed, 1, rows[0], weights[0]);
-    ps_walk_guest(w, boards, 2, 50, 1, rows[1], weights[1]);
+    ps_walk_unstored(w, boards, 2, 50, 1, rows[1], weights[1]);
     ps_walk_neighbours(w, &pin, &seed, 1, rows[1], weights[1]);
     assert_memory_equal(rows[0], rows[1], sizeof rows[0]);
     assert_memory_equal(weights[0], weights[1], sizeof weights[0]);
-    ps_walk_guest(w, boards, 0, 50, 1, rows[0], weights[0]);
+    ps_walk_unstored(w, boards, 0, 50, 1, rows[0], weights[0]);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(rows[0][i], PS_NO_PIN);
         assert_true(weights[0][i] == 0);
@@ -403,8 +403,8 @@ int main(void)
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(long_walks_visit_pins_by_degree),
         cmocka_unit_test(visits_are_as_often_as_exact_chances_say),
-        cmocka_unit_test(a_guest_visits_pins_as_often_as_exact_chances_say),
-        cmocka_unit_test(a_guest_leaves_nothing_behind),
+        cmocka_unit_test(an_unstored_pin_visits_pins_as_often_as_exact_chances_say),
+        cmocka_unit_test(an_unstored_pin_leaves_nothing_behind),
         cmocka_unit_test(threads_with_walkers_of_their_own_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

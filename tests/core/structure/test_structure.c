@@ -141,7 +141,7 @@ static void folding_a_pin_in_by_its_boards_gives_its_row(void **state)
     must(ps_npy_open_as(&boards, path, PS_F32, BOARDS, DIM, PS_RANDOM, &why), &why);
     for (uint32_t p = 0; p < PINS; p++) {
         const ps_csr *m = &g->graph.pin_boards;
-        ps_structure_fold(&boards, ps_csr_row(m, p), ps_csr_degree(m, p), out);
+        ps_structure_fold_in(&boards, ps_csr_row(m, p), ps_csr_degree(m, p), out);
         assert_memory_equal(out, row_of(g, p), sizeof out);
     }
     ps_npy_close(&boards);

@@ -95,11 +95,11 @@ static void values_and_vectors_equal_the_dense_ones(void **state)
     static double gram[BOARDS * BOARDS], exact[BOARDS], vector[BOARDS * BOARDS];
     double value[K];
     static float right[BOARDS * K];
-    ps_workers *team;
+    ps_workers *workers;
     dense_gram(gram);
     ps_eigen_symmetric(gram, BOARDS, exact, vector);
-    assert_int_equal(ps_workers_new(&team, 1), 0);
-    assert_int_equal(ps_svd_right(&matrix, K, 8, 1, team, NULL, value, right), 0);
+    assert_int_equal(ps_workers_new(&workers, 1), 0);
+    assert_int_equal(ps_svd_right(&matrix, K, 8, 1, workers, NULL, value, right), 0);
     assert_true(fabs(value[0] - 1) < 1e-5); /* a normalised graph's first value */
     for (int j = 0; j < K; j++) {
         double dot = 0;
@@ -109,7 +109,7 @@ static void values_and_vectors_equal_the_dense_ones(void **state)
         if (j < 3) /* these stand apart from their neighbours */
             assert_true(fabs(dot) > 0.999);
     }
-    ps_workers_free(team);
+    ps_workers_free(workers);
 }
 
 static void any_team_gives_the_same_bits(void **state)
@@ -118,11 +118,11 @@ static void any_team_gives_the_same_bits(void **state)
     static float right[2][BOARDS * K];
     double value[2][K];
     for (unsigned i = 0; i < 2; i++) {
-        ps_workers *team;
-        assert_int_equal(ps_workers_new(&team, 1 + 2 * i), 0);
-        assert_int_equal(ps_svd_right(&matrix, K, 3, 7, team, NULL, value[i], right[i]),
-                         0);
-        ps_workers_free(team);
+        ps_workers *workers;
+        assert_int_equal(ps_workers_new(&workers, 1 + 2 * i), 0);
+        assert_int_equal(
+            ps_svd_right(&matrix, K, 3, 7, workers, NULL, value[i], right[i]), 0);
+        ps_workers_free(workers);
     }
     assert_memory_equal(right[0], right[1], sizeof right[0]);
     assert_memory_equal(value[0], value[1], sizeof value[0]);
@@ -134,17 +134,17 @@ static void directions_that_are_not_there_have_value_zero(void **state)
     static const uint32_t pairs[][2] = {{0, 0}, {1, 0}, {2, 1}, {3, 1}};
     static const float half[4] = {1, 1, 1, 1}, boards[4] = {0.5f, 0.5f, 0, 0};
     ps_graph two;
-    ps_workers *team;
+    ps_workers *workers;
     double value[4];
     float right[16];
     assert_int_equal(ps_graph_from_pairs(&two, 4, 4, pairs, 4), 0);
     ps_bipartite a = {&two, half, boards};
-    assert_int_equal(ps_workers_new(&team, 1), 0);
-    assert_int_equal(ps_svd_right(&a, 4, 5, 1, team, NULL, value, right), 0);
+    assert_int_equal(ps_workers_new(&workers, 1), 0);
+    assert_int_equal(ps_svd_right(&a, 4, 5, 1, workers, NULL, value, right), 0);
     assert_true(value[1] > 0.6 && value[2] < 1e-3 && value[3] < 1e-3);
     for (int i = 0; i < 16; i++)
         assert_true(isfinite(right[i]));
-    ps_workers_free(team);
+    ps_workers_free(workers);
     ps_graph_free(&two);
 }
 
@@ -155,11 +155,11 @@ static void a_pin_without_boards_folds_into_nothing(void **state)
     ps_npy vectors = {.rows = 3, .cols = 2, .data = rows};
     const uint32_t both[] = {0, 1}, cancelling[] = {0, 2};
     float out[2];
-    assert_int_equal(ps_structure_fold(&vectors, both, 0, out), 0);
+    assert_int_equal(ps_structure_fold_in(&vectors, both, 0, out), 0);
     assert_true(out[0] == 0 && out[1] == 0);
-    assert_int_equal(ps_structure_fold(&vectors, both, 2, out), 2);
+    assert_int_equal(ps_structure_fold_in(&vectors, both, 2, out), 2);
     assert_true(fabsf(out[0] - 0.4472136f) < 1e-6f && fabsf(out[1] - 0.8944272f) < 1e-6f);
-    assert_int_equal(ps_structure_fold(&vectors, cancelling, 2, out), 2);
+    assert_int_equal(ps_structure_fold_in(&vectors, cancelling, 2, out), 2);
     assert_true(out[0] == 0 && out[1] == 0);
 }
 
@@ -170,9 +170,9 @@ static void boards_without_a_vector_add_nothing(void **state)
     ps_npy vectors = {.rows = 2, .cols = 2, .data = rows};
     const uint32_t newer[] = {2, UINT32_MAX}, mixed[] = {7, 1, 2};
     float out[2] = {9, 9};
-    assert_int_equal(ps_structure_fold(&vectors, newer, 2, out), 0);
+    assert_int_equal(ps_structure_fold_in(&vectors, newer, 2, out), 0);
     assert_true(out[0] == 0 && out[1] == 0);
-    assert_int_equal(ps_structure_fold(&vectors, mixed, 3, out), 1);
+    assert_int_equal(ps_structure_fold_in(&vectors, mixed, 3, out), 1);
     assert_true(out[0] == 0 && out[1] == 1);
 }
 

@@ -56,15 +56,15 @@ static full *filled(size_t n, uint64_t mark)
     f->result.n_epochs = 5;
     f->result.best = 3;
     for (uint32_t i = 0; i < 5; i++)
-        f->result.epoch[i] = (ps_epoch){.epoch = i + 1,
-                                        .loss = 1.0f / (float)(i + 3),
-                                        .violated = 0.1f * (float)i,
-                                        .hit_10 = 1.0 / (7 + i),
-                                        .hit_100 = 2.0 / (7 + i),
-                                        .mrr = 1e-7 / (1 + i),
-                                        .score = 3.0 / (7 + i),
-                                        .pairs_per_s = 12345.678,
-                                        .seconds = 0.1};
+        f->result.epoch[i] = (ps_train_epoch){.epoch = i + 1,
+                                              .loss = 1.0f / (float)(i + 3),
+                                              .violated = 0.1f * (float)i,
+                                              .hit_10 = 1.0 / (7 + i),
+                                              .hit_100 = 2.0 / (7 + i),
+                                              .mrr = 1e-7 / (1 + i),
+                                              .score = 3.0 / (7 + i),
+                                              .pairs_per_s = 12345.678,
+                                              .seconds = 0.1};
     return f;
 }
 
@@ -77,7 +77,7 @@ static void same(const full *a, const full *b)
     assert_true(a->result.n_epochs == b->result.n_epochs);
     assert_true(a->result.best == b->result.best);
     for (uint32_t i = 0; i < a->result.n_epochs; i++) {
-        const ps_epoch *x = &a->result.epoch[i], *y = &b->result.epoch[i];
+        const ps_train_epoch *x = &a->result.epoch[i], *y = &b->result.epoch[i];
         assert_true(x->epoch == y->epoch && x->loss == y->loss);
         assert_true(x->violated == y->violated && x->hit_10 == y->hit_10);
         assert_true(x->hit_100 == y->hit_100 && x->mrr == y->mrr);
@@ -120,7 +120,8 @@ static void the_longest_run_fits(void **state)
     full *in = filled(10, 4), *out = blank(10);
     in->result.n_epochs = in->result.best = PS_EPOCHS_MAX;
     for (uint32_t i = 0; i < PS_EPOCHS_MAX; i++)
-        in->result.epoch[i] = (ps_epoch){.epoch = i + 1, .loss = 1.0f / (float)(i + 1)};
+        in->result.epoch[i] =
+            (ps_train_epoch){.epoch = i + 1, .loss = 1.0f / (float)(i + 1)};
     out->state.fingerprint = in->state.fingerprint;
     must(ps_checkpoint_save(scratch("long"), &in->state, &why), &why);
     must(ps_checkpoint_load(scratch("long"), &out->state, &why), &why);

@@ -1,6 +1,6 @@
 /* test_dropout.c - what a minibatch leaves out of the features, against x as it is.
  *
- * Threads: a team of one.
+ * Threads: a workers of one.
  */
 #include "core/train/sampler.h"
 
@@ -20,7 +20,7 @@ enum { PINS = 400, BATCH = 64, NEGATIVES = 200 };
 static planted world;
 static ps_features features;
 static ps_pairs pairs;
-static ps_workers *team;
+static ps_workers *workers;
 static ps_sampler sampler;
 
 static int open_world(void **state)
@@ -29,7 +29,7 @@ static int open_world(void **state)
     ps_why why = {0};
     planted_make(&world, PINS, 8, 5);
     must(ps_features_open(&features, &world.generation, NULL, &why), &why);
-    assert_int_equal(ps_workers_new(&team, 1), PS_OK);
+    assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
     pairs = planted_pairs(&world, 300, 2);
     sampler = (ps_sampler){.features = &features,
                            .batch = BATCH,
@@ -38,7 +38,7 @@ static int open_world(void **state)
                            .seed = 77,
                            .pair = (const uint32_t(*)[2])pairs.pair,
                            .n_pairs = pairs.n};
-    assert_int_equal(ps_sampler_init(&sampler, team), PS_OK);
+    assert_int_equal(ps_sampler_init(&sampler, workers), PS_OK);
     ps_sampler_shuffle(&sampler, 1);
     return 0;
 }
@@ -48,7 +48,7 @@ static int close_world(void **state)
     (void)state;
     ps_sampler_done(&sampler);
     ps_pairs_free(&pairs);
-    ps_workers_free(team);
+    ps_workers_free(workers);
     planted_free(&world);
     return 0;
 }

@@ -28,7 +28,7 @@ static ps_sampler sampler;
 static int open_world(void **state)
 {
     (void)state;
-    ps_workers *team;
+    ps_workers *workers;
     ps_why why = {0};
     uint64_t seeds[PINS];
     planted_make(&world, PINS, 6, 1);
@@ -36,8 +36,8 @@ static int open_world(void **state)
         seeds[i] = ps_rng_at(1, i);
     ps_table_opts o = {.walk = {40, 2, 5}, .seeds = seeds, .stage = "test"};
     must(ps_features_open(&features, &world.generation, NULL, &why), &why);
-    assert_int_equal(ps_workers_new(&team, 1), PS_OK);
-    must(ps_table_make(&nbr, &world.graph, &o, team, NULL, &why), &why);
+    assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
+    must(ps_table_make(&nbr, &world.graph, &o, workers, NULL, &why), &why);
     pairs = planted_pairs(&world, PAIRS, 1);
     sampler = (ps_sampler){.features = &features,
                            .nbr = &nbr,
@@ -49,8 +49,8 @@ static int open_world(void **state)
                            .seed = 3,
                            .pair = (const uint32_t(*)[2])pairs.pair,
                            .n_pairs = PAIRS};
-    assert_int_equal(ps_sampler_init(&sampler, team), PS_OK);
-    ps_workers_free(team);
+    assert_int_equal(ps_sampler_init(&sampler, workers), PS_OK);
+    ps_workers_free(workers);
     return 0;
 }
 

@@ -22,7 +22,7 @@
 typedef struct bench {
     planted world;
     ps_features features;
-    ps_workers *team;
+    ps_workers *workers;
     ps_table nbr, near;
     ps_pairs pairs;
     ps_sampler sampler;
@@ -53,7 +53,7 @@ static ps_table table(bench *b, uint32_t T)
     for (uint32_t i = 0; i < b->world.n_pins; i++)
         seeds[i] = ps_rng_at(8, i);
     ps_table_opts o = {.walk = {60, 2, T}, .seeds = seeds, .stage = "test"};
-    must(ps_table_make(&t, &b->world.graph, &o, b->team, NULL, &why), &why);
+    must(ps_table_make(&t, &b->world.graph, &o, b->workers, NULL, &why), &why);
     return t;
 }
 
@@ -70,7 +70,7 @@ static void add_hard(bench *b)
     for (size_t i = 1; i < n; i++)
         assert_true(queries[i] > queries[i - 1]);
     assert_int_equal(ps_hard_make(hard, &b->world.graph, queries, n, seeds,
-                                  (ps_band){3, 20}, b->team, NULL),
+                                  (ps_band){3, 20}, b->workers, NULL),
                      PS_OK);
     assert_int_equal(ps_sampler_hard(&b->sampler, queries, n, hard), PS_OK);
     free(queries);
@@ -83,7 +83,7 @@ static bench *open_bench(wanted w)
     assert_non_null(b);
     planted_make(&b->world, w.pins, 8, 5);
     must(ps_features_open(&b->features, &b->world.generation, NULL, &why), &why);
-    assert_int_equal(ps_workers_new(&b->team, 1), PS_OK);
+    assert_int_equal(ps_workers_new(&b->workers, 1), PS_OK);
     b->near = table(b, 20);
     if (w.layers)
         b->nbr = table(b, w.T);
@@ -98,7 +98,7 @@ static bench *open_bench(wanted w)
                               .seed = 77,
                               .pair = (const uint32_t(*)[2])b->pairs.pair,
                               .n_pairs = b->pairs.n};
-    assert_int_equal(ps_sampler_init(&b->sampler, b->team), PS_OK);
+    assert_int_equal(ps_sampler_init(&b->sampler, b->workers), PS_OK);
     if (w.hard)
         add_hard(b);
     ps_sampler_shuffle(&b->sampler, 1);
@@ -111,7 +111,7 @@ static void close_bench(bench *b)
     ps_pairs_free(&b->pairs);
     ps_table_done(&b->nbr);
     ps_table_done(&b->near);
-    ps_workers_free(b->team);
+    ps_workers_free(b->workers);
     planted_free(&b->world);
     free(b);
 }

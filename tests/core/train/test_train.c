@@ -27,8 +27,8 @@ static void learns(ps_train_opts o)
     o.model.neighbours = 10;
     o.temperature *= 4;
     run *r = run_trained(&o);
-    const ps_epoch *first = &r->result.epoch[0], *last = &r->result.epoch[9];
-    const ps_epoch *best = &r->result.epoch[r->result.best - 1];
+    const ps_train_epoch *first = &r->result.epoch[0], *last = &r->result.epoch[9];
+    const ps_train_epoch *best = &r->result.epoch[r->result.best - 1];
     print_message("# hit@10 %.3f -> %.3f, loss %.4f -> %.4f\n", first->hit_10,
                   best->hit_10, (double)first->loss, (double)last->loss);
     assert_int_equal(r->result.n_epochs, 10);

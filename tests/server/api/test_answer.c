@@ -114,7 +114,7 @@ static void say_explanation(ps_answer *a)
     ps_pair_double(a, ms, ps_text_of("total"), 0, 6);
     ps_map_end(a);
     ps_message_end(a, message);
-    ps_add_text(a, PS_FIELD(7, "rung"), ps_text_of("pixie"));
+    ps_add_text(a, PS_FIELD(7, "degraded"), ps_text_of("pixie"));
     ps_answer_end(a, &reply, PS_OK);
 }
 
@@ -127,7 +127,7 @@ static void messages_maps_and_lists_of_texts_say_the_same(void **state)
         reply.body.data,
         "{\"explanation\":{\"neighbours\":[{\"pin\":\"n\",\"boards\":"
         "[\"x\",\"\"]}],\"vector_age_seconds\":1000000000.5,\"stale\":true,"
-        "\"milliseconds\":{\"walk\":0.25,\"total\":0}},\"rung\":\"pixie\"}");
+        "\"milliseconds\":{\"walk\":0.25,\"total\":0}},\"degraded\":\"pixie\"}");
     a = begin(true);
     say_explanation(&a);
     Pinsage__V1__RelatedResponse *m =
@@ -142,7 +142,7 @@ static void messages_maps_and_lists_of_texts_say_the_same(void **state)
     assert_int_equal(e->n_milliseconds, 2);
     assert_string_equal(e->milliseconds[0]->key, "walk");
     assert_true(e->milliseconds[0]->value == 0.25);
-    assert_string_equal(m->rung, "pixie");
+    assert_string_equal(m->degraded, "pixie");
     pinsage__v1__related_response__free_unpacked(m, NULL);
 }
 

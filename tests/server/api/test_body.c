@@ -181,12 +181,12 @@ static void unknown_fields_are_refused_or_ignored_by_dialect(void **state)
 
 /* ------------------------------ What is refused ---------------------------- */
 
-typedef enum kind { PIN, TASTE, VOTE, RELATED, EMBED, BOARD, SAVE } kind;
+typedef enum kind { PIN, RECOMMEND, VOTE, RELATED, EMBED, BOARD, SAVE } kind;
 
 static int read_as(kind k, const ps_body *b)
 {
     ps_put_pin pin;
-    ps_recommend taste;
+    ps_recommend recommended;
     ps_vote vote;
     ps_related related;
     ps_embed_pin embed;
@@ -195,8 +195,8 @@ static int read_as(kind k, const ps_body *b)
     switch (k) {
     case PIN:
         return ps_body_put_pin(b, &pin, &why);
-    case TASTE:
-        return ps_body_recommend(b, &taste, &why);
+    case RECOMMEND:
+        return ps_body_recommend(b, &recommended, &why);
     case VOTE:
         return ps_body_vote(b, &vote, &why);
     case RELATED:
@@ -251,18 +251,19 @@ static const struct {
     {BOARD, "{\"board\":\"b\",\"limit\":1001}", "limit: not in 1..1000"},
     {BOARD, "{}", "board: is required"},
     {SAVE, "{\"board\":\"b\"}", "pin: is required"},
-    {TASTE, "{}", "positives: at least one is needed"},
-    {TASTE, "{\"positives\":[\"a\"]}", "positives[0]: not an object"},
-    {TASTE, "{\"positives\":[{}]}", "positives[0]: not one of pin and vector"},
-    {TASTE, "{\"positives\":[{\"pin\":\"a\",\"vector\":[1]}]}",
+    {RECOMMEND, "{}", "positives: at least one is needed"},
+    {RECOMMEND, "{\"positives\":[\"a\"]}", "positives[0]: not an object"},
+    {RECOMMEND, "{\"positives\":[{}]}", "positives[0]: not one of pin and vector"},
+    {RECOMMEND, "{\"positives\":[{\"pin\":\"a\",\"vector\":[1]}]}",
      "positives[0]: not one of pin and vector"},
-    {TASTE, "{\"positives\":[{\"pin\":\"a\"}],\"negatives\":[{\"vector\":[1,\"NaN\"]}]}",
+    {RECOMMEND,
+     "{\"positives\":[{\"pin\":\"a\"}],\"negatives\":[{\"vector\":[1,\"NaN\"]}]}",
      "negatives[0].vector[1]: not a finite number"},
-    {TASTE, "{\"positives\":[{\"pin\":\"a\",\"weight\":-1}]}",
+    {RECOMMEND, "{\"positives\":[{\"pin\":\"a\",\"weight\":-1}]}",
      "positives[0].weight: not a finite number above 0"},
-    {TASTE, "{\"positives\":[{\"pin\":\"a\"}],\"diversity\":1.1}",
+    {RECOMMEND, "{\"positives\":[{\"pin\":\"a\"}],\"diversity\":1.1}",
      "diversity: not in 0..1"},
-    {TASTE, "{\"positives\":[{\"pin\":\"a\"}],\"missing\":\"drop\"}",
+    {RECOMMEND, "{\"positives\":[{\"pin\":\"a\"}],\"missing\":\"drop\"}",
      "missing: none of error, skip"},
     {VOTE, "{\"query\":\"a\"}", "left.method: is required"},
     {VOTE, "{\"query\":\"a\",\"left\":{\"method\":\"l\"},\"right\":{\"method\":\"r\"}}",
@@ -307,7 +308,7 @@ static void lists_have_their_limits(void **state)
     } cases[] = {
         {PIN, "\"pin\":\"a\",\"boards\":", "\"b\"", "boards: more than 1024", 1024},
         {RELATED, "\"pin\":\"a\",\"exclude\":", "\"b\"", "exclude: more than 1024", 1024},
-        {TASTE, "\"positives\":", "{\"pin\":\"a\"}",
+        {RECOMMEND, "\"positives\":", "{\"pin\":\"a\"}",
          "positives: with negatives more than 256", 256},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

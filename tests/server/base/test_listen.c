@@ -120,7 +120,7 @@ static void a_deaf_listener_keeps_what_it_has_and_takes_no_more(void **state)
     int fd, early, late;
     assert_int_equal(ps_listen(&fd, 1, "127.0.0.1:0", told, NULL), PS_OK);
     assert_int_equal(begin_connect(&early, 5000), POLLOUT);
-    ps_listen_deafen(fd);
+    ps_listen_refuse_new(fd);
     assert_int_equal(begin_connect(&late, 200), 0); /* neither made nor refused */
     int served = accept(fd, NULL, NULL);
     assert_true(served >= 0);

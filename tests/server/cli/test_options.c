@@ -19,7 +19,7 @@
 typedef struct settings {
     ps_common common;
     const char *name, *mode;
-    ps_list list;
+    ps_option_list list;
     uint32_t count, delay;
     uint64_t size;
     double share;

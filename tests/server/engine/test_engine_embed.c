@@ -1,5 +1,5 @@
-/* test_engine_embed.c - guests beside stored pins of the same content, and the ladder of
- * cheaper answers, each rung taken.
+/* test_engine_embed.c - unstored pins beside stored pins of the same content, and the
+ * degradation levels of cheaper answers, each degradation level taken.
  *
  * What a way costs is what it took lately; the test says so in its place.
  *
@@ -28,7 +28,7 @@ static ps_text boards[3];
 static int make(void **state)
 {
     (void)state;
-    life_make("guests", &known);
+    life_make("unstored", &known);
     life_start();
     feature = (ps_named_vector){ps_text_of("visual"), visual, PLANTED_VISUAL};
     boards[0] = ps_text_of("b1"), boards[1] = ps_text_of("b2"),
@@ -43,11 +43,11 @@ static int end(void **state)
     return 0;
 }
 
-/* ------------------------------ Guests ------------------------------------- */
+/* ------------------------------ Unstored pins ------------------------------------- */
 
 static ps_content content(uint32_t n_boards)
 {
-    return (ps_content){.title = ps_text_of("guest"),
+    return (ps_content){.title = ps_text_of("unstored"),
                         .feature = &feature,
                         .n_features = 1,
                         .board = boards,
@@ -74,72 +74,74 @@ static double cosine_of(const float *a, const float *b)
 }
 
 /* Without boards nothing is drawn by lot; with them, walks see one pin more or less. */
-static void a_guest_has_the_vector_it_gets_when_it_is_stored(void **state)
+static void an_unstored_pin_has_the_vector_it_gets_when_it_is_stored(void **state)
 {
     (void)state;
     for (uint32_t n = 0; n <= 3; n++) {
-        ps_embedded guest;
+        ps_embedded unstored;
         float z[E];
-        embed(n, &guest);
-        assert_int_equal(guest.dim, E);
-        memcpy(z, guest.vector, sizeof z);
+        embed(n, &unstored);
+        assert_int_equal(unstored.dim, E);
+        memcpy(z, unstored.vector, sizeof z);
         ps_write w = {
-            .kind = PS_WRITE_PUT, .pin = ps_text_of("guest"), .content = content(n)};
+            .kind = PS_WRITE_PUT, .pin = ps_text_of("unstored"), .content = content(n)};
         assert_int_equal(life_write(&w), PS_OK);
-        uint32_t row = ps_view_row_of(ps_engine_view(life_engine), ps_text_of("guest"));
-        const float *stored =
-            ps_tail_find(ps_view_embeddings(ps_engine_view(life_engine)), row, NULL);
+        uint32_t row =
+            ps_view_row_of(ps_engine_view(life_engine), ps_text_of("unstored"));
+        const float *stored = ps_delta_index_find(
+            ps_view_embeddings(ps_engine_view(life_engine)), row, NULL);
         assert_non_null(stored);
         double cosine = cosine_of(z, stored);
         print_message("# on %u boards: cosine %.5f\n", n, cosine);
         assert_true(cosine > (n ? 0.97 : 0.99999));
-        w = (ps_write){.kind = PS_WRITE_DELETE, .pin = ps_text_of("guest")};
+        w = (ps_write){.kind = PS_WRITE_DELETE, .pin = ps_text_of("unstored")};
         assert_int_equal(life_write(&w), PS_OK);
     }
 }
 
-/* ------------------------------ Rungs -------------------------------------- */
+/* ------------------------------ Levels -------------------------------------- */
 
 static void cost(uint64_t full, uint64_t few, uint64_t bare)
 {
     const uint64_t ns[WAYS] = {full, few, bare, full, few, bare};
     for (int i = 0; i < WAYS; i++)
         atomic_store(&life_engine->cost[i], ns[i]);
-    ps_reader_hurry(life_reader, ps_now_ns() + 600 * SECOND);
+    ps_reader_set_deadline(life_reader, ps_now_ns() + 600 * SECOND);
 }
 
 static const uint64_t LONG = 1000 * SECOND, SHORT = 1;
 
-static ps_rung rung_of_guest(uint64_t full, uint64_t few, uint64_t bare, ps_embedded *e)
+static ps_degradation level_of_unstored(uint64_t full, uint64_t few, uint64_t bare,
+                                        ps_embedded *e)
 {
     cost(full, few, bare);
     embed(3, e);
-    ps_reader_hurry(life_reader, 0);
+    ps_reader_set_deadline(life_reader, 0);
     assert_int_equal(e->ranking.n, 5);
-    return e->ranking.rung;
+    return e->ranking.degraded;
 }
 
-static void a_guest_in_a_hurry_is_embedded_more_cheaply(void **state)
+static void an_unstored_pin_short_of_time_is_embedded_more_cheaply(void **state)
 {
     (void)state;
     ps_embedded e;
     float full[E], bare[E];
-    assert_int_equal(rung_of_guest(SHORT, SHORT, SHORT, &e), PS_RUNG_FULL);
+    assert_int_equal(level_of_unstored(SHORT, SHORT, SHORT, &e), PS_DEGRADED_FULL);
     memcpy(full, e.vector, sizeof full);
-    assert_int_equal(rung_of_guest(LONG, SHORT, SHORT, &e), PS_RUNG_WALKS);
+    assert_int_equal(level_of_unstored(LONG, SHORT, SHORT, &e), PS_DEGRADED_WALKS);
     assert_true(cosine_of(full, e.vector) > 0.9);
-    assert_int_equal(rung_of_guest(LONG, LONG, SHORT, &e), PS_RUNG_CONTENT);
+    assert_int_equal(level_of_unstored(LONG, LONG, SHORT, &e), PS_DEGRADED_CONTENT);
     memcpy(bare, e.vector, sizeof bare);
     assert_true(cosine_of(full, bare) < 0.99999);
-    assert_int_equal(rung_of_guest(LONG, LONG, LONG, &e), PS_RUNG_POPULAR);
+    assert_int_equal(level_of_unstored(LONG, LONG, LONG, &e), PS_DEGRADED_POPULAR);
     assert_int_equal(e.dim, 0);
     assert_null(e.vector);
     assert_string_equal(e.ranking.method, "popular");
     assert_int_equal(e.ranking.source, PS_FALLBACK);
 }
 
-static ps_rung rung_of(const char *asked, uint64_t full, uint64_t few, uint64_t search,
-                       const char *answered)
+static ps_degradation level_of(const char *asked, uint64_t full, uint64_t few,
+                               uint64_t search, const char *answered)
 {
     ps_why why = {0};
     ps_ranking a;
@@ -147,22 +149,25 @@ static ps_rung rung_of(const char *asked, uint64_t full, uint64_t few, uint64_t 
     cost(full, few, search);
     ps_reader_begin(life_reader);
     must(ps_reader_related(life_reader, &q, &a, &why), &why);
-    ps_reader_hurry(life_reader, 0);
+    ps_reader_set_deadline(life_reader, 0);
     assert_int_equal(a.n, 5);
     assert_string_equal(a.method, answered);
-    return a.rung;
+    return a.degraded;
 }
 
-static void a_stored_pin_in_a_hurry_is_answered_by_walks_or_by_what_is_popular(void **s)
+static void
+a_stored_pin_short_of_time_is_answered_by_walks_or_by_what_is_popular(void **s)
 {
     (void)s;
-    assert_int_equal(rung_of("pinsage", SHORT, SHORT, SHORT, "pinsage"), PS_RUNG_FULL);
-    assert_int_equal(rung_of("pinsage", SHORT, SHORT, LONG, "pixie"), PS_RUNG_PIXIE);
-    assert_int_equal(rung_of("pinsage", LONG, SHORT, LONG, "pixie"), PS_RUNG_PIXIE);
-    assert_int_equal(rung_of("pinsage", LONG, LONG, LONG, "popular"), PS_RUNG_POPULAR);
-    assert_int_equal(rung_of("pixie", SHORT, SHORT, LONG, "pixie"), PS_RUNG_FULL);
-    assert_int_equal(rung_of("pixie", LONG, SHORT, LONG, "pixie"), PS_RUNG_WALKS);
-    assert_int_equal(rung_of("pixie", LONG, LONG, LONG, "popular"), PS_RUNG_POPULAR);
+    assert_int_equal(level_of("pinsage", SHORT, SHORT, SHORT, "pinsage"),
+                     PS_DEGRADED_FULL);
+    assert_int_equal(level_of("pinsage", SHORT, SHORT, LONG, "pixie"), PS_DEGRADED_PIXIE);
+    assert_int_equal(level_of("pinsage", LONG, SHORT, LONG, "pixie"), PS_DEGRADED_PIXIE);
+    assert_int_equal(level_of("pinsage", LONG, LONG, LONG, "popular"),
+                     PS_DEGRADED_POPULAR);
+    assert_int_equal(level_of("pixie", SHORT, SHORT, LONG, "pixie"), PS_DEGRADED_FULL);
+    assert_int_equal(level_of("pixie", LONG, SHORT, LONG, "pixie"), PS_DEGRADED_WALKS);
+    assert_int_equal(level_of("pixie", LONG, LONG, LONG, "popular"), PS_DEGRADED_POPULAR);
 }
 
 static void a_deadline_that_is_over_still_gets_an_answer(void **state)
@@ -170,20 +175,20 @@ static void a_deadline_that_is_over_still_gets_an_answer(void **state)
     (void)state;
     ps_embedded e;
     cost(SHORT, SHORT, SHORT);
-    ps_reader_hurry(life_reader, 1);
+    ps_reader_set_deadline(life_reader, 1);
     embed(3, &e);
-    ps_reader_hurry(life_reader, 0);
-    assert_int_equal(e.ranking.rung, PS_RUNG_POPULAR);
+    ps_reader_set_deadline(life_reader, 0);
+    assert_int_equal(e.ranking.degraded, PS_DEGRADED_POPULAR);
     assert_int_equal(e.ranking.n, 5);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_guest_has_the_vector_it_gets_when_it_is_stored),
-        cmocka_unit_test(a_guest_in_a_hurry_is_embedded_more_cheaply),
+        cmocka_unit_test(an_unstored_pin_has_the_vector_it_gets_when_it_is_stored),
+        cmocka_unit_test(an_unstored_pin_short_of_time_is_embedded_more_cheaply),
         cmocka_unit_test(
-            a_stored_pin_in_a_hurry_is_answered_by_walks_or_by_what_is_popular),
+            a_stored_pin_short_of_time_is_answered_by_walks_or_by_what_is_popular),
         cmocka_unit_test(a_deadline_that_is_over_still_gets_an_answer),
     };
     return cmocka_run_group_tests(tests, make, end);

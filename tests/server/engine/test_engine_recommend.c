@@ -1,4 +1,4 @@
-/* test_engine_recommend.c - tastes against the slowest code: sums, filters, diversity.
+/* test_engine_recommend.c - recommend against the slowest code: sums, filters, diversity.
  *
  * Threads: one, and the writer's.
  */
@@ -120,8 +120,8 @@ static bool on_board(const ps_recommend *q, uint32_t row)
 /* A stored pin without the content scores 0; one that was written without is none. */
 static bool is_stored(const method *m, uint32_t row)
 {
-    const ps_tail *tail = ps_view_tail_of(ps_engine_view(life_engine), m->array);
-    return row < m->array->rows && !ps_tail_find(tail, row, NULL);
+    const ps_delta_index *delta = ps_view_delta_of(ps_engine_view(life_engine), m->array);
+    return row < m->array->rows && !ps_delta_index_find(delta, row, NULL);
 }
 
 static uint32_t rank_slowly(const ps_recommend *q, const method *m, scored *out)
@@ -175,16 +175,16 @@ static uint32_t pick_slowly(const method *m, scored *list, uint32_t n, uint32_t 
 
 static ps_text room[PS_EXAMPLES_MAX];
 
-static int ask(const ps_recommend *q, ps_taste *out, ps_why *why)
+static int ask(const ps_recommend *q, ps_recommended *out, ps_why *why)
 {
-    *out = (ps_taste){.missing = room};
+    *out = (ps_recommended){.missing = room};
     return ps_reader_recommend(life_reader, q, out, why);
 }
 
 static void check(const ps_recommend *q)
 {
     ps_why why = {0};
-    ps_taste t;
+    ps_recommended t;
     scored want[LIFE_PINS + 10];
     const method *m = engine_find_method(life_engine, q->method);
     must(ask(q, &t, &why), &why);
@@ -204,7 +204,7 @@ static void check(const ps_recommend *q)
 static char names[8][16];
 
 /* Examples that are there, with random weights; one of them a vector. */
-static void random_taste(uint64_t *rng, ps_example *x, float *vector, uint32_t dim)
+static void random_examples(uint64_t *rng, ps_example *x, float *vector, uint32_t dim)
 {
     for (int i = 0; i < 8; i++) {
         uint32_t row;
@@ -242,8 +242,8 @@ static void weights_negatives_vectors_boards_and_diversity(void **state)
             q.method = ps_text_of(name);
         q.negative = x + q.n_positive;
         q.n_negative = (uint32_t)ps_rng_below(&rng, 4);
-        random_taste(&rng, x, vector,
-                     (uint32_t)engine_find_method(life_engine, q.method)->array->cols);
+        random_examples(&rng, x, vector,
+                        (uint32_t)engine_find_method(life_engine, q.method)->array->cols);
         check(&q);
     }
 }
@@ -252,7 +252,7 @@ static void a_missing_example_is_an_error_or_left_out_and_named(void **state)
 {
     (void)state;
     ps_why why = {0};
-    ps_taste t;
+    ps_recommended t;
     ps_example x[] = {{.pin = ps_text_of("p1"), .weight = 1},
                       {.pin = ps_text_of("nobody"), .weight = 1},
                       {.pin = ps_text_of("no one"), .weight = 1}};
@@ -279,7 +279,7 @@ static void errors_name_the_field(void **state)
 {
     (void)state;
     ps_why why = {0};
-    ps_taste t;
+    ps_recommended t;
     float v[3] = {1, 2, 3};
     ps_example x[] = {{.pin = ps_text_of("p3"), .weight = 1},
                       {.vector = v, .dim = 3, .weight = 1}};
@@ -306,16 +306,16 @@ static void errors_name_the_field(void **state)
     assert_string_equal(why.text, "there is no board \"no board\"");
 }
 
-/* A taste that comes to nothing: popular pins, and it says so; never a score that is no
+/* A query that comes to nothing: popular pins, and it says so; never a score that is no
  * number. */
-static void a_taste_of_nothing_falls_back_to_what_is_popular(void **state)
+static void a_recommendation_from_nothing_falls_back_to_what_is_popular(void **state)
 {
     (void)state;
     const char *const method_name[] = {"pinsage", "visual", "pixie"};
     ps_text board = ps_text_of("b1");
     for (uint32_t i = 0; i < 12; i++) {
         ps_why why = {0};
-        ps_taste t;
+        ps_recommended t;
         ps_example x[] = {{.pin = ps_text_of("p3"), .weight = 1},
                           {.pin = ps_text_of("p3"), .weight = 1}};
         ps_recommend q = {.positive = x,
@@ -344,7 +344,7 @@ static void excluded_pins_and_examples_are_not_in_the_answer(void **state)
 {
     (void)state;
     ps_why why = {0};
-    ps_taste t;
+    ps_recommended t;
     ps_text exclude[4];
     char id[4][16];
     ps_example x = {.pin = ps_text_of("p3"), .weight = 1};
@@ -379,7 +379,7 @@ int main(void)
         cmocka_unit_test(weights_negatives_vectors_boards_and_diversity),
         cmocka_unit_test(a_missing_example_is_an_error_or_left_out_and_named),
         cmocka_unit_test(errors_name_the_field),
-        cmocka_unit_test(a_taste_of_nothing_falls_back_to_what_is_popular),
+        cmocka_unit_test(a_recommendation_from_nothing_falls_back_to_what_is_popular),
         cmocka_unit_test(excluded_pins_and_examples_are_not_in_the_answer),
     };
     return cmocka_run_group_tests(tests, make, end);

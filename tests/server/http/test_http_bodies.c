@@ -13,15 +13,15 @@
 #include <cmocka.h>
 
 #include "pinsage/clock.h"
-#include "server/doors/routes.h"
+#include "server/routes/routes.h"
 #include "tests/support/httpd.h"
 
-void __wrap_ps_route_run(ps_door *d, const ps_request *r, ps_reply *out);
+void __wrap_ps_route_run(ps_context *d, const ps_request *r, ps_reply *out);
 bool __wrap_ps_route_is_bulk(ps_request *r);
 
 static atomic_int runs;
 
-void __wrap_ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)
+void __wrap_ps_route_run(ps_context *d, const ps_request *r, ps_reply *out)
 {
     (void)d;
     atomic_fetch_add(&runs, 1);

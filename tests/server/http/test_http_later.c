@@ -1,6 +1,6 @@
 /* test_http_later.c - exchanges that wait: for a worker, for somebody else, in vain.
  *
- * A real loop and a real crew under handlers of our own: what ps_route_run would do is
+ * A real loop and a real pool under handlers of our own: what ps_route_run would do is
  * told by the board's name, "/boards/NAME".
  * Link: -Wl,--wrap=ps_route_run
  */
@@ -15,10 +15,10 @@
 
 #include <cmocka.h>
 
-#include "server/http/later.h"
+#include "server/state/later.h"
 #include "tests/support/httpd.h"
 
-void __wrap_ps_route_run(ps_door *d, const ps_request *r, ps_reply *out);
+void __wrap_ps_route_run(ps_context *d, const ps_request *r, ps_reply *out);
 
 /* ------------------------------ Handlers ----------------------------------- */
 
@@ -33,19 +33,19 @@ static struct {
 } waiting[WAITS];
 static int n_waiting; /* guarded by lock */
 
-static void say(ps_reply *out, const ps_door *d, const char *text)
+static void say(ps_reply *out, const ps_context *d, const char *text)
 {
     ps_buf_printf(&out->body, "%s on a %s", text, d->worker ? "worker" : "loop");
 }
 
-static void then_say(ps_door *d, const ps_request *r, ps_reply *out, void *cls)
+static void then_say(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     (void)r;
     atomic_fetch_add(&then_runs, 1);
     say(out, d, cls);
 }
 
-static void then_work(ps_door *d, const ps_request *r, ps_reply *out, void *cls)
+static void then_work(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     if (!ps_later(d, out))
         then_say(d, r, out, cls);
@@ -89,7 +89,7 @@ static void block(void)
         ;
 }
 
-void __wrap_ps_route_run(ps_door *d, const ps_request *r, ps_reply *out)
+void __wrap_ps_route_run(ps_context *d, const ps_request *r, ps_reply *out)
 {
     ps_text what = r->arg[0];
     atomic_fetch_add(&runs, 1);
@@ -148,7 +148,7 @@ static void a_full_queue_says_when_to_come_back(void **state)
     while (sem_wait(&begun))
         ;
     int second = httpd_ask("block", ""), third = httpd_ask("work", "");
-    while (ps_crew_waiting(httpd_state.crew) < 2)
+    while (ps_worker_pool_waiting(httpd_state.pool) < 2)
         usleep(1000);
     const char *text = httpd_answer(httpd_ask("work", ""));
     httpd_has(text, "503 Service Unavailable");
@@ -173,7 +173,7 @@ static void what_waited_longer_than_its_deadline_is_not_begun(void **state)
     while (sem_wait(&begun))
         ;
     int second = httpd_ask("work", "Connect-Timeout-Ms: 20\r\n");
-    while (ps_crew_waiting(httpd_state.crew) < 1)
+    while (ps_worker_pool_waiting(httpd_state.pool) < 1)
         usleep(1000);
     usleep(30000);
     sem_post(&go);
@@ -192,7 +192,7 @@ static void a_stop_answers_what_is_queued(void **state)
     while (sem_wait(&begun))
         ;
     int second = httpd_ask("work", "");
-    while (ps_crew_waiting(httpd_state.crew) < 1)
+    while (ps_worker_pool_waiting(httpd_state.pool) < 1)
         usleep(1000);
     sem_post(&go);
     httpd_stop();

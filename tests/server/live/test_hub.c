@@ -75,7 +75,7 @@ static int make(void **state)
     life_make("hub", &known);
     must(ps_path_join(path, sizeof path, catalog, "live"), &why);
     must(ps_store_open(&life_writes.store, path, (ps_store_opts){0}, &why), &why);
-    ps_writer_opts opts = {.group = 4096, .queue = MANY, .stale = 100};
+    ps_writer_opts opts = {.batch = 4096, .queue = MANY, .stale = 100};
     must(ps_writer_start(&life_writes.writer, life_writes.store, opts, &why), &why);
     life_writes.stale = opts.stale;
     return life_reload(&why);

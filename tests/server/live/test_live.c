@@ -36,7 +36,7 @@ static void start(void)
     must(ps_path_join(path, sizeof path, catalog, "live"), &why);
     must(ps_store_open(&writes.store, path, (ps_store_opts){0}, &why), &why);
     must(ps_writer_start(&writes.writer, writes.store,
-                         (ps_writer_opts){.group = 8, .queue = 1000, .stale = 100}, &why),
+                         (ps_writer_opts){.batch = 8, .queue = 1000, .stale = 100}, &why),
          &why);
     writes.stale = 100;
     must(ps_engine_open(&engine, catalog, &writes, NULL, &why), &why);
@@ -235,7 +235,8 @@ static void a_stored_pin_put_as_it_was_gets_the_vector_of_the_batch(void **state
         ps_npy_row_f32(&engine->g->embeddings, i, stored);
         assert_int_equal(write_now(&w), PS_OK);
         assert_false(w.changed);
-        const float *z = ps_tail_find(ps_view_embeddings(engine->live.view), i, NULL);
+        const float *z =
+            ps_delta_index_find(ps_view_embeddings(engine->live.view), i, NULL);
         assert_non_null(z);
         for (int j = 0; j < E; j++)
             assert_true(fabsf(z[j] - stored[j]) < 2e-3f);
@@ -289,7 +290,8 @@ static void boards_come_and_go_and_make_a_stored_vector_stale(void **state)
     for (int i = 0; i < 2000 && ps_view_staleness(engine->live.view, row, &s); i++)
         usleep(1000);
     assert_false(ps_view_staleness(engine->live.view, row, &s));
-    assert_non_null(ps_tail_find(ps_view_embeddings(engine->live.view), row, NULL));
+    assert_non_null(
+        ps_delta_index_find(ps_view_embeddings(engine->live.view), row, NULL));
     assert_int_equal(changed_by(PS_WRITE_UNSAVE, "p5", "fresh"), PS_OK);
     assert_int_equal(ps_reader_find_board(reader, ps_text_of("fresh"), &board, NULL),
                      PS_ENOENT);
@@ -405,7 +407,7 @@ static void answers_are_exact_over_what_is_there_after_random_writes(void **stat
     }
 }
 
-static void a_guest_is_embedded_from_content_boards_or_neither(void **state)
+static void an_unstored_pin_is_embedded_from_content_boards_or_neither(void **state)
 {
     (void)state;
     ps_why why = {0};
@@ -444,7 +446,7 @@ int main(void)
         IN_CATALOG(a_put_replaces_the_boards_and_minds_the_version),
         IN_CATALOG(a_pin_with_nothing_falls_back_and_says_so),
         IN_CATALOG(answers_are_exact_over_what_is_there_after_random_writes),
-        IN_CATALOG(a_guest_is_embedded_from_content_boards_or_neither),
+        IN_CATALOG(an_unstored_pin_is_embedded_from_content_boards_or_neither),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, models_open, models_close);

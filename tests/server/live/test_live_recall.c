@@ -1,5 +1,5 @@
-/* test_live_recall.c - answers of an approximate index and the live tail together, after
- * thousands of writes, against an exact search of everything that is there.
+/* test_live_recall.c - answers of an approximate index and the delta index together,
+ * after thousands of writes, against an exact search of everything that is there.
  *
  * Threads: one, and the writer's.
  */
@@ -22,7 +22,8 @@
 
 enum { PINS = 3000, NAMES = 3600, WRITES = 4000, AT_ONCE = 50, K = 20, E = 9 };
 
-static const double FLOOR = 0.9; /* the index is built for 0.9, the tail is exact */
+static const double FLOOR =
+    0.9; /* the index is built for 0.9, the delta index is exact */
 
 static void make(const char *factory)
 {
@@ -175,9 +176,9 @@ static void stays_above_the_floor(const char *factory)
     double before = recall();
     write_many(&rng);
     double after = recall();
-    print_message("# %s: recall@%d %.3f, after %d writes %.3f, %u in the tail\n", factory,
-                  K, before, WRITES, after,
-                  ps_tail_size(ps_view_embeddings(ps_engine_view(life_engine))));
+    print_message("# %s: recall@%d %.3f, after %d writes %.3f, %u in the delta\n",
+                  factory, K, before, WRITES, after,
+                  ps_delta_index_size(ps_view_embeddings(ps_engine_view(life_engine))));
     assert_true(before >= FLOOR);
     assert_true(after >= FLOOR);
     must(life_reload(&why), &why);

@@ -223,7 +223,7 @@ static void a_snapshot_stays_as_it_was(void **state)
     ps_store_close(s);
 }
 
-static void what_is_absorbed_goes_and_what_came_later_stays(void **state)
+static void what_is_compacted_goes_and_what_came_later_stays(void **state)
 {
     (void)state;
     ps_why why = {0};
@@ -246,45 +246,45 @@ static void what_is_absorbed_goes_and_what_came_later_stays(void **state)
     store_save(s, "pin 3", "board", false);
     store_must(ps_store_put_vote(s, ps_text_of("2"), NULL, &why), &why);
     store_commit(s);
-    store_absorb_all(s, lsn, false, 7);
+    store_trim_all(s, lsn, false, 7);
     store_must(ps_store_count(s, &counts, &why), &why);
     assert_true(counts.pins == 100 && counts.edges == 1 && counts.votes == 2);
-    assert_true(counts.absorbed == lsn && counts.lsn == lsn + 102);
+    assert_true(counts.compacted == lsn && counts.lsn == lsn + 102);
     /* Stopped in the middle, begun again: no difference. */
-    store_must(ps_store_absorb(s, lsn + 50, true, 10, &more, &why), &why);
+    store_must(ps_store_trim(s, lsn + 50, true, 10, &more, &why), &why);
     assert_true(more);
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){0});
-    store_absorb_all(s, lsn + 50, true, 1000);
+    store_trim_all(s, lsn + 50, true, 1000);
     store_must(ps_store_count(s, &counts, &why), &why);
     assert_true(counts.pins == 50 && counts.edges == 1 && counts.votes == 1);
-    store_absorb_all(s, lsn + 102, true, 1);
-    store_absorb_all(s, lsn, true, 1); /* late, no harm */
+    store_trim_all(s, lsn + 102, true, 1);
+    store_trim_all(s, lsn, true, 1); /* late, no harm */
     store_must(ps_store_count(s, &counts, &why), &why);
     assert_true(counts.pins == 0 && counts.edges == 0 && counts.votes == 0);
-    assert_true(counts.absorbed == lsn + 102 && counts.lsn == lsn + 102);
-    assert_int_equal(ps_store_absorb(s, lsn + 103, true, 1, &more, &why), PS_EINVAL);
+    assert_true(counts.compacted == lsn + 102 && counts.lsn == lsn + 102);
+    assert_int_equal(ps_store_trim(s, lsn + 103, true, 1, &more, &why), PS_EINVAL);
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){0});
     store_must(ps_store_count(s, &counts, &why), &why);
-    assert_true(counts.absorbed == lsn + 102 && counts.lsn == lsn + 102);
+    assert_true(counts.compacted == lsn + 102 && counts.lsn == lsn + 102);
     ps_store_close(s);
 }
 
-static void numbers_go_on_above_what_a_generation_absorbed(void **state)
+static void numbers_go_on_above_what_a_generation_compacted(void **state)
 {
     (void)state;
     uint64_t lsn;
     ps_why why = {0};
-    ps_store *s = store_opened(true, (ps_store_opts){.absorbed = 1000});
+    ps_store *s = store_opened(true, (ps_store_opts){.compacted = 1000});
     assert_int_equal(ps_store_lsn(s), 1000);
     store_put(s, "a", "");
     store_commit(s);
     ps_store_close(s);
-    s = store_opened(false, (ps_store_opts){.absorbed = 500});
+    s = store_opened(false, (ps_store_opts){.compacted = 500});
     assert_int_equal(ps_store_lsn(s), 1001);
     ps_store_close(s);
-    s = store_opened(false, (ps_store_opts){.absorbed = 2000});
+    s = store_opened(false, (ps_store_opts){.compacted = 2000});
     store_must(ps_store_put_vote(s, ps_text_of("1"), &lsn, &why), &why);
     assert_int_equal(lsn, 2001);
     ps_store_close(s);
@@ -316,8 +316,8 @@ names_and_records_of_the_wrong_size_are_refused_and_disturb_nothing(void **state
     int n = 0;
     while (!ps_store_put_pin(s, &pin, NULL, &why))
         n++;
-    assert_int_equal(n, PS_STORE_GROUP_MAX / PS_STORE_RECORD_MAX - 1);
-    assert_string_equal(why.text, "the group is full: commit it first");
+    assert_int_equal(n, PS_STORE_BATCH_MAX / PS_STORE_RECORD_MAX - 1);
+    assert_string_equal(why.text, "the batch is full: commit it first");
     store_commit(s);
     assert_int_equal(ps_store_lsn(s), 1 + n);
     ps_store_reader *r = store_snapshot(s);
@@ -443,7 +443,7 @@ static void a_full_map_grows_by_itself(void **state)
     store_must(ps_store_count(s, &counts, &why), &why);
     assert_int_equal(counts.pins, 1000);
     assert_true(counts.map_bytes >= 2000 * 1000 && counts.bytes <= counts.map_bytes);
-    store_absorb_all(s, 900, true, 50);
+    store_trim_all(s, 900, true, 50);
     store_must(ps_store_count(s, &counts, &why), &why);
     assert_int_equal(counts.pins, 100);
     ps_store_close(s);
@@ -458,8 +458,8 @@ int main(void)
             a_deleted_pin_takes_its_edges_along_and_stays_dead_when_put_again),
         cmocka_unit_test(readers_see_what_came_after_a_number_in_order),
         cmocka_unit_test(a_snapshot_stays_as_it_was),
-        cmocka_unit_test(what_is_absorbed_goes_and_what_came_later_stays),
-        cmocka_unit_test(numbers_go_on_above_what_a_generation_absorbed),
+        cmocka_unit_test(what_is_compacted_goes_and_what_came_later_stays),
+        cmocka_unit_test(numbers_go_on_above_what_a_generation_compacted),
         cmocka_unit_test(
             names_and_records_of_the_wrong_size_are_refused_and_disturb_nothing),
         cmocka_unit_test(a_second_writer_is_told_who_writes),

@@ -62,39 +62,39 @@ static void check_left(ps_store *s)
     }
 }
 
-static void what_was_absorbed_cannot_be_found_in_the_file(void **state)
+static void what_was_compacted_cannot_be_found_in_the_file(void **state)
 {
     (void)state;
     bool found;
     ps_why why = {0};
     ps_store *s = filled();
-    assert_false(ps_store_littered(s));
-    store_absorb_all(s, 2 * (PINS - 10), true, 100);
-    assert_true(ps_store_littered(s));
+    assert_false(ps_store_has_garbage(s));
+    store_trim_all(s, 2 * (PINS - 10), true, 100);
+    assert_true(ps_store_has_garbage(s));
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){0});
-    assert_true(ps_store_littered(s));
+    assert_true(ps_store_has_garbage(s));
     size_t before = file_has("forget me", &found);
     assert_true(found); /* or there would be nothing to do */
-    store_must(ps_store_compact(s, &why), &why);
+    store_must(ps_store_rewrite(s, &why), &why);
     size_t after = file_has("forget me", &found);
     assert_false(found);
     assert_true(after < before / 2);
-    assert_false(ps_store_littered(s));
+    assert_false(ps_store_has_garbage(s));
     check_left(s);
     assert_int_equal(ps_store_lsn(s), 2 * PINS);
-    assert_int_equal(store_count(s).absorbed, 2 * (PINS - 10));
+    assert_int_equal(store_count(s).compacted, 2 * (PINS - 10));
     store_put(s, "new", "1");
     store_commit(s);
-    store_must(ps_store_compact(s, &why), &why);
+    store_must(ps_store_rewrite(s, &why), &why);
     store_put(s, "new", "2");
     store_commit(s);
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){0});
     assert_string_equal(store_title(s, "new"), "2");
-    assert_false(ps_store_littered(s));
-    store_absorb_all(s, 2 * PINS + 2, true, 100);
-    store_must(ps_store_compact(s, &why), &why); /* of nothing */
+    assert_false(ps_store_has_garbage(s));
+    store_trim_all(s, 2 * PINS + 2, true, 100);
+    store_must(ps_store_rewrite(s, &why), &why); /* of nothing */
     file_has("me-", &found);
     assert_false(found);
     assert_int_equal(ps_store_lsn(s), 2 * PINS + 2);
@@ -135,15 +135,15 @@ static void while_another_process_reads_nothing_is_changed(void **state)
     int tell, status;
     ps_why why = {0};
     ps_store *s = filled();
-    store_absorb_all(s, 2 * (PINS - 10), true, 100);
+    store_trim_all(s, 2 * (PINS - 10), true, 100);
     pid_t child = reading(&tell);
-    assert_int_equal(ps_store_compact(s, &why), PS_EBUSY);
+    assert_int_equal(ps_store_rewrite(s, &why), PS_EBUSY);
     assert_string_equal(why.text, "another process is reading it");
     check_left(s);
     close(tell);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    store_must(ps_store_compact(s, &why), &why);
+    store_must(ps_store_rewrite(s, &why), &why);
     check_left(s);
     child = reading(&tell); /* the new one can be read */
     store_put(s, "new", "1");
@@ -171,7 +171,7 @@ static void what_a_crash_left_of_a_copy_is_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_absorbed_cannot_be_found_in_the_file),
+        cmocka_unit_test(what_was_compacted_cannot_be_found_in_the_file),
         cmocka_unit_test(while_another_process_reads_nothing_is_changed),
         cmocka_unit_test(what_a_crash_left_of_a_copy_is_removed),
     };

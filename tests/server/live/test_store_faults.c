@@ -101,16 +101,16 @@ int ftruncate(int fd, off_t size)
     return what == REFUSE ? -1 : (int)outcome(what, syscall(SYS_ftruncate, fd, size));
 }
 
-/* ------------------------------ Groups ------------------------------------ */
+/* ------------------------------ Batches ------------------------------------ */
 
 #define PINS 6
 
-/* A group: pins with a text, each on a board, some replaced and deleted again. */
-static int write_group(ps_store *s, int group, ps_why *why)
+/* A batch: pins with a text, each on a board, some replaced and deleted again. */
+static int write_batch(ps_store *s, int batch, ps_why *why)
 {
     char id[32], title[16], long_text[3000];
     memset(long_text, 'x', sizeof long_text);
-    snprintf(title, sizeof title, "%d", group);
+    snprintf(title, sizeof title, "%d", batch);
     for (int i = 0; i < PINS; i++) {
         snprintf(id, sizeof id, "pin %d", i);
         ps_store_pin pin = {.id = ps_text_of(id),
@@ -121,40 +121,40 @@ static int write_group(ps_store *s, int group, ps_why *why)
         store_must(ps_store_put_pin(s, &pin, NULL, why), why);
         store_must(ps_store_put_edge(s, &edge, NULL, why), why);
     }
-    snprintf(id, sizeof id, "gone %d", group);
+    snprintf(id, sizeof id, "gone %d", batch);
     store_must(ps_store_drop_pin(s, ps_text_of(id), 1, NULL, why), why);
     return ps_store_commit(s, why);
 }
 
 #define GROUP (2 * PINS + 1) /* operations */
 
-/* The newest group in the store: whole, and those before it too. */
-static int newest_group(ps_store *s)
+/* The newest batch in the store: whole, and those before it too. */
+static int newest_batch(ps_store *s)
 {
     char id[32];
-    int group = (int)(ps_store_lsn(s) / GROUP);
+    int batch = (int)(ps_store_lsn(s) / GROUP);
     assert_int_equal(ps_store_lsn(s) % GROUP, 0);
     for (int i = 0; i < PINS; i++) {
         snprintf(id, sizeof id, "pin %d", i);
         const char *title = store_title(s, id);
-        assert_int_equal(title ? atoi(title) : 0, group);
-        assert_int_equal(store_edges_of(s, id, 0), group);
+        assert_int_equal(title ? atoi(title) : 0, batch);
+        assert_int_equal(store_edges_of(s, id, 0), batch);
     }
-    snprintf(id, sizeof id, "gone %d", group);
-    assert_true(group == 0 || store_title(s, id));
-    snprintf(id, sizeof id, "gone %d", group + 1);
+    snprintf(id, sizeof id, "gone %d", batch);
+    assert_true(batch == 0 || store_title(s, id));
+    snprintf(id, sizeof id, "gone %d", batch + 1);
     assert_null(store_title(s, id));
-    return group;
+    return batch;
 }
 
-static int calls_of_a_group(void)
+static int calls_of_a_batch(void)
 {
     ps_why why = {0};
     ps_store *s = store_opened(true, (ps_store_opts){0});
     for (int i = 1; i <= 3; i++)
-        store_must(write_group(s, i, &why), &why);
+        store_must(write_batch(s, i, &why), &why);
     arm(NOTHING, 0, 0, 0);
-    store_must(write_group(s, 4, &why), &why);
+    store_must(write_batch(s, 4, &why), &why);
     int calls = faults.count;
     ps_store_close(s);
     return calls;
@@ -162,38 +162,38 @@ static int calls_of_a_group(void)
 
 static int doubts; /* commits of which the store could not tell */
 
-/* Three groups, a fourth during which calls fail, and a fifth if they allow. Returns the
+/* Three batches, a fourth during which calls fail, and a fifth if they allow. Returns the
  * error of the fourth. */
 static int suffer(enum what what, int at, int times, int error)
 {
     ps_why why = {0};
     ps_store *s = store_opened(true, (ps_store_opts){0});
     for (int i = 1; i <= 3; i++)
-        store_must(write_group(s, i, &why), &why);
+        store_must(write_batch(s, i, &why), &why);
     arm(what, at, times, error);
-    int err = write_group(s, 4, &why);
+    int err = write_batch(s, 4, &why);
     bool failed = faults.count >= at;
     bool doubt = err && strstr(why.text, "next start");
     doubts += doubt;
-    int group = doubt ? 3 : newest_group(s); /* reading writes nothing */
+    int batch = doubt ? 3 : newest_batch(s); /* reading writes nothing */
     arm(NOTHING, 0, 0, 0);
-    assert_int_equal(group, err ? 3 : 4);
+    assert_int_equal(batch, err ? 3 : 4);
     assert_true(failed || !err);
     if (doubt)
-        assert_int_equal(write_group(s, 5, &why), PS_EIO);
+        assert_int_equal(write_batch(s, 5, &why), PS_EIO);
     else if (err) {
-        store_must(write_group(s, 4, &why), &why);
-        group = newest_group(s);
-        assert_int_equal(group, 4);
+        store_must(write_batch(s, 4, &why), &why);
+        batch = newest_batch(s);
+        assert_int_equal(batch, 4);
     }
     ps_store_close(s);
     s = store_opened(false, (ps_store_opts){0});
-    int later = newest_group(s);
+    int later = newest_batch(s);
     if (doubt)
         assert_true(later == 3 || later == 4);
     else
-        assert_int_equal(later, group);
-    store_must(write_group(s, later + 1, &why), &why);
+        assert_int_equal(later, batch);
+    store_must(write_batch(s, later + 1, &why), &why);
     ps_store_close(s);
     return err;
 }
@@ -203,7 +203,7 @@ static int suffer(enum what what, int at, int times, int error)
 static void one_refused_call_undoes_its_group_alone(void **state)
 {
     (void)state;
-    int failed = 0, calls = calls_of_a_group();
+    int failed = 0, calls = calls_of_a_batch();
     assert_true(calls >= 3);
     for (int n = 1; n <= calls; n++) {
         int err = suffer(REFUSE, n, 1, EIO);
@@ -219,7 +219,7 @@ static void one_refused_call_undoes_its_group_alone(void **state)
 static void calls_that_go_on_failing_undo_their_group_alone(void **state)
 {
     (void)state;
-    int calls = calls_of_a_group();
+    int calls = calls_of_a_batch();
     for (int n = 1; n <= calls; n++) {
         assert_int_equal(suffer(REFUSE, n, 1000, ENOSPC), PS_EFULL);
         assert_int_equal(suffer(REFUSE, n, 1000, EIO), PS_EIO);
@@ -227,10 +227,10 @@ static void calls_that_go_on_failing_undo_their_group_alone(void **state)
     }
 }
 
-static void a_write_cut_short_is_no_torn_group(void **state)
+static void a_write_cut_short_is_no_torn_batch(void **state)
 {
     (void)state;
-    int calls = calls_of_a_group();
+    int calls = calls_of_a_batch();
     for (int n = 1; n <= calls; n++) {
         suffer(CUT, n, 1, 0);
         suffer(CUT, n, 1000, 0);
@@ -240,7 +240,7 @@ static void a_write_cut_short_is_no_torn_group(void **state)
 static void a_call_that_was_done_but_says_it_failed_leaves_no_half(void **state)
 {
     (void)state;
-    int calls = calls_of_a_group();
+    int calls = calls_of_a_batch();
     for (int n = 1; n <= calls; n++) {
         suffer(LIE, n, 1, EIO);
         suffer(LIE, n, 2, EIO);
@@ -252,7 +252,7 @@ static void a_call_that_was_done_but_says_it_failed_leaves_no_half(void **state)
 static void what_cannot_be_told_is_said_and_the_next_start_finds_out(void **state)
 {
     (void)state;
-    int kept = 0, calls = calls_of_a_group();
+    int kept = 0, calls = calls_of_a_batch();
     doubts = 0;
     for (int n = 1; n <= calls; n++) {
         kept += suffer(LIE_ONCE, n, 2, EINVAL) == PS_OK;
@@ -268,17 +268,17 @@ static void a_store_that_cannot_be_written_anew_stays_as_it_is(void **state)
     for (int n = 1, failed = true; failed; n++) {
         ps_store *s = store_opened(true, (ps_store_opts){0});
         for (int i = 1; i <= 3; i++)
-            store_must(write_group(s, i, &why), &why);
+            store_must(write_batch(s, i, &why), &why);
         arm(REFUSE, n, 1000, ENOSPC);
-        int err = ps_store_compact(s, &why);
+        int err = ps_store_rewrite(s, &why);
         failed = faults.count >= n;
         arm(NOTHING, 0, 0, 0);
         assert_int_equal(err, failed ? PS_EFULL : PS_OK);
-        assert_int_equal(newest_group(s), 3);
-        store_must(write_group(s, 4, &why), &why);
+        assert_int_equal(newest_batch(s), 3);
+        store_must(write_batch(s, 4, &why), &why);
         ps_store_close(s);
         s = store_opened(false, (ps_store_opts){0});
-        assert_int_equal(newest_group(s), 4);
+        assert_int_equal(newest_batch(s), 4);
         ps_store_close(s);
     }
 }
@@ -302,8 +302,8 @@ static void a_store_that_could_not_be_made_can_be_made_later(void **state)
             ps_store_close(s);
         assert_true(err == PS_OK || err == PS_EFULL);
         s = store_opened(false, (ps_store_opts){0});
-        store_must(write_group(s, 1, &why), &why);
-        assert_int_equal(newest_group(s), 1);
+        store_must(write_batch(s, 1, &why), &why);
+        assert_int_equal(newest_batch(s), 1);
         ps_store_close(s);
     }
     assert_true(refused >= 3);
@@ -314,7 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_refused_call_undoes_its_group_alone),
         cmocka_unit_test(calls_that_go_on_failing_undo_their_group_alone),
-        cmocka_unit_test(a_write_cut_short_is_no_torn_group),
+        cmocka_unit_test(a_write_cut_short_is_no_torn_batch),
         cmocka_unit_test(a_call_that_was_done_but_says_it_failed_leaves_no_half),
         cmocka_unit_test(what_cannot_be_told_is_said_and_the_next_start_finds_out),
         cmocka_unit_test(a_store_that_cannot_be_written_anew_stays_as_it_is),

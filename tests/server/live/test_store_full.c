@@ -89,7 +89,7 @@ static void fills_up_and_recovers(const char *dir, void (*room)(void))
     assert_int_equal(put_large(s, n, &why), PS_EFULL);
     /* What is removed makes room inside the file, where there is a little left. */
     room();
-    store_absorb_all(s, (uint64_t)n, true, 50);
+    store_trim_all(s, (uint64_t)n, true, 50);
     assert_int_equal(store_count(s).pins, 0);
     for (int i = 0; i < n; i++)
         store_must(put_large(s, 10 * i, &why), &why); /* of one page each */

@@ -1,7 +1,7 @@
-/* test_store_kills.c - kill -9 while groups are committed and absorbed and the file is
- * written anew: every group that was acknowledged is there, no group is torn.
+/* test_store_kills.c - kill -9 while batches are committed and compacted and the file is
+ * written anew: every batch that was acknowledged is there, no batch is torn.
  *
- * A child commits groups without end and says through a pipe which it has; it is killed
+ * A child commits batches without end and says through a pipe which it has; it is killed
  * after a moment of any length, and the next child goes on with what it left.
  *
  * Threads: one; children that are killed.
@@ -26,51 +26,50 @@
 #define GROUP  (2 * PINS) /* operations */
 
 /* Group g gives every pin the title g and its board g, and takes it from board g - 1:
- * so whatever is there says which group it is of. */
-static void write_group(ps_store *s, uint64_t group)
+ * so whatever is there says which batch it is of. */
+static void write_batch(ps_store *s, uint64_t batch)
 {
     char id[32], title[32], before[32];
-    snprintf(title, sizeof title, "%d", (int)group);
-    snprintf(before, sizeof before, "%d", (int)group % 7);
+    snprintf(title, sizeof title, "%d", (int)batch);
+    snprintf(before, sizeof before, "%d", (int)batch % 7);
     for (int i = 0; i < PINS; i++) {
         snprintf(id, sizeof id, "pin %d", i);
         store_put(s, id, title);
-        store_save(s, id, before, group / 7 % 2);
+        store_save(s, id, before, batch / 7 % 2);
     }
     store_commit(s);
 }
 
-/* Killed at some moment. Says which group is the newest, the first time once open. */
-static void go_on(int ack, bool absorb)
+/* Killed at some moment. Says which batch is the newest, the first time once open. */
+static void go_on(int ack, bool trim)
 {
     ps_why why = {0};
     ps_store *s = store_opened(false, (ps_store_opts){.map_bytes = 1 << 18});
-    uint64_t group = ps_store_lsn(s) / GROUP;
+    uint64_t batch = ps_store_lsn(s) / GROUP;
     for (;;) {
-        if (write(ack, &group, sizeof group) != sizeof group)
+        if (write(ack, &batch, sizeof batch) != sizeof batch)
             _exit(1);
-        write_group(s, ++group);
-        /* All but the last two groups, in small steps. */
-        bool more = absorb && group > 2;
+        write_batch(s, ++batch);
+        /* All but the last two batches, in small steps. */
+        bool more = trim && batch > 2;
         while (more)
-            store_must(ps_store_absorb(s, (group - 2) * GROUP, true, 9, &more, &why),
-                       &why);
-        if (absorb)
-            store_must(ps_store_compact(s, &why), &why);
+            store_must(ps_store_trim(s, (batch - 2) * GROUP, true, 9, &more, &why), &why);
+        if (trim)
+            store_must(ps_store_rewrite(s, &why), &why);
     }
 }
 
 /* The newest number that came through the pipe before its end. */
 static uint64_t read_acks(int pipe, uint64_t newest)
 {
-    uint64_t group;
-    while (read(pipe, &group, sizeof group) == sizeof group)
-        newest = group;
+    uint64_t batch;
+    while (read(pipe, &batch, sizeof batch) == sizeof batch)
+        newest = batch;
     return newest;
 }
 
 /* So long after its start, or after it has opened the store. */
-static uint64_t killed_after(long nanoseconds, bool opened, bool absorb, uint64_t newest)
+static uint64_t killed_after(long nanoseconds, bool opened, bool trim, uint64_t newest)
 {
     int ends[2], status;
     assert_int_equal(pipe(ends), 0);
@@ -79,7 +78,7 @@ static uint64_t killed_after(long nanoseconds, bool opened, bool absorb, uint64_
     assert_true(child >= 0);
     if (!child) {
         close(ends[0]);
-        go_on(ends[1], absorb);
+        go_on(ends[1], trim);
     }
     close(ends[1]);
     if (opened)
@@ -97,7 +96,7 @@ static uint64_t killed_after(long nanoseconds, bool opened, bool absorb, uint64_
 static int on_pin_same(void *cls, const ps_store_pin *pin)
 {
     char title[32] = "";
-    uint64_t *found = cls; /* group, pins */
+    uint64_t *found = cls; /* batch, pins */
     snprintf(title, sizeof title, "%.*s", (int)pin->title.len, pin->title.data);
     assert_int_equal(strtoull(title, NULL, 10), found[0]);
     found[1]++;
@@ -106,7 +105,7 @@ static int on_pin_same(void *cls, const ps_store_pin *pin)
 
 static int on_edge_same(void *cls, const ps_store_edge *edge)
 {
-    uint64_t *found = cls; /* group, edges of its board */
+    uint64_t *found = cls; /* batch, edges of its board */
     if (edge->lsn > (found[0] - 1) * GROUP) {
         assert_int_equal(edge->board.data[0] - '0', found[0] % 7);
         assert_int_equal(edge->saved, found[0] / 7 % 2);
@@ -145,7 +144,7 @@ static void acknowledged_groups_survive_kills_and_none_is_torn(void **state)
         assert_true(there == newest || there == newest + 1);
         newest = there;
     }
-    print_message("# %d kills, %d groups\n", ROUNDS, (int)newest);
+    print_message("# %d kills, %d batches\n", ROUNDS, (int)newest);
     assert_true(newest > ROUNDS / 4);
 }
 

@@ -131,11 +131,11 @@ static void write_some(ps_store *s, model *m)
     }
 }
 
-static void absorb(ps_store *s, model *m)
+static void trim(ps_store *s, model *m)
 {
     bool votes = below(2);
     uint64_t lsn = m->lsn - (m->lsn < 100 ? 0 : below(100));
-    store_absorb_all(s, lsn, votes, 1 + below(200));
+    store_trim_all(s, lsn, votes, 1 + below(200));
     for (int p = 0; p < N_PINS; p++) {
         if (m->pin[p].lsn <= lsn)
             memset(&m->pin[p], 0, sizeof m->pin[p]);
@@ -250,7 +250,7 @@ static void the_store_holds_what_a_plain_array_holds(void **state)
         }
         store_commit(s);
         if (below(20) == 0)
-            absorb(s, &m);
+            trim(s, &m);
         if (below(40) == 0) {
             ps_store_close(s);
             s = store_opened(false, opts);

@@ -31,13 +31,13 @@ static void look(ps_store_reader *r, uint64_t committed)
     char id[32];
     ps_why why;
     ps_store_pin pin;
-    uint64_t lsn = ps_store_reader_lsn(r), group = lsn / PINS;
+    uint64_t lsn = ps_store_reader_lsn(r), batch = lsn / PINS;
     bool right = lsn % PINS == 0 && lsn >= committed;
-    for (int i = 0; i < PINS && group; i++) {
+    for (int i = 0; i < PINS && batch; i++) {
         snprintf(id, sizeof id, "pin %d", i);
         right = right && ps_store_get_pin(r, ps_text_of(id), &pin, &why) == PS_OK &&
-                pin.lsn == (group - 1) * PINS + (uint64_t)i + 1 && pin.n_features == 1 &&
-                pin.features[0].values[99] == (float)group;
+                pin.lsn == (batch - 1) * PINS + (uint64_t)i + 1 && pin.n_features == 1 &&
+                pin.features[0].values[99] == (float)batch;
     }
     shared.snapshots++;
     shared.wrong += !right;
@@ -66,13 +66,13 @@ static void *on_reader(void *cls)
     return NULL;
 }
 
-static void write_group(int group)
+static void write_batch(int batch)
 {
     char id[32];
     ps_why why = {0};
     float values[1000];
     for (int i = 0; i < 1000; i++)
-        values[i] = (float)group;
+        values[i] = (float)batch;
     ps_store_feature feature = {ps_text_of("visual"), 1000, values};
     for (int i = 0; i < PINS; i++) {
         snprintf(id, sizeof id, "pin %d", i);
@@ -89,8 +89,8 @@ static void snapshots_are_whole_and_new_while_the_map_grows(void **state)
     shared.store = store_opened(true, (ps_store_opts){.map_bytes = 1 << 16});
     for (int i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&reader[i], NULL, on_reader, NULL), 0);
-    for (int group = 1; group <= GROUPS; group++)
-        write_group(group);
+    for (int batch = 1; batch <= GROUPS; batch++)
+        write_batch(batch);
     while (shared.snapshots < 100)
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     shared.stop = true;

@@ -271,7 +271,8 @@ static void a_pin_written_again_and_again_takes_no_more_memory(void **state)
         if (i % 5 == 4)
             drop("again");
         assert_int_equal(
-            ps_tail_put(ps_view_embeddings(view), ps_view_next(view), 3, z, NULL), PS_OK);
+            ps_delta_index_put(ps_view_embeddings(view), ps_view_next(view), 3, z, NULL),
+            PS_OK);
         assert_int_equal(ps_view_touch(view, 3, 1, &first), PS_OK);
         ps_view_settle(view, 3);
         ps_view_publish(view);

@@ -1,7 +1,7 @@
-/* test_writer.c - groups of writes: their order, their bounds, and what ends them.
+/* test_writer.c - batches of writes: their order, their bounds, and what ends them.
  *
  * The writer calls done() on its own thread, so a done() that waits holds it, and what is
- * submitted meanwhile is what the next group has to choose from.
+ * submitted meanwhile is what the next batch has to choose from.
  *
  * Threads: one or two, and the writer's.
  */
@@ -137,12 +137,12 @@ static bool title_is(const char *pin, const char *want)
     return p.title.len == strlen(want) && !memcmp(p.title.data, want, p.title.len);
 }
 
-/* ------------------------------ Groups ------------------------------------- */
+/* ------------------------------ Batches ------------------------------------- */
 
 static void writes_are_done_in_the_order_they_came_in(void **state)
 {
     (void)state;
-    start_with_engine((ps_writer_opts){.group = 7, .queue = 100, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 7, .queue = 100, .stale = 9});
     hold();
     for (uint32_t i = 0; i < MANY; i++)
         assert_int_equal(post(i, i % 3 ? "one" : "other"), PS_OK);
@@ -162,16 +162,16 @@ static void a_group_has_no_pin_twice_and_no_more_than_its_size(void **state)
 {
     (void)state;
     const char *const pin[] = {"a", "b", "a", "c", "d", "e", "f", "g", "e"};
-    start_with_engine((ps_writer_opts){.group = 4, .queue = 100, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 4, .queue = 100, .stale = 9});
     hold();
-    uint64_t before = ps_writer_count(life_writes.writer).groups;
+    uint64_t before = ps_writer_count(life_writes.writer).batches;
     for (uint32_t i = 0; i < 9; i++)
         assert_int_equal(post(i, pin[i]), PS_OK);
     assert_int_equal(ps_writer_count(life_writes.writer).waiting, 9);
     sem_post(&go);
     wait_for(9);
     ps_writer_counts c = ps_writer_count(life_writes.writer);
-    assert_int_equal(c.groups - before, 3); /* a b | a c d e | f g e */
+    assert_int_equal(c.batches - before, 3); /* a b | a c d e | f g e */
     assert_int_equal(c.waiting, 0);
     assert_int_equal(c.writes, 10);
 }
@@ -185,24 +185,24 @@ static int save(uint32_t i, const char *pin, const char *board, ps_write_kind ki
     return ps_writer_submit(life_writes.writer, &all->write[i]);
 }
 
-static void saves_of_a_pin_to_different_boards_are_one_group(void **state)
+static void saves_of_a_pin_to_different_boards_are_one_batch(void **state)
 {
     (void)state;
     static const char *const board[] = {"x", "y", "z"};
     uint32_t row;
-    start_with_engine((ps_writer_opts){.group = 40, .queue = 100, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 40, .queue = 100, .stale = 9});
     hold();
-    uint64_t before = ps_writer_count(life_writes.writer).groups;
+    uint64_t before = ps_writer_count(life_writes.writer).batches;
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(save(i, "p1", board[i], PS_WRITE_SAVE), PS_OK);
-    assert_int_equal(save(3, "p1", "y", PS_WRITE_UNSAVE), PS_OK); /* another group */
+    assert_int_equal(save(3, "p1", "y", PS_WRITE_UNSAVE), PS_OK); /* another batch */
     assert_int_equal(save(4, "p1", "y", PS_WRITE_SAVE), PS_OK);   /* another */
     assert_int_equal(save(5, "p1", "w", PS_WRITE_SAVE), PS_OK);
     assert_int_equal(post(6, "p1"), PS_OK); /* another, which takes it from all */
     assert_int_equal(save(7, "p1", "x", PS_WRITE_SAVE), PS_OK); /* another */
     sem_post(&go);
     wait_for(8);
-    assert_int_equal(ps_writer_count(life_writes.writer).groups - before, 5);
+    assert_int_equal(ps_writer_count(life_writes.writer).batches - before, 5);
     for (uint32_t i = 0; i < 8; i++) {
         assert_int_equal(all->order[i], i);
         assert_int_equal(all->write[i].err, PS_OK);
@@ -220,20 +220,20 @@ static void a_delay_gathers_what_comes_meanwhile(void **state)
 {
     (void)state;
     start_with_engine(
-        (ps_writer_opts){.group = 5, .queue = 100, .stale = 9, .delay = 1000});
+        (ps_writer_opts){.batch = 5, .queue = 100, .stale = 9, .delay = 1000});
     for (uint32_t i = 0; i < 5; i++) {
         char pin[16];
         snprintf(pin, sizeof pin, "pin%u", i);
         assert_int_equal(post(i, pin), PS_OK);
     }
     wait_for(5);
-    assert_int_equal(ps_writer_count(life_writes.writer).groups, 1);
+    assert_int_equal(ps_writer_count(life_writes.writer).batches, 1);
 }
 
 static void a_full_queue_refuses_and_takes_more_later(void **state)
 {
     (void)state;
-    start_with_engine((ps_writer_opts){.group = 4, .queue = 6, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 4, .queue = 6, .stale = 9});
     hold();
     for (uint32_t i = 0; i < 6; i++)
         assert_int_equal(post(i, "p1"), PS_OK);
@@ -254,7 +254,7 @@ static void what_does_not_fit_beside_others_is_not_refused_for_it(void **state)
     size_t each = PS_STORE_RECORD_MAX - 4096;
     char *large = malloc(each);
     memset(large, 'x', each);
-    start_with_engine((ps_writer_opts){.group = 64, .queue = 100, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 64, .queue = 100, .stale = 9});
     hold();
     for (uint32_t i = 0; i < 18; i++) {
         char pin[16];
@@ -283,7 +283,7 @@ static void what_does_not_fit_beside_others_is_not_refused_for_it(void **state)
 static void without_a_view_writes_are_refused(void **state)
 {
     (void)state;
-    start((ps_writer_opts){.group = 4, .queue = 6, .stale = 9});
+    start((ps_writer_opts){.batch = 4, .queue = 6, .stale = 9});
     assert_int_equal(post(0, "p1"), PS_OK);
     wait_for(1);
     assert_int_equal(all->write[0].err, PS_EBUSY);
@@ -296,7 +296,7 @@ static void a_full_disk_fails_writes_and_no_reads_until_there_is_room(void **sta
     struct rlimit before, limit;
     char *large = malloc(200000);
     memset(large, 'x', 200000);
-    start_with_engine((ps_writer_opts){.group = 4, .queue = 100, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 4, .queue = 100, .stale = 9});
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, SIG_IGN);
     limit = before;
@@ -341,7 +341,7 @@ static void a_stop_finishes_what_was_submitted_and_takes_no_more(void **state)
 {
     (void)state;
     pthread_t stopper;
-    start_with_engine((ps_writer_opts){.group = 4, .queue = 100, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 4, .queue = 100, .stale = 9});
     ps_reader_free(life_reader);
     life_reader = NULL;
     hold();
@@ -365,7 +365,7 @@ static void a_stop_finishes_what_was_submitted_and_takes_no_more(void **state)
     for (uint32_t i = 0; i < MANY - 1; i++)
         if (i % 2 && !all->write[i].err)
             last = i;
-    start_with_engine((ps_writer_opts){.group = 4, .queue = 100, .stale = 9});
+    start_with_engine((ps_writer_opts){.batch = 4, .queue = 100, .stale = 9});
     if (last)
         assert_true(title_is("p1", all->title[last]));
 }
@@ -408,7 +408,7 @@ static void views_that_come_and_go_under_writes_end_equal(void **state)
     (void)state;
     ps_why why = {0};
     pthread_t thread;
-    start_with_engine((ps_writer_opts){.group = 8, .queue = 100, .stale = 20});
+    start_with_engine((ps_writer_opts){.batch = 8, .queue = 100, .stale = 20});
     atomic_store(&ended, false);
     assert_int_equal(pthread_create(&thread, NULL, write_on, &known), 0);
     ps_engine *e = NULL;
@@ -435,7 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_WRITER(writes_are_done_in_the_order_they_came_in),
         WITH_WRITER(a_group_has_no_pin_twice_and_no_more_than_its_size),
-        WITH_WRITER(saves_of_a_pin_to_different_boards_are_one_group),
+        WITH_WRITER(saves_of_a_pin_to_different_boards_are_one_batch),
         WITH_WRITER(a_delay_gathers_what_comes_meanwhile),
         WITH_WRITER(a_full_queue_refuses_and_takes_more_later),
         WITH_WRITER(what_does_not_fit_beside_others_is_not_refused_for_it),

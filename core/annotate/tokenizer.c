@@ -1,0 +1,203 @@
+/* tokenizer.c - a cursor over text that stops at each word.
+ *
+ * What a character is comes from two small tables of ranges, looked up by bisection:
+ * letters are whatever is not listed, since scripts outnumber punctuation. Case folding
+ * covers Latin, Greek, Cyrillic, Armenian and full-width letters, character by
+ * character; foldings that change the number of characters are left out.
+ *
+ * Threads: see tokenizer.h.
+ */
+#include "core/annotate/tokenizer.h"
+
+#include <string.h>
+
+/* ------------------------------ Kinds ------------------------------------- */
+
+typedef enum kind { LETTER, SEPARATOR, JOINER, DENSE, PICTURE } kind;
+
+typedef struct range {
+    uint32_t first, last;
+    kind kind;
+} range;
+
+/* Ascending. DENSE: scripts that write words without blanks between them. */
+static const range kinds[] = {
+    {0x00, 0x26, SEPARATOR},     {0x27, 0x27, JOINER},        {0x28, 0x2f, SEPARATOR},
+    {0x3a, 0x40, SEPARATOR},     {0x5b, 0x60, SEPARATOR},     {0x7b, 0xa9, SEPARATOR},
+    {0xab, 0xac, SEPARATOR},     {0xad, 0xad, JOINER},        {0xae, 0xb4, SEPARATOR},
+    {0xb6, 0xb9, SEPARATOR},     {0xbb, 0xbf, SEPARATOR},     {0xd7, 0xd7, SEPARATOR},
+    {0xf7, 0xf7, SEPARATOR},     {0x2bc, 0x2bc, JOINER},      {0x37e, 0x37e, SEPARATOR},
+    {0x387, 0x387, SEPARATOR},   {0x55a, 0x55f, SEPARATOR},   {0x589, 0x58a, SEPARATOR},
+    {0x5be, 0x5be, SEPARATOR},   {0x5c0, 0x5c0, SEPARATOR},   {0x5c3, 0x5c3, SEPARATOR},
+    {0x5f3, 0x5f4, JOINER},      {0x600, 0x60f, SEPARATOR},   {0x61b, 0x61f, SEPARATOR},
+    {0x640, 0x640, JOINER},      {0x66a, 0x66d, SEPARATOR},   {0x6d4, 0x6d4, SEPARATOR},
+    {0x964, 0x965, SEPARATOR},   {0xe01, 0xe3a, DENSE},       {0xe3f, 0xe3f, SEPARATOR},
+    {0xe40, 0xe4e, DENSE},       {0xe4f, 0xe4f, SEPARATOR},   {0xe5a, 0xe5b, SEPARATOR},
+    {0xe81, 0xecd, DENSE},       {0x1000, 0x103f, DENSE},     {0x104a, 0x104f, SEPARATOR},
+    {0x1780, 0x17d3, DENSE},     {0x17d4, 0x17db, SEPARATOR}, {0x2000, 0x200a, SEPARATOR},
+    {0x200b, 0x200f, JOINER},    {0x2010, 0x2018, SEPARATOR}, {0x2019, 0x2019, JOINER},
+    {0x201a, 0x205f, SEPARATOR}, {0x2060, 0x206f, JOINER},    {0x20a0, 0x20cf, SEPARATOR},
+    {0x2100, 0x25ff, SEPARATOR}, {0x2600, 0x27bf, PICTURE},   {0x27c0, 0x2bff, SEPARATOR},
+    {0x2e00, 0x2e7f, SEPARATOR}, {0x3000, 0x3004, SEPARATOR}, {0x3005, 0x3007, DENSE},
+    {0x3008, 0x3020, SEPARATOR}, {0x3030, 0x303f, SEPARATOR}, {0x3040, 0x30fa, DENSE},
+    {0x30fb, 0x30fb, SEPARATOR}, {0x30fc, 0x31ff, DENSE},     {0x3200, 0x33ff, SEPARATOR},
+    {0x3400, 0x4dbf, DENSE},     {0x4e00, 0x9fff, DENSE},     {0xd800, 0xf8ff, SEPARATOR},
+    {0xf900, 0xfaff, DENSE},     {0xfe00, 0xfe0f, JOINER},    {0xfe10, 0xfe6f, SEPARATOR},
+    {0xfeff, 0xfeff, JOINER},    {0xff00, 0xff0f, SEPARATOR}, {0xff1a, 0xff20, SEPARATOR},
+    {0xff3b, 0xff40, SEPARATOR}, {0xff5b, 0xff65, SEPARATOR}, {0xff66, 0xff9f, DENSE},
+    {0xfff0, 0xffff, SEPARATOR}, {0x1f000, 0x1f3fa, PICTURE}, {0x1f3fb, 0x1f3ff, JOINER},
+    {0x1f400, 0x1faff, PICTURE}, {0x20000, 0x3ffff, DENSE},   {0xe0000, 0xe01ef, JOINER},
+};
+
+#define N_KINDS (sizeof kinds / sizeof *kinds)
+
+static kind kind_of(uint32_t c)
+{
+    size_t low = 0, high = N_KINDS;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (kinds[middle].last < c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < N_KINDS && kinds[low].first <= c ? kinds[low].kind : LETTER;
+}
+
+/* ------------------------------ Folding ----------------------------------- */
+
+/* Capitals first..last, every step-th; the small letter is `by` further on. */
+static const struct fold {
+    uint16_t first, last, step;
+    int16_t by;
+} folds[] = {
+    {0xc0, 0xd6, 1, 32},     {0xd8, 0xde, 1, 32},     {0x100, 0x12e, 2, 1},
+    {0x130, 0x130, 1, -199}, {0x132, 0x136, 2, 1},    {0x139, 0x147, 2, 1},
+    {0x14a, 0x176, 2, 1},    {0x178, 0x178, 1, -121}, {0x179, 0x17d, 2, 1},
+    {0x17f, 0x17f, 1, -268}, {0x1cd, 0x1db, 2, 1},    {0x1de, 0x1ee, 2, 1},
+    {0x1f8, 0x21e, 2, 1},    {0x222, 0x232, 2, 1},    {0x386, 0x386, 1, 38},
+    {0x388, 0x38a, 1, 37},   {0x38c, 0x38c, 1, 64},   {0x38e, 0x38f, 1, 63},
+    {0x391, 0x3a1, 1, 32},   {0x3a3, 0x3ab, 1, 32},   {0x3c2, 0x3c2, 1, 1},
+    {0x400, 0x40f, 1, 80},   {0x410, 0x42f, 1, 32},   {0x460, 0x480, 2, 1},
+    {0x48a, 0x4be, 2, 1},    {0x4c1, 0x4cd, 2, 1},    {0x4d0, 0x52e, 2, 1},
+    {0x531, 0x556, 1, 48},   {0x1e00, 0x1e94, 2, 1},  {0x1ea0, 0x1efe, 2, 1},
+    {0xff21, 0xff3a, 1, 32},
+};
+
+#define N_FOLDS (sizeof folds / sizeof *folds)
+
+uint32_t ps_compaction_job(uint32_t c)
+{
+    if (c < 0x80)
+        return c >= 'A' && c <= 'Z' ? c + 32 : c;
+    for (size_t i = 0; i < N_FOLDS && folds[i].first <= c; i++)
+        if (c <= folds[i].last && (c - folds[i].first) % folds[i].step == 0)
+            return (uint32_t)((int32_t)c + folds[i].by);
+    return c;
+}
+
+/* ------------------------------ UTF-8 ------------------------------------- */
+
+/* Character at p and its length in bytes; a byte that begins none is a separator. */
+static uint32_t decode(const unsigned char *p, const unsigned char *end, size_t *size)
+{
+    static const unsigned char masks[] = {0, 0, 0x1f, 0x0f, 0x07};
+    size_t n = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
+    *size = 1;
+    if (n == 1)
+        return *p;
+    if (n == 0 || *p > 0xf4 || (size_t)(end - p) < n)
+        return ' ';
+    uint32_t c = *p & masks[n];
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return ' ';
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    *size = n;
+    return c;
+}
+
+static size_t encode(uint32_t c, char *out)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)((n == 2 ? 0xc0u : n == 3 ? 0xe0u : 0xf0u) | c);
+    return n;
+}
+
+/* ------------------------------ The cursor -------------------------------- */
+
+void ps_tokenizer_init(ps_tokenizer *t, const char *text, size_t len)
+{
+    t->at = (const unsigned char *)(len ? text : ""); /* a text that is not there: NULL */
+    t->end = t->at + len;
+    t->paired = false;
+    t->len = 0;
+}
+
+static void append(ps_tokenizer *t, uint32_t c)
+{
+    if (t->len <= PS_WORD_MAX) /* one too many marks the word as too long */
+        t->len += encode(ps_compaction_job(c), t->word + t->len);
+}
+
+/* The run of letters that begins here; false if it is too long to be a word. */
+static bool take_run(ps_tokenizer *t)
+{
+    size_t size;
+    while (t->at < t->end) {
+        uint32_t c = decode(t->at, t->end, &size);
+        kind k = kind_of(c);
+        if (k != LETTER && k != JOINER)
+            break;
+        if (k == LETTER)
+            append(t, c);
+        t->at += size;
+    }
+    return t->len <= PS_WORD_MAX;
+}
+
+/* A dense character and the next; alone only if it has no neighbour on either side. */
+static bool take_pair(ps_tokenizer *t, uint32_t c, size_t size)
+{
+    t->at += size;
+    append(t, c);
+    c = t->at < t->end ? decode(t->at, t->end, &size) : ' ';
+    bool alone = !t->paired;
+    t->paired = kind_of(c) == DENSE;
+    if (t->paired)
+        append(t, c);
+    return t->paired || alone;
+}
+
+bool ps_tokenizer_next(ps_tokenizer *t)
+{
+    while (t->at < t->end) {
+        size_t size;
+        uint32_t c = decode(t->at, t->end, &size);
+        kind k = kind_of(c);
+        t->len = 0;
+        if (k == DENSE) {
+            if (take_pair(t, c, size))
+                return true;
+            continue;
+        }
+        if (k == LETTER) {
+            if (take_run(t))
+                return true;
+            continue;
+        }
+        t->at += size;
+        if (k == PICTURE) {
+            append(t, c);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,40 @@
+/* blend_inside.h - a ps_blend seen by those who fit it.
+ *
+ * Threads: see blend.h.
+ */
+#ifndef PINSAGE_CORE_RANK_BLEND_INSIDE_H
+#define PINSAGE_CORE_RANK_BLEND_INSIDE_H
+
+#include "pinsage/blend.h"
+
+struct ps_blend {
+    ps_blend_source source;
+    ps_blend_model model;
+    const ps_npy *block[PS_BLOCKS_MAX];
+    ps_pixie *pixie;
+    ps_scored *visited; /* owned, (room) */
+    uint32_t room;
+    uint32_t *slot; /* owned, (mask + 1): candidate number + 1, 0 empty */
+    uint32_t mask;
+    uint32_t n;    /* candidates of the query at hand: */
+    uint32_t *row; /* owned, (2 C) */
+    float *x;      /* owned, (2 C, model.n) */
+    float *dot;    /* owned, (2 C) scratch */
+    float *vector; /* owned, (widest row) scratch */
+    uint64_t *key; /* owned, (2 C) scratch */
+};
+
+/* Candidates and their inputs of one query, into b->n, row, x. */
+int blend_gather(ps_blend *b, uint32_t query, uint64_t seed, const ps_scored *near,
+                 uint32_t n_near);
+/* A row as f32 into out (dim). */
+void blend_read_row(ps_rows rows, uint32_t row, float *out);
+/* The blocks of a generation as inputs; weights 0. */
+void blend_model_init(ps_blend_model *m, const ps_generation *g, uint32_t candidates,
+                      uint32_t steps);
+/* The k largest of scores (n), best first, ties by row, without row `not`; key (n) is
+ * scratch. Returns how many. */
+uint32_t blend_nearest(const float *scores, uint32_t n, uint32_t not, uint32_t k,
+                       uint64_t *key, ps_scored *out);
+
+#endif

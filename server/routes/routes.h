@@ -1,0 +1,69 @@
+/* routes.h - every address of the server, in one table.
+ *
+ * A path is matched part by part: "{pin}" takes any one part, "{image...}" all that are
+ * left. GET answers HEAD too. The first row whose path and verb fit is taken; when only
+ * the path fits, the answer is 405 with the verbs that would.
+ *
+ * Threads: the table is constant; a context belongs to one loop or worker.
+ * Not here: what the addresses do (rest.c, rpc.c, admin.c, health.c, web.c).
+ */
+#ifndef PINSAGE_SERVER_ROUTES_ROUTES_H
+#define PINSAGE_SERVER_ROUTES_ROUTES_H
+
+#include "server/engine/engine.h"
+#include "server/message/reply.h"
+#include "server/message/request.h"
+#include "server/state/state.h"
+
+/* One thread's way from requests to answers. */
+typedef struct ps_context {
+    ps_state *state;
+    ps_stats *stats;   /* this thread's */
+    ps_reader *reader; /* this thread's way into the engine; NULL until one is loaded */
+    uint32_t install;  /* number of the reader's engine, as the state has it */
+    bool worker;       /* a worker's: may take its time */
+    uint32_t etag_install; /* what etag was made for */
+    uint64_t etag_version;
+    char etag[PS_ETAG_ROOM]; /* of answers at that version */
+} ps_context;
+
+/* What its engine has seen written; 0 without one. */
+static inline uint64_t ps_context_version(const ps_context *d)
+{
+    return d->reader ? ps_engine_version(ps_reader_engine(d->reader)) : 0;
+}
+
+typedef void (*ps_handler)(ps_context *d, const ps_request *r, ps_reply *out);
+
+typedef struct ps_route {
+    ps_verb verb;
+    const char *path;
+    ps_handler handle;
+    bool engine;                 /* needs one: 503 until it is loaded */
+    bool cacheable;              /* good answers may be kept, and have an ETag */
+    bool probe;                  /* its failures are answers, and no errors for the log */
+    bool write, admin;           /* what ps_auth_check asks for */
+    bool on_worker;              /* always done by a worker */
+    bool no_deadline;            /* --deadline does not count, only the client's own */
+    bool bulk;                   /* its body may have --bulk-bytes */
+    bool (*exists)(ps_text arg); /* NULL, or: the row fits only if this says so */
+    const char *const *params;   /* as ps_params_check takes them; NULL: not checked */
+} ps_route;
+
+/* Row i, NULL past the end. The row before the end is where requests are counted that
+ * fit none; it matches nothing. */
+const ps_route *ps_route_at(unsigned i);
+unsigned ps_route_unmatched(void);
+const char *ps_verb_name(ps_verb v);
+/* The verb of a method's name; 0 for one we do not know. */
+ps_verb ps_verb_of(const char *name);
+
+/* True if r is for a row whose body may be long. */
+bool ps_route_is_bulk(ps_request *r);
+/* Parse r's target, find its row (r->route) and see whether it may be asked. False: out,
+ * which was reset, is the answer. */
+bool ps_route_admit(ps_context *d, ps_request *r, ps_reply *out);
+/* Let the row's handler answer. */
+void ps_route_run(ps_context *d, const ps_request *r, ps_reply *out);
+
+#endif

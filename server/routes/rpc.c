@@ -1,0 +1,165 @@
+/* rpc.c - Connect's way of saying which message is meant, in what coding.
+ *
+ * Threads: see rpc.h.
+ */
+#include "server/routes/rpc.h"
+
+#include <string.h>
+
+#include "server/api/answer.h"
+#include "server/api/calls.h"
+#include "server/routes/health.h"
+
+#define REFUSE(code_, ...)                                                               \
+    (ps_reply_error(out, (ps_failure){.code = PS_CODE_##code_}, __VA_ARGS__), false)
+
+/* The protocol has no words for this status: clients go by the number. */
+static bool refuse_type(ps_reply *out, const char *text)
+{
+    ps_reply_error(out, (ps_failure){.code = PS_CODE_UNKNOWN, .status = 415}, "%s", text);
+    ps_reply_header(out, "Accept-Post", "application/json, application/proto");
+    return false;
+}
+
+static bool refuse_packing(ps_reply *out, ps_text packing)
+{
+    ps_reply_header(out, "Accept-Encoding", "identity");
+    return REFUSE(UNIMPLEMENTED, "unknown compression \"%.*s\": there is identity",
+                  (int)(packing.len < 60 ? packing.len : 60), packing.data);
+}
+
+/* ------------------------------ Base64 ------------------------------------- */
+
+static int digit_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '-' || c == '+' || c == ' ') /* a plus in an address reads as a space */
+        return 62;
+    return c == '_' || c == '/' ? 63 : -1;
+}
+
+/* Both alphabets, with padding or without; false when it is neither. */
+static bool decode_base64(ps_text in, ps_arena *arena, ps_text *out)
+{
+    uint32_t bits = 0;
+    size_t n = 0;
+    for (int pads = 0; in.len && in.data[in.len - 1] == '=' && pads < 2; pads++)
+        in.len--;
+    char *bytes = ps_arena_alloc(arena, in.len);
+    if (!bytes || in.len % 4 == 1)
+        return false;
+    for (size_t i = 0; i < in.len; i++) {
+        int digit = digit_of(in.data[i]);
+        if (digit < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)digit;
+        if (i % 4)
+            bytes[n++] = (char)(bits >> (6 - i % 4 * 2));
+    }
+    *out = (ps_text){bytes, n};
+    return true;
+}
+
+/* ------------------------------ The message -------------------------------- */
+
+static bool take_post(const ps_request *r, ps_body *b, ps_reply *out)
+{
+    ps_text type = r->header.content_type, packing = r->header.content_encoding;
+    bool json = type.data && ps_type_is(type, "application/json");
+    if (!json && !(type.data && ps_type_is(type, "application/proto")))
+        return refuse_type(out,
+                           "Content-Type: wanted application/json or application/proto");
+    if (packing.data && packing.len && !ps_text_is(packing, "identity"))
+        return refuse_packing(out, packing);
+    b->dialect = json ? PS_LOOSE_JSON : PS_BINARY;
+    b->bytes = r->body;
+    return true;
+}
+
+static bool take_get(const ps_request *r, ps_body *b, ps_reply *out)
+{
+    const ps_text *encoding = ps_request_param(r, "encoding");
+    const ps_text *message = ps_request_param(r, "message");
+    const ps_text *packing = ps_request_param(r, "compression");
+    const ps_text *base64 = ps_request_param(r, "base64");
+    const ps_text *version = ps_request_param(r, "connect");
+    bool json = encoding && ps_text_is(*encoding, "json");
+    if (!json && !(encoding && ps_text_is(*encoding, "proto")))
+        return refuse_type(out, "encoding: wanted json or proto");
+    if (version && !ps_text_is(*version, "v1"))
+        return REFUSE(INVALID_ARGUMENT, "connect: wanted v1");
+    if (packing && packing->len && !ps_text_is(*packing, "identity"))
+        return refuse_packing(out, *packing);
+    if (!message)
+        return REFUSE(INVALID_ARGUMENT, "message: is required");
+    b->dialect = json ? PS_LOOSE_JSON : PS_BINARY;
+    b->bytes = *message;
+    if (base64 && ps_text_is(*base64, "1") &&
+        !decode_base64(*message, r->arena, &b->bytes))
+        return REFUSE(INVALID_ARGUMENT, "message: not base64");
+    return true;
+}
+
+/* False after refusing. */
+static bool take_message(const ps_context *d, const ps_request *r, ps_body *b,
+                         ps_reply *out)
+{
+    ps_text version = r->header.connect_version;
+    *b = (ps_body){.request = r, .k_max = d->state->opts->k_max, .arena = r->arena};
+    if (version.data && !ps_text_is(version, "1"))
+        return REFUSE(INVALID_ARGUMENT, "Connect-Protocol-Version: wanted 1");
+    bool taken = r->verb == PS_POST ? take_post(r, b, out) : take_get(r, b, out);
+    out->binary = taken && b->dialect == PS_BINARY;
+    return taken;
+}
+
+/* ------------------------------ Calls -------------------------------------- */
+
+void ps_rpc_call(ps_context *d, const ps_request *r, ps_reply *out)
+{
+    ps_body b;
+    ps_call call = ps_call_find(r->target.segment[1]);
+    if (!call)
+        ps_rpc_unknown(d, r, out);
+    else if (take_message(d, r, &b, out))
+        call(d, &b, out);
+}
+
+bool ps_rpc_is_unknown(ps_text method)
+{
+    return !ps_call_find(method);
+}
+
+void ps_rpc_unknown(ps_context *d, const ps_request *r, ps_reply *out)
+{
+    (void)d;
+    (void)r;
+    ps_reply_error(out, (ps_failure){.code = PS_CODE_UNIMPLEMENTED, .status = 404},
+                   PS_SERVICE " has no such method");
+}
+
+void ps_rpc_health(ps_context *d, const ps_request *r, ps_reply *out)
+{
+    ps_body b;
+    ps_why why = {0};
+    ps_text service;
+    if (!take_message(d, r, &b, out))
+        return;
+    int err = ps_body_health(&b, &service, &why);
+    if (!err && service.len && !ps_text_is(service, PS_SERVICE))
+        err = ps_fail(&why, PS_ENOENT, NULL, 0, "there is no such service here");
+    if (err) {
+        ps_reply_failed(out, err, &why);
+        return;
+    }
+    bool ready = ps_health_is_ready(d->state);
+    ps_answer a = ps_answer_begin(out);
+    ps_add_enum(&a, PS_FIELD(1, "status"), ready ? 1 : 2,
+                ready ? "SERVING" : "NOT_SERVING");
+    ps_answer_end(&a, out, PS_OK);
+}

@@ -1,0 +1,478 @@
+/* metrics.c - the table of metrics, and its text.
+ *
+ * A row is a counter summed over loops and workers, a number from the facts, or a
+ * function that writes a family with labels. Text 0.0.4 and OpenMetrics differ in little:
+ * the latter takes the suffix off a family's name and ends with "# EOF".
+ *
+ * Threads: see metrics.h.
+ */
+#include "server/state/metrics.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/process.h"
+#include "server/routes/routes.h"
+
+const char *const ps_format_type[] = {
+    [PS_PROMETHEUS] = "text/plain; version=0.0.4; charset=utf-8",
+    [PS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+};
+
+/* ------------------------------ Counting ----------------------------------- */
+
+static const double bounds[PS_BUCKETS] = {5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
+                                          5e-3, 1e-2, 2.5e-2, 5e-2, 0.1,  0.25,
+                                          0.5,  1,    2.5,    5,    10};
+
+void ps_hist_add(ps_hist *h, uint64_t ns)
+{
+    double seconds = (double)ns * 1e-9;
+    unsigned i = 0;
+    while (i < PS_BUCKETS && seconds > bounds[i])
+        i++;
+    ps_count_add(&h->bucket[i], 1);
+    ps_count_add(&h->ns, ns);
+}
+
+static const unsigned statuses[PS_STATUSES - 1] = {200, 204, 206, 304, 400, 401, 403, 404,
+                                                   405, 408, 409, 413, 414, 415, 429, 431,
+                                                   499, 500, 501, 503, 504, 505, 507};
+
+void ps_stats_request(ps_stats *s, unsigned route, unsigned status, uint64_t ns)
+{
+    unsigned i = 0;
+    while (i < PS_STATUSES - 1 && statuses[i] != status)
+        i++;
+    ps_count_add(&s->requests[route][i], 1);
+    ps_hist_add(&s->latency[route], ns);
+}
+
+unsigned ps_stats_method(ps_stats *s, const char *name)
+{
+    unsigned n = atomic_load_explicit(&s->n_methods, memory_order_relaxed), i = 0;
+    size_t len = strnlen(name, sizeof s->method[0].name - 1);
+    while (i < n &&
+           (strncmp(s->method[i].name, name, len) != 0 || s->method[i].name[len]))
+        i++;
+    if (i == n && n < PS_METHODS_MAX) {
+        memcpy(s->method[n].name, name, len);
+        atomic_store_explicit(&s->n_methods, n + 1, memory_order_release);
+    }
+    return i < PS_METHODS_MAX ? i : PS_METHODS_MAX - 1;
+}
+
+/* ------------------------------ The page ----------------------------------- */
+
+typedef struct page {
+    ps_buf *out;
+    const ps_facts *facts;
+    ps_format format;
+} page;
+
+static uint64_t sum_at(const ps_facts *f, size_t offset)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < f->n_stats; i++)
+        sum += ps_count_get(
+            (const ps_count *)(const void *)((const char *)&f->stats[i] + offset));
+    return sum;
+}
+
+#define SUM(facts, field) sum_at(facts, offsetof(ps_stats, field))
+
+static void write_requests(const page *p, const char *name)
+{
+    for (unsigned r = 0; ps_route_at(r); r++)
+        for (unsigned i = 0; i < PS_STATUSES; i++) {
+            uint64_t n = sum_at(p->facts, offsetof(ps_stats, requests[r][i]));
+            if (!n)
+                continue;
+            ps_buf_printf(p->out, "%s{method=\"%s\",route=\"%s\",code=\"", name,
+                          ps_verb_name(ps_route_at(r)->verb), ps_route_at(r)->path);
+            ps_buf_u64(p->out, i < PS_STATUSES - 1 ? statuses[i] : 0);
+            ps_buf_printf(p->out, "\"} %llu\n", (unsigned long long)n);
+        }
+}
+
+static void write_hist(const page *p, const char *name, const char *label, size_t offset)
+{
+    uint64_t total = 0;
+    const char *comma = *label ? "," : "";
+    for (unsigned i = 0; i <= PS_BUCKETS; i++) {
+        total += sum_at(p->facts, offset + offsetof(ps_hist, bucket[i]));
+        ps_buf_printf(p->out, "%s_bucket{%s%sle=\"", name, label, comma);
+        if (i < PS_BUCKETS)
+            ps_buf_printf(p->out, "%.10g\"} %llu\n", bounds[i],
+                          (unsigned long long)total);
+        else
+            ps_buf_printf(p->out, "+Inf\"} %llu\n", (unsigned long long)total);
+    }
+    const char *open = *label ? "{" : "", *close = *label ? "}" : "";
+    uint64_t ns = sum_at(p->facts, offset + offsetof(ps_hist, ns));
+    ps_buf_printf(p->out, "%s_sum%s%s%s %.9f\n", name, open, label, close,
+                  (double)ns * 1e-9);
+    ps_buf_printf(p->out, "%s_count%s%s%s %llu\n", name, open, label, close,
+                  (unsigned long long)total);
+}
+
+static void write_latency(const page *p, const char *name)
+{
+    for (unsigned r = 0; ps_route_at(r); r++) {
+        uint64_t n = 0;
+        for (unsigned i = 0; i < PS_STATUSES; i++)
+            n += sum_at(p->facts, offsetof(ps_stats, requests[r][i]));
+        if (!n)
+            continue;
+        char label[160];
+        snprintf(label, sizeof label, "method=\"%s\",route=\"%s\"",
+                 ps_verb_name(ps_route_at(r)->verb), ps_route_at(r)->path);
+        write_hist(p, name, label, offsetof(ps_stats, latency[r]));
+    }
+}
+
+static void write_ranking(const page *p, const char *name)
+{
+    write_hist(p, name, "", offsetof(ps_stats, ranking));
+}
+
+static void write_queued(const page *p, const char *name)
+{
+    write_hist(p, name, "", offsetof(ps_stats, queued));
+}
+
+/* The same method may have another number in each thread: added up by name, told once,
+ * at the first that has it. */
+static uint64_t sum_answers(const ps_facts *f, const char *method, unsigned source)
+{
+    uint64_t sum = 0;
+    for (unsigned l = 0; l < f->n_stats; l++) {
+        unsigned n = atomic_load_explicit(&f->stats[l].n_methods, memory_order_acquire);
+        for (unsigned i = 0; i < n; i++)
+            if (strcmp(f->stats[l].method[i].name, method) == 0)
+                sum += ps_count_get(&f->stats[l].method[i].answers[source]);
+    }
+    return sum;
+}
+
+static bool seen_before(const ps_facts *f, unsigned loop, const char *method)
+{
+    for (unsigned l = 0; l < loop; l++) {
+        unsigned n = atomic_load_explicit(&f->stats[l].n_methods, memory_order_acquire);
+        for (unsigned i = 0; i < n; i++)
+            if (strcmp(f->stats[l].method[i].name, method) == 0)
+                return true;
+    }
+    return false;
+}
+
+static void write_levels(const page *p, const char *name)
+{
+    const ps_facts *f = p->facts;
+    for (unsigned i = 0; i < f->n_levels && i < PS_DEGRADATIONS_MAX; i++) {
+        uint64_t sum = 0;
+        for (unsigned l = 0; l < f->n_stats; l++)
+            sum += ps_count_get(&f->stats[l].degraded[i]);
+        if (*f->degraded[i])
+            ps_buf_printf(p->out, "%s{level=\"%s\"} %llu\n", name, f->degraded[i],
+                          (unsigned long long)sum);
+    }
+}
+
+static void write_answers(const page *p, const char *name)
+{
+    const ps_facts *f = p->facts;
+    for (unsigned l = 0; l < f->n_stats; l++) {
+        unsigned n = atomic_load_explicit(&f->stats[l].n_methods, memory_order_acquire);
+        for (unsigned i = 0; i < n; i++) {
+            const char *method = f->stats[l].method[i].name;
+            for (unsigned s = 0; s < f->n_sources && !seen_before(f, l, method); s++) {
+                uint64_t answers = sum_answers(f, method, s);
+                if (!answers)
+                    continue;
+                ps_buf_printf(p->out, "%s{method=", name);
+                ps_buf_json(p->out, method, strlen(method));
+                ps_buf_printf(p->out, ",source=\"%s\"} %llu\n", f->source[s],
+                              (unsigned long long)answers);
+            }
+        }
+    }
+}
+
+static void write_build(const page *p, const char *name)
+{
+    ps_buf_printf(p->out, "%s{version=\"%s\"} 1\n", name, ps_version());
+}
+
+static void write_generation(const page *p, const char *name)
+{
+    const struct ps_engine_facts *e = &p->facts->engine;
+    if (!e->generation)
+        return;
+    ps_buf_printf(p->out, "%s{generation=\"%s\",index=", name, e->generation);
+    ps_buf_json(p->out, e->index, strlen(e->index));
+    ps_buf_text(p->out, "} 1\n");
+}
+
+/* ------------------------------ The table ---------------------------------- */
+
+typedef struct row {
+    const char *name, *type, *help;
+    size_t sum; /* offset + 1 of a counter */
+    double (*value)(const ps_facts *f, const ps_process *p);
+    void (*write)(const page *p, const char *name);
+} row;
+
+#define VALUE(function, expression)                                                      \
+    static double function(const ps_facts *f, const ps_process *p)                       \
+    {                                                                                    \
+        (void)f;                                                                         \
+        (void)p;                                                                         \
+        return (double)(expression);                                                     \
+    }
+VALUE(in_flight, SUM(f, started) - SUM(f, finished))
+VALUE(connections, SUM(f, accepted) - SUM(f, closed))
+VALUE(workers, f->workers)
+VALUE(busy, SUM(f, jobs_begun) - SUM(f, jobs_done))
+VALUE(queue, f->queue)
+VALUE(waiting, f->waiting)
+VALUE(is_ready, f->ready)
+VALUE(is_draining, f->draining)
+VALUE(log_dropped, f->log_dropped)
+VALUE(certificate_end, f->certificate_until)
+VALUE(generation, f->engine.number)
+VALUE(pins, f->engine.pins)
+VALUE(boards, f->engine.boards)
+VALUE(edges, f->engine.edges)
+VALUE(live_version, f->live.version)
+VALUE(live_pins, f->live.pins)
+VALUE(live_boards, f->live.boards)
+VALUE(live_dead, f->live.dead)
+VALUE(live_vectors, f->live.vectors)
+VALUE(live_vector_bytes, f->live.vector_bytes)
+VALUE(live_added, f->live.edges_added)
+VALUE(live_removed, f->live.edges_removed)
+VALUE(live_overlay_bytes, f->live.overlay_bytes)
+VALUE(live_lsn, f->live.lsn)
+VALUE(writes, f->live.writes)
+VALUE(writes_refused, f->live.refused)
+VALUE(writes_failed, f->live.failed)
+VALUE(writes_waiting, f->live.waiting)
+VALUE(commits, f->live.batches)
+VALUE(commit_seconds, f->live.commit_seconds)
+VALUE(again, f->live.again)
+VALUE(stale, f->live.stale)
+VALUE(stale_age, f->live.stale_age)
+VALUE(store_records, f->live.records)
+VALUE(store_bytes, f->live.store_bytes)
+VALUE(store_map, f->live.map_bytes)
+VALUE(store_full, f->live.full)
+VALUE(compactions, f->compaction.compactions)
+VALUE(compactions_failed, f->compaction.failed)
+VALUE(compact_seconds, f->compaction.seconds)
+VALUE(is_compaction, f->compaction.running)
+VALUE(is_trimming, f->live.trimming)
+VALUE(recall_sampled, f->recall.sampled)
+VALUE(recall_hits, f->recall.hits)
+VALUE(recall_wanted, f->recall.wanted)
+VALUE(recall, f->recall.recall)
+VALUE(reloads, f->reloads)
+VALUE(reloads_failed, f->reloads_failed)
+VALUE(cpu, p->cpu_seconds)
+VALUE(started, f->start_time)
+VALUE(resident, p->resident)
+VALUE(resident_anon, p->resident_anon)
+VALUE(resident_file, p->resident_file)
+VALUE(virtual, p->virtual)
+VALUE(open_fds, p->open_fds)
+VALUE(max_fds, p->max_fds)
+VALUE(major_faults, p->major_faults)
+VALUE(threads, p->threads)
+
+#define SUMMED(field) .sum = offsetof(ps_stats, field) + 1
+static const row rows[] = {
+    {"pinsage_http_requests_total", "counter", "Requests answered.",
+     .write = write_requests},
+    {"pinsage_http_request_duration_seconds", "histogram",
+     "From the request line to the last byte of the answer.", .write = write_latency},
+    {"pinsage_http_requests_in_flight", "gauge", "Requests being answered.",
+     .value = in_flight},
+    {"pinsage_http_refused_total", "counter", "Requests that broke a rule of HTTP.",
+     SUMMED(refused)},
+    {"pinsage_http_request_body_bytes_total", "counter", "Bodies received.",
+     SUMMED(bytes_in)},
+    {"pinsage_http_response_body_bytes_total", "counter", "Bodies sent.",
+     SUMMED(bytes_out)},
+    {"pinsage_connections", "gauge", "Connections open.", .value = connections},
+    {"pinsage_connections_accepted_total", "counter", "Connections accepted.",
+     SUMMED(accepted)},
+    {"pinsage_connections_timed_out_total", "counter",
+     "Connections closed because a request or an answer took too long to pass.",
+     SUMMED(timed_out)},
+    {"pinsage_answers_total", "counter", "Rankings, by method and source of the vector.",
+     .write = write_answers},
+    {"pinsage_ranking_duration_seconds", "histogram",
+     "Time of one ranking inside the engine.", .write = write_ranking},
+    {"pinsage_answers_cheaper_total", "counter",
+     "Answers made cheaper because time was short, by how.", .write = write_levels},
+    {"pinsage_cache_hits_total", "counter", "Answers taken ready from the cache.",
+     SUMMED(cache_hits)},
+    {"pinsage_cache_misses_total", "counter", "Answers that were not in the cache.",
+     SUMMED(cache_misses)},
+    {"pinsage_cache_evicted_total", "counter", "Answers that made room for others.",
+     SUMMED(cache_evicted)},
+    {"pinsage_cache_entries", "gauge", "Answers in the cache.", SUMMED(cache_entries)},
+    {"pinsage_cache_bytes", "gauge", "Memory of the cache.", SUMMED(cache_bytes)},
+    {"pinsage_workers", "gauge", "Threads for requests that are no lookup.",
+     .value = workers},
+    {"pinsage_workers_busy", "gauge", "Workers with a request.", .value = busy},
+    {"pinsage_queue_limit", "gauge", "Requests that may wait for a worker.",
+     .value = queue},
+    {"pinsage_queue_length", "gauge", "Requests that wait for a worker.",
+     .value = waiting},
+    {"pinsage_queue_wait_seconds", "histogram", "Time until a worker took a request.",
+     .write = write_queued},
+    {"pinsage_queue_refused_total", "counter",
+     "Requests refused because too many were waiting.", SUMMED(jobs_refused)},
+    {"pinsage_queue_expired_total", "counter",
+     "Requests whose deadline passed while they waited for a worker.", SUMMED(jobs_late)},
+    {"pinsage_ready", "gauge", "1 when the server is ready.", .value = is_ready},
+    {"pinsage_draining", "gauge", "1 when the server is on its way out.",
+     .value = is_draining},
+    {"pinsage_log_dropped_total", "counter", "Log lines that nobody was quick to read.",
+     .value = log_dropped},
+    {"pinsage_certificate_end_seconds", "gauge",
+     "End of the TLS certificate in use, in Unix time; 0 without TLS.",
+     .value = certificate_end},
+    {"pinsage_loop_ticks_total", "counter", "Turns of the loops' timers.", SUMMED(ticks)},
+    {"pinsage_generation_number", "gauge", "Number of the generation served.",
+     .value = generation},
+    {"pinsage_generation_info", "gauge", "The generation served.",
+     .write = write_generation},
+    {"pinsage_pins", "gauge", "Pins of the generation.", .value = pins},
+    {"pinsage_boards", "gauge", "Boards of the generation.", .value = boards},
+    {"pinsage_edges", "gauge", "Saves of a pin to a board.", .value = edges},
+    {"pinsage_reloads_total", "counter", "Generations put into use.", .value = reloads},
+    {"pinsage_reloads_failed_total", "counter",
+     "Generations that did not open, or did not answer their test question.",
+     .value = reloads_failed},
+    {"pinsage_compactions_total", "counter", "Generations made of live writes.",
+     .value = compactions},
+    {"pinsage_compactions_failed_total", "counter", "Compactions that came to nothing.",
+     .value = compactions_failed},
+    {"pinsage_compaction_running", "gauge", "1 while one is under way.",
+     .value = is_compaction},
+    {"pinsage_compaction_seconds", "gauge", "Time that the last one took.",
+     .value = compact_seconds},
+    {"pinsage_live_trimming", "gauge",
+     "1 while records that a generation contains are removed.", .value = is_trimming},
+    {"pinsage_recall_samples_total", "counter",
+     "Live questions that were answered exactly as well.", .value = recall_sampled},
+    {"pinsage_recall_wanted_total", "counter", "Pins in their exact answers.",
+     .value = recall_wanted},
+    {"pinsage_recall_hits_total", "counter", "Those that the index found.",
+     .value = recall_hits},
+    {"pinsage_recall_at_10", "gauge", "Recall of the last samples; NaN before the first.",
+     .value = recall},
+    {"pinsage_live_version", "gauge", "Grows whenever an answer may change.",
+     .value = live_version},
+    {"pinsage_live_pins", "gauge", "Pins that only live writes know.",
+     .value = live_pins},
+    {"pinsage_live_boards", "gauge", "Boards that only live writes know.",
+     .value = live_boards},
+    {"pinsage_live_tombstones", "gauge", "Pins deleted since the generation.",
+     .value = live_dead},
+    {"pinsage_live_vectors", "gauge", "Embeddings beside the index.",
+     .value = live_vectors},
+    {"pinsage_live_vector_bytes", "gauge", "Memory of vectors beside the generation.",
+     .value = live_vector_bytes},
+    {"pinsage_live_edges_added", "gauge", "Saves since the generation.",
+     .value = live_added},
+    {"pinsage_live_edges_removed", "gauge", "Unsaves since the generation.",
+     .value = live_removed},
+    {"pinsage_live_overlay_bytes", "gauge", "Memory of live edges.",
+     .value = live_overlay_bytes},
+    {"pinsage_live_lsn", "gauge", "Number of the last write.", .value = live_lsn},
+    {"pinsage_writes_total", "counter", "Writes made durable.", .value = writes},
+    {"pinsage_writes_failed_total", "counter", "Writes that came to nothing.",
+     .value = writes_failed},
+    {"pinsage_writes_refused_total", "counter", "Writes that found the queue full.",
+     .value = writes_refused},
+    {"pinsage_writes_waiting", "gauge", "Writes in the queue.", .value = writes_waiting},
+    {"pinsage_commits_total", "counter", "Groups of writes.", .value = commits},
+    {"pinsage_commit_seconds_total", "counter",
+     "Time of write batches, from judging to embedding.", .value = commit_seconds},
+    {"pinsage_reembedded_total", "counter",
+     "Pins embedded anew after their boards changed.", .value = again},
+    {"pinsage_reembed_queue_length", "gauge", "Pins that wait to be embedded anew.",
+     .value = stale},
+    {"pinsage_reembed_oldest_seconds", "gauge", "How long the first of them has waited.",
+     .value = stale_age},
+    {"pinsage_store_records", "gauge", "Records of live writes on disk.",
+     .value = store_records},
+    {"pinsage_store_bytes", "gauge", "Size of the live store.", .value = store_bytes},
+    {"pinsage_store_map_bytes", "gauge", "Address space of the live store.",
+     .value = store_map},
+    {"pinsage_store_full", "gauge", "1 when the last commit found no room.",
+     .value = store_full},
+    {"pinsage_build_info", "gauge", "The program.", .write = write_build},
+    {"pinsage_resident_anon_bytes", "gauge", "Resident memory that is no file's.",
+     .value = resident_anon},
+    {"pinsage_resident_file_bytes", "gauge", "Resident memory of mapped files.",
+     .value = resident_file},
+    {"process_cpu_seconds_total", "counter", "User and system time.", .value = cpu},
+    {"process_start_time_seconds", "gauge", "Start, in Unix time.", .value = started},
+    {"process_resident_memory_bytes", "gauge", "Resident memory.", .value = resident},
+    {"process_virtual_memory_bytes", "gauge", "Mapped addresses.", .value = virtual},
+    {"process_open_fds", "gauge", "Open file descriptors.", .value = open_fds},
+    {"process_max_fds", "gauge", "Limit of file descriptors.", .value = max_fds},
+    {"process_threads", "gauge", "Threads.", .value = threads},
+    {"process_major_page_faults_total", "counter", "Pages that had to be read from disk.",
+     .value = major_faults},
+};
+
+/* ------------------------------ Writing ------------------------------------ */
+
+static void write_head(const page *p, const row *r)
+{
+    size_t len = strlen(r->name);
+    const char *type = r->type;
+    if (p->format == PS_OPENMETRICS) {
+        bool info = len > 5 && strcmp(r->name + len - 5, "_info") == 0;
+        if (info)
+            type = "info";
+        len -= info ? 5 : strcmp(r->type, "counter") == 0 ? 6 : 0;
+    }
+    ps_buf_printf(p->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, r->name, r->help,
+                  (int)len, r->name, type);
+}
+
+static void write_number(ps_buf *out, const char *name, double value)
+{
+    if (isnan(value))
+        ps_buf_printf(out, "%s NaN\n", name); /* as both formats spell it */
+    else
+        ps_buf_printf(out, "%s %.17g\n", name, value);
+}
+
+void ps_metrics_write(ps_buf *out, const ps_facts *f, ps_format format)
+{
+    ps_process process;
+    ps_process_read(&process);
+    page p = {out, f, format};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const row *r = &rows[i];
+        write_head(&p, r);
+        if (r->write)
+            r->write(&p, r->name);
+        else if (r->value)
+            write_number(out, r->name, r->value(f, &process));
+        else
+            ps_buf_printf(out, "%s %llu\n", r->name,
+                          (unsigned long long)sum_at(f, r->sum - 1));
+    }
+    if (format == PS_OPENMETRICS)
+        ps_buf_text(out, "# EOF\n");
+}
