@@ -1,4 +1,4 @@
-/* request.c - one pin's vector now, from the messages that the batch left.
+/* on_request.c - one pin's vector now, from the messages that the batch left.
  *
  *     x -> h1 = update(x, pool of messages.1) -> h2 = update(h1, pool of messages.2) -> z
  *

@@ -3,6 +3,7 @@
  * Threads: see stages.h.
  */
 #include "core/embed/stages.h"
+#include "core/neighbours/corpus_inside.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -146,5 +147,20 @@ int ps_embed_all(const ps_model *m, const ps_features *f, const uint32_t *nbr,
     free(messages);
     free(h[0]);
     free(h[1]);
+    return err;
+}
+
+int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
+                    const ps_progress *progress, ps_why *why)
+{
+    const ps_model_config *c = &model->config;
+    const ps_table *nbr = NULL;
+    ps_features f;
+    int err = ps_features_for(&f, corpus->generation, c, why);
+    if (!err && c->layers)
+        err = ps_corpus_table(corpus, ps_model_walk(c), c->khop, &nbr, progress, why);
+    if (!err)
+        err = ps_embed_all(model, &f, nbr ? nbr->row : NULL, nbr ? nbr->weight : NULL,
+                           corpus->workers, out);
     return err;
 }

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/measures/measures.h"
+#include "core/measures/lines.h"
 #include "inside.h"
 #include "pinsage/rng.h"
 #include "pinsage/workers.h"
@@ -286,9 +286,9 @@ static int run_all(evaluation *e, ps_eval_report *report, ps_why *why)
 static int check_input(const ps_generation *g, const ps_pairs *pairs,
                        const ps_eval_opts *opts, ps_why *why)
 {
-    if (opts->n_cuts < 1 || opts->n_cuts > PS_EVAL_CUTS_MAX)
-        return ps_fail(why, PS_EINVAL, "hit-at", 0, "1 to %d cuts, not %u",
-                       PS_EVAL_CUTS_MAX, opts->n_cuts);
+    if (opts->n_cuts < 1 || opts->n_cuts > PS_CUTS_MAX)
+        return ps_fail(why, PS_EINVAL, "hit-at", 0, "1 to %d cuts, not %u", PS_CUTS_MAX,
+                       opts->n_cuts);
     for (uint32_t c = 0; c < opts->n_cuts; c++)
         if (opts->cut[c] == 0)
             return ps_fail(why, PS_EINVAL, "hit-at", 0, "a cut is at least 1");
@@ -327,10 +327,22 @@ static void evaluation_done(evaluation *e)
     ps_workers_free(e->workers);
 }
 
+/* result[i].paired of every method but the first. */
+static int fill_paired(ps_eval_report *r, const groups *g, const ps_eval_opts *opts,
+                       ps_workers *workers)
+{
+    paired_opts o = {r->cut, r->n_cuts, opts->bootstraps, opts->seed};
+    int err = PS_OK;
+    for (size_t i = 1; i < r->n && !err; i++)
+        err = paired_scores(g, r->result[0].rank, r->result[i].rank, &o, workers,
+                            &r->result[i].paired);
+    return err;
+}
+
 /* What is said about methods together, once all have run. */
 static int compare(const evaluation *e, ps_eval_report *report, ps_why *why)
 {
-    int err = paired_fill(report, &e->groups, e->opts, e->workers);
+    int err = fill_paired(report, &e->groups, e->opts, e->workers);
     bias_find(e->g, e->pairs, e->opts->seed, report);
     return err ? ps_fail(why, err, NULL, 0, "methods cannot be compared: %s",
                          ps_strerror(err))

@@ -165,7 +165,7 @@ static void write_paired(ps_buf *o, const ps_eval_report *r)
              r->result[0].method);
     table_begin(o, r, caption, "");
     for (size_t i = 1; i < r->n; i++) {
-        const ps_eval_scores *d = &r->result[i].paired;
+        const ps_measures *d = &r->result[i].paired;
         row_begin(o, r->result[i].method, false);
         for (uint32_t c = 0; c < r->n_cuts; c++)
             difference_cell(o, d->hit_rate[c], 100, 1);
@@ -209,7 +209,7 @@ static void write_buckets(ps_buf *o, const ps_eval_report *r)
         "fewer than %u boards; hub: on %u or more.</p>\n<div class=\"charts\">\n",
         r->bucket_edge[0], r->bucket_edge[1]);
     for (size_t b = 0; b < 3; b++) {
-        const ps_eval_scores *s = &r->result[0].bucket[b];
+        const ps_measures *s = &r->result[0].bucket[b];
         if (!s->queries)
             continue;
         snprintf(title, sizeof title, "%s queries (%llu pairs): hit rate @%u, %%",

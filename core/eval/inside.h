@@ -5,22 +5,10 @@
 #ifndef PINSAGE_CORE_EVAL_INSIDE_H
 #define PINSAGE_CORE_EVAL_INSIDE_H
 
-#include "core/measures/measures.h"
-
-/* paired.c: means of a's ranks, or with b of their differences a - b, and intervals. */
-typedef struct paired_opts {
-    const uint32_t *cut;
-    uint32_t n_cuts, bootstraps;
-    uint64_t seed;
-} paired_opts;
-int paired_scores(const groups *g, const float *a, const float *b, const paired_opts *o,
-                  ps_workers *workers, ps_eval_scores *out);
-/* result[i].paired of every method but the first. */
-int paired_fill(ps_eval_report *r, const groups *g, const ps_eval_opts *opts,
-                ps_workers *workers);
-
-/* blend_scorer.c: the method `blend`. */
-int blend_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts, ps_why *why);
+#include "core/measures/lines.h"
+#include "core/measures/paired.h"
+#include "pinsage/eval.h"
+#include "pinsage/scorer.h"
 
 /* cosines.c: PS_EVAL_COSINES pairs of rows of v, drawn with seed. */
 int cosines_measure(const ps_npy *v, uint64_t seed, ps_workers *workers,

@@ -40,7 +40,7 @@ static void json_cuts(ps_buf *o, const ps_eval_report *r, const char *name,
     ps_buf_char(o, '}');
 }
 
-static void json_scores(ps_buf *o, const ps_eval_report *r, const ps_eval_scores *s)
+static void json_scores(ps_buf *o, const ps_eval_report *r, const ps_measures *s)
 {
     json_cuts(o, r, "hit_rate", s->hit_rate, 0);
     ps_buf_char(o, ',');
@@ -108,7 +108,7 @@ static void json_result(ps_buf *o, const ps_eval_report *r, const ps_eval_result
     json_scores(o, r, &m->all);
     ps_buf_text(o, ",\"buckets\":{");
     for (size_t b = 0; b < 3; b++) {
-        const ps_eval_scores *s = &m->bucket[b];
+        const ps_measures *s = &m->bucket[b];
         ps_buf_printf(o, "%s\"%s\":{\"pairs\":%llu,\"queries\":%llu", b ? "," : "",
                       buckets[b], (unsigned long long)s->pairs,
                       (unsigned long long)s->queries);
@@ -176,7 +176,7 @@ static void table_head(ps_buf *o, const ps_eval_report *r, int width, const char
 }
 
 static void table_line(ps_buf *o, const ps_eval_report *r, int width, const char *name,
-                       const ps_eval_scores *s)
+                       const ps_measures *s)
 {
     ps_buf_printf(o, "%-*s", width, name);
     for (uint32_t c = 0; c < r->n_cuts; c++)
@@ -188,7 +188,7 @@ static void table_line(ps_buf *o, const ps_eval_report *r, int width, const char
 
 static void table_bucket(ps_buf *o, const ps_eval_report *r, int width, size_t b)
 {
-    const ps_eval_scores *any = &r->result[0].bucket[b];
+    const ps_measures *any = &r->result[0].bucket[b];
     const uint32_t *edge = r->bucket_edge;
     ps_buf_printf(o, "\n%s: queries on ", buckets[b]);
     if (b == 0)
@@ -231,7 +231,7 @@ static void table_paired(ps_buf *o, const ps_eval_report *r, int width)
     }
     ps_buf_printf(o, "  %23s\n", "MRR");
     for (size_t i = 1; i < r->n; i++) {
-        const ps_eval_scores *d = &r->result[i].paired;
+        const ps_measures *d = &r->result[i].paired;
         ps_buf_printf(o, "%-*s", width, r->result[i].method);
         for (uint32_t c = 0; c < r->n_cuts; c++)
             table_difference(o, d->hit_rate[c], 100, 1);

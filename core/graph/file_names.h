@@ -1,4 +1,4 @@
-/* names.h - what the four arrays of a graph are called.
+/* file_names.h - what the four arrays of a graph are called.
  *
  * Threads: constants.
  */

@@ -1,4 +1,4 @@
-/* live.c - lookups in a view of the live graph, one row at a time.
+/* live_graph.c - lookups in a view of the live graph, one row at a time.
  *
  * Threads: see graph.h. Not here: walks, which do the same with many rows in step
  * (core/sample/lanes.h), writing (delta.c, overlay.c).

@@ -1,4 +1,4 @@
-/* live.h - what a view of the live graph reads: a row's differences, by version.
+/* live_graph.h - what a view of the live graph reads: a row's differences, by version.
  *
  * A row of the live graph is the base row (CSR, sorted) without some entries and with
  * others among them. Both are events, sorted by the row they name, so that the live row

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/eval/inside.h"
+#include "core/measures/paired.h"
 
 int paired_scores(const groups *g, const float *a, const float *b, const paired_opts *o,
-                  ps_workers *workers, ps_eval_scores *out)
+                  ps_workers *workers, ps_measures *out)
 {
     size_t width = line_width(o->n_cuts), n = g->n * width;
     double *lines = malloc((2 * n + 1) * sizeof *lines), *other = lines + n;
@@ -26,16 +26,5 @@ int paired_scores(const groups *g, const float *a, const float *b, const paired_
     line_set set = {.lines = lines, .n_cuts = o->n_cuts, .n = g->n};
     int err = lines_scores(set, o->bootstraps, o->seed, workers, out);
     free(lines);
-    return err;
-}
-
-int paired_fill(ps_eval_report *r, const groups *g, const ps_eval_opts *opts,
-                ps_workers *workers)
-{
-    paired_opts o = {r->cut, r->n_cuts, opts->bootstraps, opts->seed};
-    int err = PS_OK;
-    for (size_t i = 1; i < r->n && !err; i++)
-        err = paired_scores(g, r->result[0].rank, r->result[i].rank, &o, workers,
-                            &r->result[i].paired);
     return err;
 }

@@ -1,12 +1,11 @@
 /* corpus.c - seeds from the pins' ids, and tables kept by what they were asked for.
  *
- * Threads: see corpus.h.
+ * Threads: see corpus_inside.h.
  */
-#include "core/neighbours/corpus.h"
+#include "core/neighbours/corpus_inside.h"
 
 #include <stdlib.h>
 
-#include "pinsage/embed.h"
 #include "pinsage/gemm.h"
 #include "pinsage/hash.h"
 #include "pinsage/rng.h"
@@ -85,19 +84,4 @@ int ps_corpus_table(ps_corpus *c, ps_walk_opts walk, bool khop, const ps_table *
     c->n_kept++;
     *out = &k->table;
     return PS_OK;
-}
-
-int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
-                    const ps_progress *progress, ps_why *why)
-{
-    const ps_model_config *c = &model->config;
-    const ps_table *nbr = NULL;
-    ps_features f;
-    int err = ps_features_for(&f, corpus->generation, c, why);
-    if (!err && c->layers)
-        err = ps_corpus_table(corpus, ps_model_walk(c), c->khop, &nbr, progress, why);
-    if (!err)
-        err = ps_embed_all(model, &f, nbr ? nbr->row : NULL, nbr ? nbr->weight : NULL,
-                           corpus->workers, out);
-    return err;
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "core/base/list.h"
-#include "core/neighbours/corpus.h"
+#include "core/neighbours/corpus_inside.h"
 #include "pinsage/features.h"
 
 /* ------------------------------ Files ------------------------------------- */

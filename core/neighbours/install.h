@@ -6,7 +6,8 @@
 #define PINSAGE_CORE_NEIGHBOURS_INSTALL_H
 
 #include "pinsage/catalog.h"
-#include "pinsage/train.h"
+#include "pinsage/corpus.h"
+#include "pinsage/model.h"
 
 /* model.safetensors, neighbours.*.npy by the model's own walks over the corpus's graph,
  * and "model.*" of the manifest. */

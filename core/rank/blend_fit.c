@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "core/base/list.h"
-#include "core/eval/inside.h"
+#include "core/measures/paired.h"
 #include "core/rank/blend_inside.h"
 #include "core/rank/blend_newton.h"
 #include "pinsage/hash.h"

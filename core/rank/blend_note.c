@@ -18,7 +18,7 @@ static void weight_path(const ps_blend_model *m, uint32_t i, char out[80])
         snprintf(out, 80, "blend.weights.cosine.%s", m->block[i - PS_BLEND_COSINES]);
 }
 
-static void note_scores(ps_manifest *m, const char *which, const ps_eval_scores *s)
+static void note_scores(ps_manifest *m, const char *which, const ps_measures *s)
 {
     char path[64];
     const double value[3] = {s->hit_rate[0].mean, s->hit_rate[1].mean, s->mrr.mean};

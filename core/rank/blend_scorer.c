@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/eval/inside.h"
 #include "core/rank/blend_inside.h"
+#include "core/rank/blend_scorer.h"
 #include "pinsage/hash.h"
 
 typedef struct blend_scratch {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/list.h"
+#include "pinsage/scorer.h"
 #include "pinsage/train.h"
 
 void ps_train_paper(ps_train_opts *o)
@@ -70,13 +71,14 @@ static void to_structure(ps_train_opts *o)
 }
 
 static const ps_variant variants[] = {
-    {"combined", "two-layer MLP over the content blocks, same pairs and loss",
+    {PS_BASELINE_COMBINED, "two-layer MLP over the content blocks, same pairs and loss",
      to_content},
-    {"combined-structure", "the same with the structure block", to_structure},
-    {"khop", "same network, uniform neighbours that share a board, mean pooling",
-     to_khop},
-    {"meanpool", "walk neighbours, mean instead of importance pooling", to_mean},
-    {"maxpool", "walk neighbours, max pooling", to_max},
+    {PS_BASELINE_COMBINED_STRUCTURE, "the same with the structure block", to_structure},
+    {PS_BASELINE_KHOP,
+     "same network, uniform neighbours that share a board, mean pooling", to_khop},
+    {PS_BASELINE_MEANPOOL, "walk neighbours, mean instead of importance pooling",
+     to_mean},
+    {PS_BASELINE_MAXPOOL, "walk neighbours, max pooling", to_max},
 };
 
 const ps_variant *ps_variant_at(size_t i)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/list.h"
-#include "core/neighbours/corpus.h"
+#include "core/neighbours/corpus_inside.h"
 #include "core/neighbours/install.h"
 #include "core/train/labels.h"
 #include "core/train/note.h"
@@ -20,6 +20,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/catalog.h"
 #include "pinsage/clock.h"
+#include "pinsage/embed.h"
 #include "pinsage/text.h"
 
 typedef struct step {
@@ -240,9 +241,9 @@ static int train_variant(step *s, const ps_variant *v, ps_why *why)
     ps_train_result *result = malloc(sizeof *result);
     float *z = malloc((size_t)s->g->n_pins * o.model.e * sizeof *z + 1);
     o.checkpoint = NULL;
-    o.stage = v->name;
+    o.stage = ps_baseline_name[v->baseline];
     v->change(&o);
-    snprintf(file, sizeof file, "baselines/%s.npy", v->name);
+    snprintf(file, sizeof file, "baselines/%s.npy", ps_baseline_name[v->baseline]);
     int err = result && z ? ps_train(&model, s->corpus, &s->pairs, &s->valid, &o, result,
                                      s->progress, why)
                           : PS_ENOMEM;
@@ -263,17 +264,19 @@ static bool possible(const step *s, const ps_variant *v)
 {
     bool structure = ps_generation_block(s->g, "structure") != NULL;
     bool content = s->g->n_blocks > (structure ? 1 : 0);
-    if (strcmp(v->name, "combined") == 0)
+    if (strcmp(ps_baseline_name[v->baseline], "combined") == 0)
         return content;
     /* The block was made from the whole graph: it knows the boards held out. */
-    return strcmp(v->name, "combined-structure") != 0 || (structure && !s->held_out);
+    return strcmp(ps_baseline_name[v->baseline], "combined-structure") != 0 ||
+           (structure && !s->held_out);
 }
 
 static int train_variants(step *s, ps_why *why)
 {
     int err = PS_OK;
     for (size_t i = 0; ps_variant_at(i) && !err; i++)
-        if (ps_list_has(s->opts->variants, ps_variant_at(i)->name) &&
+        if (ps_list_has(s->opts->variants,
+                        ps_baseline_name[ps_variant_at(i)->baseline]) &&
             possible(s, ps_variant_at(i)))
             err = train_variant(s, ps_variant_at(i), why);
     return err;
@@ -364,7 +367,8 @@ static int check_variants(const char *list, ps_why *why)
     ps_text rest = ps_text_of(list), name;
     while (ps_text_cut(&rest, ',', &name)) {
         size_t i = 0;
-        while (ps_variant_at(i) && !ps_text_is(name, ps_variant_at(i)->name))
+        while (ps_variant_at(i) &&
+               !ps_text_is(name, ps_baseline_name[ps_variant_at(i)->baseline]))
             i++;
         if (name.len && !ps_variant_at(i))
             return ps_fail(why, PS_EINVAL, NULL, 0, "there is no baseline \"%.*s\"",

@@ -20,7 +20,7 @@
 #include "core/base/list.h"
 #include "core/model/adam.h"
 #include "core/model/loss.h"
-#include "core/neighbours/corpus.h"
+#include "core/neighbours/corpus_inside.h"
 #include "core/train/checkpoint.h"
 #include "core/train/producer.h"
 #include "core/train/validate.h"

@@ -22,10 +22,10 @@
 
 #include "pinsage/dot.h"
 #include "pinsage/err.h"
-#include "pinsage/eval.h"
 #include "pinsage/features.h"
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
+#include "pinsage/measures.h"
 #include "pinsage/pixie.h"
 #include "pinsage/progress.h"
 
@@ -89,7 +89,7 @@ typedef struct ps_blend_fit_opts {
 typedef struct ps_blend_report {
     ps_blend_model model;
     double covered; /* share of the related pins that are candidates */
-    ps_eval_scores blend, similarity, ahead; /* ahead: the first minus the second */
+    ps_measures blend, similarity, ahead; /* ahead: the first minus the second */
 } ps_blend_report;
 
 /* Fit on pairs that the embeddings were not trained on. PS_EUNSUPPORTED in words when

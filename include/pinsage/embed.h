@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "pinsage/corpus.h"
 #include "pinsage/err.h"
 #include "pinsage/features.h"
 #include "pinsage/generation.h"
@@ -41,6 +42,10 @@ int ps_embed(const char *catalog, const ps_embed_opts *opts, ps_embed_report *re
 struct ps_workers;
 int ps_embed_all(const ps_model *m, const ps_features *f, const uint32_t *nbr,
                  const float *weight, struct ps_workers *workers, float *out);
+
+/* Embeddings of a model over the corpus's graph, (N, e) into out. */
+int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
+                    const ps_progress *progress, ps_why *why);
 
 /* ---- One pin on request ---- */
 typedef struct ps_embedder ps_embedder;

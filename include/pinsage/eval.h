@@ -7,7 +7,7 @@
  * over queries. The same by degree of the query: cold, warm, hub.
  *
  * Ranks are exact: a method gives a score for every pin. Methods are a table, so that
- * each new one is a line (core/eval/methods.c); a feature block's name is a method too,
+ * each new one is a line (core/rank/methods.c); a feature block's name is a method too,
  * and so is NAME for each baselines/NAME.npy that training left.
  * Pairs of a pin with itself say nothing and are left out.
  *
@@ -24,20 +24,10 @@
 #include "pinsage/err.h"
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
+#include "pinsage/measures.h"
 #include "pinsage/progress.h"
 
-#define PS_EVAL_CUTS_MAX    8
 #define PS_EVAL_METHODS_MAX 32
-
-typedef struct ps_interval {
-    double mean, low, high; /* 95 % */
-} ps_interval;
-
-typedef struct ps_eval_scores {
-    uint64_t pairs, queries;
-    ps_interval hit_rate[PS_EVAL_CUTS_MAX], recall[PS_EVAL_CUTS_MAX];
-    ps_interval mrr, mrr_scaled;
-} ps_eval_scores;
 
 /* How alike the vectors of two pins taken at random are. Vectors that spread, and so
  * can tell pins apart, have a low kurtosis (section 4.1 of the paper: PinSage 0.43,
@@ -53,8 +43,8 @@ typedef struct ps_eval_cosines {
 
 typedef struct ps_eval_result {
     char method[40];
-    ps_eval_scores all, bucket[3]; /* cold, warm, hub */
-    ps_eval_scores paired; /* the report's first method minus this one, over the same
+    ps_measures all, bucket[3]; /* cold, warm, hub */
+    ps_measures paired;         /* the report's first method minus this one, over the same
                               resamples of queries: an interval without 0 is a difference
                               that the data supports */
     ps_eval_cosines cosines;
@@ -74,9 +64,9 @@ typedef struct ps_eval_bias {
 
 typedef struct ps_eval_opts {
     const char *methods; /* comma-separated; NULL = all that the generation allows */
-    uint32_t cut[PS_EVAL_CUTS_MAX], n_cuts; /* default 10,50,100,500 */
-    uint32_t bootstraps;                    /* default 1000 */
-    uint32_t pixie_steps;                   /* default 20000 */
+    uint32_t cut[PS_CUTS_MAX], n_cuts; /* default 10,50,100,500 */
+    uint32_t bootstraps;               /* default 1000 */
+    uint32_t pixie_steps;              /* default 20000 */
     unsigned threads;
     uint64_t seed;
 } ps_eval_opts;
@@ -90,7 +80,7 @@ typedef struct ps_eval_opts {
 typedef struct ps_eval_report {
     uint64_t pairs, queries; /* evaluated: without those of a pin with itself */
     uint64_t self_pairs;     /* left out */
-    uint32_t cut[PS_EVAL_CUTS_MAX], n_cuts;
+    uint32_t cut[PS_CUTS_MAX], n_cuts;
     /* Query degree: cold < [0] <= warm < [1] <= hub. Cold ends at the lowest quarter of
      * the graph's connected pins, hubs begin at their highest tenth. */
     uint32_t bucket_edge[2];
@@ -114,36 +104,5 @@ void ps_eval_table(const ps_eval_report *r, ps_buf *out);
  * how the model was trained. */
 int ps_eval_html(const ps_eval_report *r, const ps_generation *g, const char *path,
                  ps_why *why);
-
-/* ---- The list of methods ---- */
-/* Queries that are scored together, at most: a block of products reads rows once. */
-#define PS_SCORER_BLOCK 8
-/* Scores every pin for n query pins, higher is better; no NaN. Asked by `workers` threads
- * at once, each with its own number, for scratch space. What a query gets must not
- * depend on its company, nor on the worker. */
-typedef struct ps_scorer {
-    int (*score)(void *self, unsigned worker, const uint32_t *queries, uint32_t n,
-                 float *scores /* (n, N) */);
-    void (*free)(void *self);
-    void *self;
-    const ps_npy *vectors; /* (N, D) that it ranks by, NULL: none; lives as long as it */
-} ps_scorer;
-
-typedef struct ps_scorer_opts {
-    const char *name; /* the method's, borrowed */
-    uint32_t pixie_steps;
-    unsigned workers;
-    uint64_t seed;
-} ps_scorer_opts;
-
-/* Names of all that a generation could be asked for, in the order of the report: the
- * model, baselines, feature blocks, walks, popularity. Methods of the table are among
- * them even when they lack their data. Returns how many, at most max. */
-size_t ps_method_list(const ps_generation *g, char (*names)[40], size_t max);
-/* Open a method of the table, a baseline, or the cosine of the block of that name.
- * PS_EINVAL with the list of names for one that is none of them. */
-int ps_scorer_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts,
-                   ps_why *why);
-void ps_scorer_close(ps_scorer *s);
 
 #endif

@@ -14,11 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pinsage/corpus.h"
 #include "pinsage/err.h"
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
 #include "pinsage/model.h"
 #include "pinsage/progress.h"
+#include "pinsage/scorer.h"
 
 typedef struct ps_train_opts {
     ps_model_config model; /* d_in and blocks are filled in from the features */
@@ -81,22 +83,11 @@ typedef struct ps_train_result {
     uint64_t bytes;          /* stated before the start: tensors, tape, minibatches */
 } ps_train_result;
 
-/* The graph's side of training, made once for several runs over one catalog. */
-typedef struct ps_corpus ps_corpus;
-/* graph may differ from the generation's (label boards held out); borrowed like g. */
-int ps_corpus_new(ps_corpus **c, ps_generation *g, const ps_graph *graph, uint64_t seed,
-                  unsigned threads, ps_why *why);
-void ps_corpus_free(ps_corpus *c);
-
 /* Train on pairs, choose by valid. model is made here and owned by the caller, also its
  * freeing after a failure. PS_EFORMAT in words when the loss is not a number. */
 int ps_train(ps_model *model, ps_corpus *corpus, const ps_pairs *pairs,
              const ps_pairs *valid, const ps_train_opts *opts, ps_train_result *result,
              const ps_progress *progress, ps_why *why);
-/* Embeddings of a model over the corpus's graph, (N, e) into out. */
-int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
-                    const ps_progress *progress, ps_why *why);
-
 /* ---- What `pinsage train` does ---- */
 typedef struct ps_train_step_opts {
     ps_train_opts train;
@@ -137,22 +128,14 @@ typedef struct ps_train_report {
 int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
                   ps_train_report *report, const ps_progress *progress, ps_why *why);
 
-/* Put a model of the same tensor names, made here or elsewhere, in the place of the
- * current one, with the lists of its walks, as a new generation; `pinsage embed` does the
- * rest. PS_EMISMATCH in words when its blocks or widths are not the catalog's. */
-typedef struct ps_model_import_opts {
-    unsigned threads, keep;
-} ps_model_import_opts;
-int ps_model_import(const char *catalog, const char *path, ps_model_import_opts opts,
-                    const ps_progress *progress, ps_why *why);
-
 /* The paper to the letter: sizes, margin, curriculum; no skip, no walk pairs. Epochs are
  * left as they are when they are given. */
 void ps_train_paper(ps_train_opts *o);
 
 /* A baseline as a change of the trained configuration. */
 typedef struct ps_variant {
-    const char *name, *text;
+    ps_baseline baseline;
+    const char *text;
     void (*change)(ps_train_opts *o);
 } ps_variant;
 const ps_variant *ps_variant_at(size_t i); /* NULL past the end */

@@ -16,7 +16,7 @@
 #include "pinsage/arena.h"
 #include "pinsage/err.h"
 #include "server/engine/engine.h"
-#include "server/engine/questions.h"
+#include "server/message/questions.h"
 #include "server/message/request.h"
 
 typedef enum ps_dialect {

@@ -9,8 +9,9 @@
 #ifndef PINSAGE_SERVER_API_OPS_H
 #define PINSAGE_SERVER_API_OPS_H
 
-#include "server/engine/questions.h"
-#include "server/routes/routes.h"
+#include "server/message/questions.h"
+#include "server/message/request.h"
+#include "server/state/context.h"
 
 /* {"pin","method","source","generation","results":[{"pin","score","title","image"}]},
  * with "board" after "pin" when one was asked for. */

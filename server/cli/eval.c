@@ -49,10 +49,10 @@ static int parse_cuts(const char *list, ps_eval_opts *opts, ps_why *why)
         unsigned long cut = strtoul(at, &end, 10);
         unsigned long last = opts->n_cuts ? opts->cut[opts->n_cuts - 1] : 0;
         if (end == at || (*end && *end != ',') || cut <= last || cut > UINT32_MAX ||
-            opts->n_cuts == PS_EVAL_CUTS_MAX)
+            opts->n_cuts == PS_CUTS_MAX)
             return ps_fail(why, PS_EINVAL, NULL, 0,
                            "--hit-at: \"%s\" is not a list of up to %d ascending ranks",
-                           list, PS_EVAL_CUTS_MAX);
+                           list, PS_CUTS_MAX);
         opts->cut[opts->n_cuts++] = (uint32_t)cut;
         at = *end ? end + 1 : end;
     }

@@ -21,10 +21,7 @@
 #include "pinsage/generation.h"
 #include "pinsage/pixie.h"
 #include "pinsage/text.h"
-#include "server/engine/questions.h"
-
-#define PS_K_MAX       1000
-#define PS_EXCLUDE_MAX 1024
+#include "server/message/questions.h"
 
 typedef struct ps_engine ps_engine;
 typedef struct ps_reader ps_reader;
@@ -88,17 +85,6 @@ uint32_t ps_reader_sample(ps_reader *r, const uint32_t **rows);
 const ps_graph *ps_reader_graph(const ps_reader *r);
 
 /* ---- Questions ---- */
-
-typedef struct ps_related {
-    ps_text pin;
-    ps_text method;         /* data NULL: the default */
-    uint32_t k;             /* 1..PS_K_MAX */
-    ps_text board;          /* data NULL: any; else only pins of that board */
-    const ps_text *exclude; /* (n_exclude) pins left out; unknown ones are no error */
-    uint32_t n_exclude;     /* 0..PS_EXCLUDE_MAX */
-    bool explain;           /* somebody will ask why */
-    bool quick; /* answer only if it takes no more than a search of the index */
-} ps_related;
 
 typedef struct ps_ranking {
     uint32_t row;       /* of the query pin */

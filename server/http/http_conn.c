@@ -121,7 +121,7 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
         h->handshakes--;
     }
     x->begun = x->admitted = x->answered = x->abandoned = false;
-    x->wait = (ps_wait){.x = x};
+    x->wait = (ps_wait){.finish = http_wait_finish};
     x->then = NULL;
     x->uploaded = x->sent = 0;
     x->variant = 0;

@@ -32,16 +32,6 @@ typedef struct conn {
     bool in_handshake; /* it has TLS, and no request has begun on it */
 } conn;
 
-struct ps_wait {
-    struct exchange *x;
-    ps_then then;
-    void *cls;
-    void (*end)(void *cls); /* NULL, or called when the exchange is over */
-    void *end_cls;
-    bool begun;    /* by the handler, on the handler's thread */
-    bool finished; /* the loop has heard of it */
-};
-
 /* How an exchange that waits is seen by the loop: while `working` a worker has it, and
  * the loop touches wait.finished and abandoned alone. */
 typedef struct exchange {
@@ -54,7 +44,7 @@ typedef struct exchange {
     ps_arena arena; /* reset after each request */
     ps_buf body;    /* what was uploaded */
     ps_job job;
-    struct ps_wait wait;
+    ps_wait wait;
     ps_then then; /* what makes the answer, with cls; NULL: the route's handler */
     void *cls;
     unsigned worker; /* that had it last */
@@ -127,6 +117,8 @@ struct MHD_Response *http_response(ps_http *h, exchange *x);
 /* ---- http_later.c ---- */
 /* Make the answer: 1 it stands in x->reply, 0 it comes later. */
 int http_make(ps_http *h, exchange *x);
+/* A ps_wait.finish. */
+void http_wait_finish(ps_wait *w);
 /* To be called when the connection's deadlines are looked after. */
 void http_expire(ps_http *h, exchange *x, uint64_t now);
 /* Answer what waits, whoever has it: the loop is about to end, the pool has. */

@@ -11,9 +11,10 @@
  * learns of other threads by what they post to it; so there is nothing to lock. In this
  * mode the library is woken by nobody: the loop pumps it after whatever was posted.
  *
- * Threads: the loop, but for work() and what later.h says.
+ * Threads: the loop, but for work() and http_wait_finish().
  */
 #include <assert.h>
+#include <stddef.h>
 
 #include "pinsage/clock.h"
 #include "server/http/http_inside.h"
@@ -23,33 +24,10 @@ static void on_finished(void *cls);
 
 /* ------------------------------ Steps -------------------------------------- */
 
-bool ps_later(const ps_context *d, ps_reply *out)
+void http_wait_finish(ps_wait *w)
 {
-    out->later = !d->worker;
-    return out->later;
-}
-
-ps_wait *ps_wait_begin(const ps_request *r, ps_then then, void *cls)
-{
-    ps_wait *w = r->wait;
-    assert(!w->begun);
-    w->then = then;
-    w->cls = cls;
-    w->begun = true;
-    w->finished = false;
-    return w;
-}
-
-void ps_wait_end(const ps_request *r, void (*end)(void *cls), void *cls)
-{
-    assert(!r->wait->end);
-    r->wait->end = end;
-    r->wait->end_cls = cls;
-}
-
-void ps_wait_finish(ps_wait *w)
-{
-    ps_loop_post(w->x->http->loop, on_finished, w->x);
+    exchange *x = (exchange *)(void *)((char *)w - offsetof(exchange, wait));
+    ps_loop_post(x->http->loop, on_finished, x);
 }
 
 /* A step that is done again must not find what it left the first time. */

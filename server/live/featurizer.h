@@ -15,7 +15,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/generation.h"
 #include "pinsage/model.h"
-#include "server/engine/questions.h"
+#include "server/message/questions.h"
 
 typedef struct ps_featurizer {
     ps_generation *g; /* borrowed */

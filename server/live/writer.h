@@ -18,7 +18,7 @@
 
 #include "pinsage/err.h"
 #include "pinsage/text.h"
-#include "server/engine/questions.h"
+#include "server/message/questions.h"
 #include "server/live/live.h"
 
 typedef enum ps_write_kind {

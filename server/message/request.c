@@ -111,3 +111,31 @@ void ps_trace_id(ps_text t, char out[PS_TRACE_ID])
     memcpy(out, at + TRACE, PS_TRACE_ID - 1);
     out[PS_TRACE_ID - 1] = '\0';
 }
+
+/* ------------------------------ Verbs -------------------------------------- */
+
+static const struct {
+    ps_verb verb;
+    const char *name;
+} verbs[] = {
+    {PS_GET, "GET"},       {PS_HEAD, "HEAD"},   {PS_POST, "POST"},       {PS_PUT, "PUT"},
+    {PS_DELETE, "DELETE"}, {PS_PATCH, "PATCH"}, {PS_OPTIONS, "OPTIONS"},
+};
+
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+const char *ps_verb_name(ps_verb v)
+{
+    for (unsigned i = 0; i < N_VERBS; i++)
+        if (verbs[i].verb == v)
+            return verbs[i].name;
+    return "OTHER";
+}
+
+ps_verb ps_verb_of(const char *name)
+{
+    for (unsigned i = 0; i < N_VERBS; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return verbs[i].verb;
+    return 0;
+}

@@ -28,6 +28,10 @@ typedef enum ps_verb {
     PS_OPTIONS = 64
 } ps_verb;
 
+const char *ps_verb_name(ps_verb v);
+/* The verb of a method's name; 0 for one we do not know. */
+ps_verb ps_verb_of(const char *name);
+
 /* Headers that somebody looks at; data NULL when absent. */
 typedef struct ps_headers {
     ps_text accept, accept_encoding, if_match, if_none_match, if_modified_since;

@@ -5,6 +5,7 @@
 #include "pinsage/overlay.h"
 #include "server/live/view.h"
 #include "server/routes/health.h"
+#include "server/routes/metrics.h"
 #include "server/routes/rest.h"
 #include "server/state/compaction.h"
 #include "server/state/recall.h"

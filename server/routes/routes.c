@@ -107,49 +107,16 @@ unsigned ps_route_unmatched(void)
     return N_ROUTES - 1;
 }
 
-/* ------------------------------ Verbs -------------------------------------- */
-
-static const struct {
-    ps_verb verb;
-    const char *name;
-} verbs[] = {
-    {PS_GET, "GET"},       {PS_HEAD, "HEAD"},   {PS_POST, "POST"},       {PS_PUT, "PUT"},
-    {PS_DELETE, "DELETE"}, {PS_PATCH, "PATCH"}, {PS_OPTIONS, "OPTIONS"},
-};
-
-enum { N_VERBS = sizeof verbs / sizeof *verbs };
-
-const char *ps_verb_name(ps_verb v)
-{
-    for (unsigned i = 0; i < N_VERBS; i++)
-        if (verbs[i].verb == v)
-            return verbs[i].name;
-    return "OTHER";
-}
-
-ps_verb ps_verb_of(const char *name)
-{
-    for (unsigned i = 0; i < N_VERBS; i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            return verbs[i].verb;
-    return 0;
-}
-
 /* "GET, HEAD, OPTIONS" for a set of verbs. */
 static const char *allow_header(unsigned set, ps_arena *arena)
 {
     char text[80] = "";
     size_t n = 0;
     set |= (set & PS_GET ? PS_HEAD : 0u) | PS_OPTIONS;
-    for (unsigned i = 0; i < N_VERBS; i++) {
-        if (!(set & verbs[i].verb))
-            continue;
-        size_t len = strlen(verbs[i].name);
-        memcpy(text + n, n ? ", " : "", n ? 2 : 0);
-        n += n ? 2 : 0;
-        memcpy(text + n, verbs[i].name, len);
-        n += len;
-    }
+    for (unsigned verb = PS_GET; verb <= PS_OPTIONS; verb <<= 1)
+        if (set & verb)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "",
+                                  ps_verb_name(verb));
     return ps_arena_copy(arena, text, n);
 }
 

@@ -10,28 +10,9 @@
 #ifndef PINSAGE_SERVER_ROUTES_ROUTES_H
 #define PINSAGE_SERVER_ROUTES_ROUTES_H
 
-#include "server/engine/engine.h"
 #include "server/message/reply.h"
 #include "server/message/request.h"
-#include "server/state/state.h"
-
-/* One thread's way from requests to answers. */
-typedef struct ps_context {
-    ps_state *state;
-    ps_stats *stats;   /* this thread's */
-    ps_reader *reader; /* this thread's way into the engine; NULL until one is loaded */
-    uint32_t install;  /* number of the reader's engine, as the state has it */
-    bool worker;       /* a worker's: may take its time */
-    uint32_t etag_install; /* what etag was made for */
-    uint64_t etag_version;
-    char etag[PS_ETAG_ROOM]; /* of answers at that version */
-} ps_context;
-
-/* What its engine has seen written; 0 without one. */
-static inline uint64_t ps_context_version(const ps_context *d)
-{
-    return d->reader ? ps_engine_version(ps_reader_engine(d->reader)) : 0;
-}
+#include "server/state/context.h"
 
 typedef void (*ps_handler)(ps_context *d, const ps_request *r, ps_reply *out);
 
@@ -54,9 +35,6 @@ typedef struct ps_route {
  * fit none; it matches nothing. */
 const ps_route *ps_route_at(unsigned i);
 unsigned ps_route_unmatched(void);
-const char *ps_verb_name(ps_verb v);
-/* The verb of a method's name; 0 for one we do not know. */
-ps_verb ps_verb_of(const char *name);
 
 /* True if r is for a row whose body may be long. */
 bool ps_route_is_bulk(ps_request *r);

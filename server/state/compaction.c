@@ -29,7 +29,7 @@ struct ps_compaction {
     pthread_cond_t work;
     ps_compaction_request *question; /* under way, or about to be; NULL: none */
     _Atomic bool stopping;
-    struct ps_compaction_counts counts;
+    ps_compaction_counts counts;
 };
 
 static int at(void *cls, const char *stage, uint64_t done, uint64_t total,
@@ -213,9 +213,9 @@ int ps_compaction_ask(ps_compaction *f, ps_compaction_request *q)
     return err;
 }
 
-struct ps_compaction_counts ps_compaction_count(ps_compaction *f)
+ps_compaction_counts ps_compaction_count(ps_compaction *f)
 {
-    struct ps_compaction_counts counts = {0};
+    ps_compaction_counts counts = {0};
     if (!f)
         return counts;
     pthread_mutex_lock(&f->lock);

@@ -13,10 +13,15 @@
 #define PINSAGE_SERVER_STATE_COMPACTION_H
 
 #include "server/compact/compact.h"
-#include "server/state/metrics.h"
 
 struct ps_state;
 typedef struct ps_compaction ps_compaction;
+
+typedef struct ps_compaction_counts {
+    uint64_t compactions, failed;
+    double seconds; /* that the last one took */
+    bool running;
+} ps_compaction_counts;
 
 typedef struct ps_compaction_request {
     unsigned keep; /* older generations, 0..1000; 0 is done when the new one answers */
@@ -38,6 +43,6 @@ void ps_compaction_stop(ps_compaction *f);
 
 /* PS_EBUSY: one is under way; PS_ECANCELLED: the server ends. Then done is not called. */
 int ps_compaction_ask(ps_compaction *f, ps_compaction_request *q);
-struct ps_compaction_counts ps_compaction_count(ps_compaction *f);
+ps_compaction_counts ps_compaction_count(ps_compaction *f);
 
 #endif

@@ -12,22 +12,33 @@
  * thread at all: the exchange waits, and its answer is filled by a function on the loop.
  *
  * Threads: ps_wait_finish from any; the rest on the thread that the handler runs on.
+ * Not here: suspending the connection meanwhile (server/http/http_later.c).
  */
 #ifndef PINSAGE_SERVER_STATE_LATER_H
 #define PINSAGE_SERVER_STATE_LATER_H
 
-#include "server/routes/routes.h"
+#include "server/message/request.h"
+#include "server/state/context.h"
 
 /* True on a loop: return, leaving out as it is; the handler is called again on a worker,
  * with the worker's own context. When no worker comes to it in time, the client is told
  * so. False on a worker: go on. */
 bool ps_later(const ps_context *d, ps_reply *out);
 
-typedef struct ps_wait ps_wait;
-
 /* Fills out (which was reset) once the wait is finished, on the loop. It may say ps_later
  * or begin another wait. cls lives in the request's arena, or by itself. */
 typedef void (*ps_then)(ps_context *d, const ps_request *r, ps_reply *out, void *cls);
+
+/* Of one exchange; the transport owns it and fills finish. */
+typedef struct ps_wait {
+    ps_then then;
+    void *cls;
+    void (*end)(void *cls); /* NULL, or called when the exchange is over */
+    void *end_cls;
+    bool begun;                        /* by the handler, on the handler's thread */
+    bool finished;                     /* the loop has heard of it */
+    void (*finish)(struct ps_wait *w); /* from any thread: has the loop go on */
+} ps_wait;
 
 /* Once in a run of a handler, or of a ps_then: the answer to r comes from `then`. What
  * stands in the reply is dropped. */

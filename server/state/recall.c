@@ -26,7 +26,7 @@ struct ps_recall {
     pthread_mutex_t lock;
     pthread_cond_t stop;
     bool stopping;
-    struct ps_recall_facts counts;
+    ps_recall_counts counts;
 };
 
 void ps_recall_offer(ps_recall *r, uint32_t row)
@@ -39,7 +39,7 @@ static void note(ps_recall *r, uint32_t hits, uint32_t wanted)
 {
     double share = (double)hits / wanted;
     pthread_mutex_lock(&r->lock);
-    struct ps_recall_facts *c = &r->counts;
+    ps_recall_counts *c = &r->counts;
     c->sampled++;
     c->hits += hits;
     c->wanted += wanted;
@@ -124,12 +124,12 @@ void ps_recall_stop(ps_recall *r)
     recall_free(r);
 }
 
-struct ps_recall_facts ps_recall_count(ps_recall *r)
+ps_recall_counts ps_recall_count(ps_recall *r)
 {
     if (!r)
-        return (struct ps_recall_facts){.recall = NAN};
+        return (ps_recall_counts){.recall = NAN};
     pthread_mutex_lock(&r->lock);
-    struct ps_recall_facts counts = r->counts;
+    ps_recall_counts counts = r->counts;
     pthread_mutex_unlock(&r->lock);
     return counts;
 }

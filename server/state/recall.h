@@ -9,11 +9,17 @@
 #ifndef PINSAGE_SERVER_STATE_RECALL_H
 #define PINSAGE_SERVER_STATE_RECALL_H
 
+#include <stdint.h>
+
 #include "pinsage/err.h"
-#include "server/state/metrics.h"
 
 struct ps_state;
 typedef struct ps_recall ps_recall;
+
+typedef struct ps_recall_counts {
+    uint64_t sampled, hits, wanted;
+    double recall; /* of the last samples; NaN before the first */
+} ps_recall_counts;
 
 /* Every so many milliseconds; 0 does not watch: *r is NULL. */
 int ps_recall_start(ps_recall **r, struct ps_state *state, uint32_t every, ps_why *why);
@@ -21,6 +27,6 @@ void ps_recall_stop(ps_recall *r); /* NULL is fine */
 
 /* A pin that somebody asked about. r may be NULL. */
 void ps_recall_offer(ps_recall *r, uint32_t row);
-struct ps_recall_facts ps_recall_count(ps_recall *r);
+ps_recall_counts ps_recall_count(ps_recall *r);
 
 #endif

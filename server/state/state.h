@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "server/base/counters.h"
 #include "server/base/images.h"
 #include "server/base/log.h"
 #include "server/base/worker_pool.h"
@@ -18,8 +19,7 @@
 #include "server/security/auth.h"
 #include "server/security/cors.h"
 #include "server/security/tls.h"
-#include "server/serve/serve.h"
-#include "server/state/metrics.h"
+#include "server/state/serve_opts.h"
 #include "server/state/reload.h"
 
 typedef struct ps_state {

@@ -41,7 +41,7 @@ static ps_graph board_of(uint32_t n)
 
 typedef struct live {
     const ps_graph *g;
-    ps_train_epoch *epoch;
+    ps_epoch *epoch;
     ps_overlay *overlay;
     uint64_t version, rng;
 } live;

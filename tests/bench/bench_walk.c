@@ -258,7 +258,7 @@ static double pixie(const ps_graph *g)
 /* ------------------------------ Live edges -------------------------------- */
 
 typedef struct live {
-    ps_train_epoch *epoch;
+    ps_epoch *epoch;
     ps_overlay *overlay;
     ps_graph view;
 } live;

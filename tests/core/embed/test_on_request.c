@@ -1,4 +1,4 @@
-/* test_request.c - one pin now is the pin of the batch, and the slow one.
+/* test_on_request.c - one pin now is the pin of the batch, and the slow one.
  *
  * Threads: one.
  */

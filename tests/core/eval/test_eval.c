@@ -179,7 +179,7 @@ static void buckets_part_the_queries_and_add_up_to_the_whole(void **state)
     double hits = 0, mrr = 0;
     uint64_t n_pairs = 0, queries = 0;
     for (size_t b = 0; b < 3; b++) {
-        const ps_eval_scores *s = &m->bucket[b];
+        const ps_measures *s = &m->bucket[b];
         n_pairs += s->pairs;
         queries += s->queries;
         hits += s->hit_rate[1].mean * (double)s->pairs;
@@ -291,11 +291,11 @@ static void a_listener_can_stop_it(void **state)
 
 /* ------------------------------ Two methods -------------------------------- */
 
-static ps_eval_scores difference(const ps_eval_report *r, size_t a, size_t b)
+static ps_measures difference(const ps_eval_report *r, size_t a, size_t b)
 {
     groups g;
     ps_workers *workers;
-    ps_eval_scores d;
+    ps_measures d;
     paired_opts o = {r->cut, r->n_cuts, 1000, 1};
     assert_int_equal(ps_workers_new(&workers, 2), PS_OK);
     assert_int_equal(groups_make(&g, &pairs), PS_OK);
@@ -311,7 +311,7 @@ static void a_method_does_not_differ_from_itself(void **state)
     (void)state;
     ps_eval_report r;
     evaluate(&r, "visual,popular", 1);
-    ps_eval_scores d = difference(&r, 0, 0);
+    ps_measures d = difference(&r, 0, 0);
     assert_true(d.mrr.low == 0 && d.mrr.mean == 0 && d.mrr.high == 0);
     assert_int_equal(d.pairs, r.pairs);
     ps_eval_report_done(&r);
@@ -322,8 +322,8 @@ static void a_difference_is_the_one_of_the_means(void **state)
     (void)state;
     ps_eval_report r;
     evaluate(&r, "visual,popular", 1);
-    const ps_eval_scores *a = &r.result[0].all, *b = &r.result[1].all;
-    ps_eval_scores d = difference(&r, 0, 1), back = difference(&r, 1, 0);
+    const ps_measures *a = &r.result[0].all, *b = &r.result[1].all;
+    ps_measures d = difference(&r, 0, 1), back = difference(&r, 1, 0);
     assert_near(d.hit_rate[3].mean, a->hit_rate[3].mean - b->hit_rate[3].mean, 1e-12);
     assert_near(d.recall[0].mean, a->recall[0].mean - b->recall[0].mean, 1e-12);
     assert_near(d.mrr.low, -back.mrr.high, 1e-12);

@@ -90,9 +90,9 @@ static size_t times(const char *page, const char *what)
 enum { PAIRS = 40 };
 static float rank[3][PAIRS];
 
-static ps_eval_scores scores(double at)
+static ps_measures scores(double at)
 {
-    ps_eval_scores s = {.pairs = PAIRS, .queries = 20};
+    ps_measures s = {.pairs = PAIRS, .queries = 20};
     for (size_t c = 0; c < 4; c++)
         s.hit_rate[c] = (ps_interval){at, at - .1, at + .1};
     s.mrr = s.mrr_scaled = (ps_interval){at / 2, at / 3, at};
@@ -220,7 +220,7 @@ static void no_number_is_missing_or_endless(void **state)
     ps_eval_report r = make_report();
     for (size_t i = 0; i < 3; i++) /* a method that finds nothing at all */
         r.result[i].all = r.result[i].bucket[0] = r.result[i].bucket[2] =
-            (ps_eval_scores){.pairs = PAIRS, .queries = 20};
+            (ps_measures){.pairs = PAIRS, .queries = 20};
     ps_buf page = make_page(&r);
     assert_null(strstr(page.data, "nan"));
     assert_null(strstr(page.data, "\"inf"));

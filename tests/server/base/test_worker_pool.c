@@ -1,4 +1,4 @@
-/* test_worker.c - every job that was taken is run once and told its fate. */
+/* test_worker_pool.c - every job that was taken is run once and told its fate. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>

@@ -36,9 +36,9 @@ static int end(void **state)
     return 0;
 }
 
-static struct ps_recall_facts wait_for(ps_recall *r, uint64_t samples)
+static ps_recall_counts wait_for(ps_recall *r, uint64_t samples)
 {
-    struct ps_recall_facts f = ps_recall_count(r);
+    ps_recall_counts f = ps_recall_count(r);
     for (int i = 0; i < 20000 && f.sampled < samples; i++) {
         usleep(1000);
         f = ps_recall_count(r);
@@ -55,7 +55,7 @@ static void it_asks_again_about_pins_that_somebody_asked_about(void **state)
     assert_true(isnan(ps_recall_count(r).recall));
     for (uint64_t i = 1; i <= 5; i++) {
         ps_recall_offer(r, (uint32_t)i);
-        struct ps_recall_facts f = wait_for(r, i);
+        ps_recall_counts f = wait_for(r, i);
         assert_int_equal(f.sampled, i);
         assert_int_equal(f.wanted, 10 * i);
         assert_int_equal(f.hits, 10 * i); /* the index of so few pins is exact */

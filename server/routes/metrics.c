@@ -6,7 +6,7 @@
  *
  * Threads: see metrics.h.
  */
-#include "server/state/metrics.h"
+#include "server/routes/metrics.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -20,49 +20,6 @@ const char *const ps_format_type[] = {
     [PS_PROMETHEUS] = "text/plain; version=0.0.4; charset=utf-8",
     [PS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
 };
-
-/* ------------------------------ Counting ----------------------------------- */
-
-static const double bounds[PS_BUCKETS] = {5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3,
-                                          5e-3, 1e-2, 2.5e-2, 5e-2, 0.1,  0.25,
-                                          0.5,  1,    2.5,    5,    10};
-
-void ps_hist_add(ps_hist *h, uint64_t ns)
-{
-    double seconds = (double)ns * 1e-9;
-    unsigned i = 0;
-    while (i < PS_BUCKETS && seconds > bounds[i])
-        i++;
-    ps_count_add(&h->bucket[i], 1);
-    ps_count_add(&h->ns, ns);
-}
-
-static const unsigned statuses[PS_STATUSES - 1] = {200, 204, 206, 304, 400, 401, 403, 404,
-                                                   405, 408, 409, 413, 414, 415, 429, 431,
-                                                   499, 500, 501, 503, 504, 505, 507};
-
-void ps_stats_request(ps_stats *s, unsigned route, unsigned status, uint64_t ns)
-{
-    unsigned i = 0;
-    while (i < PS_STATUSES - 1 && statuses[i] != status)
-        i++;
-    ps_count_add(&s->requests[route][i], 1);
-    ps_hist_add(&s->latency[route], ns);
-}
-
-unsigned ps_stats_method(ps_stats *s, const char *name)
-{
-    unsigned n = atomic_load_explicit(&s->n_methods, memory_order_relaxed), i = 0;
-    size_t len = strnlen(name, sizeof s->method[0].name - 1);
-    while (i < n &&
-           (strncmp(s->method[i].name, name, len) != 0 || s->method[i].name[len]))
-        i++;
-    if (i == n && n < PS_METHODS_MAX) {
-        memcpy(s->method[n].name, name, len);
-        atomic_store_explicit(&s->n_methods, n + 1, memory_order_release);
-    }
-    return i < PS_METHODS_MAX ? i : PS_METHODS_MAX - 1;
-}
 
 /* ------------------------------ The page ----------------------------------- */
 
@@ -92,7 +49,7 @@ static void write_requests(const page *p, const char *name)
                 continue;
             ps_buf_printf(p->out, "%s{method=\"%s\",route=\"%s\",code=\"", name,
                           ps_verb_name(ps_route_at(r)->verb), ps_route_at(r)->path);
-            ps_buf_u64(p->out, i < PS_STATUSES - 1 ? statuses[i] : 0);
+            ps_buf_u64(p->out, i < PS_STATUSES - 1 ? ps_counted_status[i] : 0);
             ps_buf_printf(p->out, "\"} %llu\n", (unsigned long long)n);
         }
 }
@@ -105,7 +62,7 @@ static void write_hist(const page *p, const char *name, const char *label, size_
         total += sum_at(p->facts, offset + offsetof(ps_hist, bucket[i]));
         ps_buf_printf(p->out, "%s_bucket{%s%sle=\"", name, label, comma);
         if (i < PS_BUCKETS)
-            ps_buf_printf(p->out, "%.10g\"} %llu\n", bounds[i],
+            ps_buf_printf(p->out, "%.10g\"} %llu\n", ps_hist_bound[i],
                           (unsigned long long)total);
         else
             ps_buf_printf(p->out, "+Inf\"} %llu\n", (unsigned long long)total);

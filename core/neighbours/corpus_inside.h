@@ -1,15 +1,15 @@
-/* corpus.h - inside of ps_corpus: the graph, the seeds, and neighbour tables made so far.
+/* corpus_inside.h - the graph, the seeds, and the neighbour tables made so far.
  *
  * Several runs over one catalog (trials, baselines) ask for the same tables: they are
  * made once.
  *
  * Threads: one thread of control.
  */
-#ifndef PINSAGE_CORE_NEIGHBOURS_CORPUS_H
-#define PINSAGE_CORE_NEIGHBOURS_CORPUS_H
+#ifndef PINSAGE_CORE_NEIGHBOURS_CORPUS_INSIDE_H
+#define PINSAGE_CORE_NEIGHBOURS_CORPUS_INSIDE_H
 
 #include "core/neighbours/tables.h"
-#include "pinsage/train.h"
+#include "pinsage/corpus.h"
 
 enum { PS_TABLES = 8 };
 

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "server/routes/metrics.h"
 #include "server/routes/routes.h"
-#include "server/state/metrics.h"
 
 static ps_stats stats[2];
 static ps_buf page;

@@ -1,4 +1,4 @@
-/* metrics.h - from ranks to hit rate, recall and MRR with bootstrap intervals.
+/* lines.h - from ranks to hit rate, recall and MRR with bootstrap intervals.
  *
  * Pairs are grouped by query once; a method's ranks then become one line of sums a
  * query. Everything after that (means, buckets, resamples, differences of two methods)
@@ -6,13 +6,14 @@
  *
  * Threads: groups and lines are read by all. Not here: how ranks come about (eval.c).
  */
-#ifndef PINSAGE_CORE_MEASURES_MEASURES_H
-#define PINSAGE_CORE_MEASURES_MEASURES_H
+#ifndef PINSAGE_CORE_MEASURES_LINES_H
+#define PINSAGE_CORE_MEASURES_LINES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pinsage/eval.h"
+#include "pinsage/import.h"
+#include "pinsage/measures.h"
 #include "pinsage/workers.h"
 
 /* Pairs by query, ascending row; a pin paired with itself is in no group. */
@@ -28,13 +29,7 @@ void groups_done(groups *g);
 
 /* Columns of a line, in sums over the query's pairs: pairs, 1 / rank,
  * 1 / ceil(rank / 100), then hits for each cut, then their share for each cut. */
-enum {
-    LINE_PAIRS,
-    LINE_MRR,
-    LINE_SCALED,
-    LINE_CUTS,
-    LINE_MAX = 3 + 2 * PS_EVAL_CUTS_MAX
-};
+enum { LINE_PAIRS, LINE_MRR, LINE_SCALED, LINE_CUTS, LINE_MAX = 3 + 2 * PS_CUTS_MAX };
 static inline size_t line_width(uint32_t n_cuts)
 {
     return LINE_CUTS + 2 * (size_t)n_cuts;
@@ -54,6 +49,6 @@ typedef struct line_set {
 /* Means of the set, and their 95 % intervals from `bootstraps` resamples of queries.
  * Stream b of seed draws resample b, so equal seeds pair the resamples of two calls. */
 int lines_scores(line_set set, uint32_t bootstraps, uint64_t seed, ps_workers *workers,
-                 ps_eval_scores *out);
+                 ps_measures *out);
 
 #endif

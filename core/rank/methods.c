@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inside.h"
+#include "core/rank/blend_scorer.h"
+#include "pinsage/buf.h"
 #include "pinsage/dot.h"
-#include "pinsage/eval.h"
 #include "pinsage/hash.h"
 #include "pinsage/pixie.h"
-#include "pinsage/train.h"
+#include "pinsage/scorer.h"
 
 static int skip_without(ps_why *why, const char *method, const char *what)
 {
@@ -297,6 +297,14 @@ static const method methods[] = {
 
 enum { METHODS = sizeof methods / sizeof methods[0] };
 
+const char *const ps_baseline_name[PS_BASELINES] = {
+    [PS_BASELINE_COMBINED] = "combined",
+    [PS_BASELINE_COMBINED_STRUCTURE] = "combined-structure",
+    [PS_BASELINE_KHOP] = "khop",
+    [PS_BASELINE_MEANPOOL] = "meanpool",
+    [PS_BASELINE_MAXPOOL] = "maxpool",
+};
+
 /* ------------------------------ By name ------------------------------------ */
 
 /* A list that keeps the first of equal names. */
@@ -327,9 +335,9 @@ static bool is_baseline(const ps_generation *g, const char *name)
 static void list_baselines(name_list *l, const ps_generation *g)
 {
     const char *file;
-    for (size_t i = 0; ps_variant_at(i); i++)
-        if (is_baseline(g, ps_variant_at(i)->name))
-            list_name(l, ps_variant_at(i)->name, strlen(ps_variant_at(i)->name));
+    for (size_t i = 0; i < PS_BASELINES; i++)
+        if (is_baseline(g, ps_baseline_name[i]))
+            list_name(l, ps_baseline_name[i], strlen(ps_baseline_name[i]));
     for (size_t i = 0; (file = ps_manifest_file_at(g->manifest, i)); i++) {
         size_t len = strlen(file);
         if (len > 14 && !strncmp(file, "baselines/", 10) &&
@@ -355,8 +363,8 @@ size_t ps_method_list(const ps_generation *g, char (*names)[40], size_t max)
 static int refuse_unknown(const ps_generation *g, const char *name, ps_why *why)
 {
     ps_buf list = {0};
-    char names[PS_EVAL_METHODS_MAX][40];
-    size_t n = ps_method_list(g, names, PS_EVAL_METHODS_MAX);
+    char names[32][40];
+    size_t n = ps_method_list(g, names, sizeof names / sizeof *names);
     for (size_t i = 0; i < n; i++)
         ps_buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
     int err = ps_fail(why, PS_EINVAL, "methods", 0, "no method \"%s\"; there are %s",

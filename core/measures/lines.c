@@ -1,4 +1,4 @@
-/* metrics.c - sums a query, and the bootstrap over them.
+/* lines.c - sums a query, and the bootstrap over them.
  *
  * A resample draws as many queries as there are, with replacement, and takes the means
  * anew; the 2.5th and 97.5th percentiles of the resampled means are the interval
@@ -9,7 +9,7 @@
  *
  * Threads: resamples are cut among the workers; nothing is shared but the lines.
  */
-#include "core/measures/measures.h"
+#include "core/measures/lines.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -172,8 +172,7 @@ static ps_interval interval(const resampling *r, size_t n, size_t at, double mea
     return (ps_interval){mean, quantile(column, n, .025), quantile(column, n, .975)};
 }
 
-static void fill_scores(const resampling *r, size_t n, double *column,
-                        ps_eval_scores *out)
+static void fill_scores(const resampling *r, size_t n, double *column, ps_measures *out)
 {
     double sum[LINE_MAX] = {0};
     uint32_t n_cuts = r->set.n_cuts;
@@ -181,7 +180,7 @@ static void fill_scores(const resampling *r, size_t n, double *column,
         add_line(sum, line_at(r->set, i), line_width(n_cuts));
     means_of_sums(sum, r->set.n, n_cuts);
 
-    *out = (ps_eval_scores){.pairs = (uint64_t)sum[LINE_PAIRS], .queries = r->set.n};
+    *out = (ps_measures){.pairs = (uint64_t)sum[LINE_PAIRS], .queries = r->set.n};
     out->mrr = interval(r, n, LINE_MRR, sum[LINE_MRR], column);
     out->mrr_scaled = interval(r, n, LINE_SCALED, sum[LINE_SCALED], column);
     for (size_t c = 0; c < n_cuts; c++) {
@@ -192,7 +191,7 @@ static void fill_scores(const resampling *r, size_t n, double *column,
 }
 
 int lines_scores(line_set set, uint32_t bootstraps, uint64_t seed, ps_workers *workers,
-                 ps_eval_scores *out)
+                 ps_measures *out)
 {
     size_t n = set.n ? bootstraps : 0, width = line_width(set.n_cuts);
     resampling r = {.set = set, .seed = seed, .means = malloc((n * width + 1) * 8)};

@@ -1,4 +1,4 @@
-/* test_store_compact.c - a store written anew is shorter, holds what it held, and shows
+/* test_store_rewrite.c - a store written anew is shorter, holds what it held, and shows
  * nothing of what was deleted.
  *
  * Threads: one; children that read.

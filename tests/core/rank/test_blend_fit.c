@@ -13,6 +13,7 @@
 
 #include "pinsage/blend.h"
 #include "pinsage/buf.h"
+#include "pinsage/eval.h"
 #include "pinsage/rng.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"

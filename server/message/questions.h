@@ -7,22 +7,36 @@
  * An absent text has data NULL where that differs from an empty one.
  *
  * Threads: plain values.
- * Not here: Related (engine.h), reading them (body.h), doing it (ops.h).
+ * Not here: reading them (server/api/body.h), answering them (server/engine/engine.h).
  */
-#ifndef PINSAGE_SERVER_ENGINE_QUESTIONS_H
-#define PINSAGE_SERVER_ENGINE_QUESTIONS_H
+#ifndef PINSAGE_SERVER_MESSAGE_QUESTIONS_H
+#define PINSAGE_SERVER_MESSAGE_QUESTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "pinsage/text.h"
 
+#define PS_K_MAX        1000
+#define PS_EXCLUDE_MAX  1024 /* left out of one answer */
 #define PS_BOARDS_MAX   1024 /* named in one question */
 #define PS_EXAMPLES_MAX 256
 #define PS_VECTORS_MAX  32 /* feature blocks of a pin */
 #define PS_VOTER_MAX    128
 #define PS_LIST_DEFAULT 100 /* of a pin's boards, a board's pins */
 #define PS_PAGE_MAX     1000
+
+/* Pins related to a stored one. */
+typedef struct ps_related {
+    ps_text pin;
+    ps_text method;         /* data NULL: the default */
+    uint32_t k;             /* 1..PS_K_MAX */
+    ps_text board;          /* data NULL: any; else only pins of that board */
+    const ps_text *exclude; /* (n_exclude) pins left out; unknown ones are no error */
+    uint32_t n_exclude;     /* 0..PS_EXCLUDE_MAX */
+    bool explain;           /* somebody will ask why */
+    bool quick; /* answer only if it takes no more than a search of the index */
+} ps_related;
 
 typedef struct ps_get_pin {
     ps_text pin;

@@ -1,4 +1,4 @@
-/* test_metrics.c - sums, means and bootstrap intervals, by hand and by simulation.
+/* test_lines.c - sums, means and bootstrap intervals, by hand and by simulation.
  *
  * Threads: teams of one and of three must agree to the last bit.
  */
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "core/measures/measures.h"
+#include "core/measures/lines.h"
 #include "pinsage/rng.h"
 
 #define assert_near(got, want, room) assert_true(fabs((got) - (want)) <= (room))
@@ -43,7 +43,7 @@ static void means_are_the_ones_worked_out_by_hand(void **state)
     groups g;
     double lines[2 * LINE_MAX];
     ps_workers *workers;
-    ps_eval_scores s;
+    ps_measures s;
     assert_int_equal(groups_make(&g, &few_pairs), PS_OK);
     assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
     lines_of_ranks(&g, rank, cut, 2, lines);
@@ -84,7 +84,7 @@ static void intervals_cover_the_truth_about_95_times_in_100(void **state)
     for (uint64_t t = 0; t < TRIALS; t++) {
         uint64_t rng = ps_rng_at(99, t);
         draw_lines(lines, QUERIES, .3, &rng);
-        ps_eval_scores s;
+        ps_measures s;
         line_set set = {.lines = lines, .n_cuts = 1, .n = QUERIES};
         assert_int_equal(lines_scores(set, 300, t, workers, &s), PS_OK);
         covered += s.hit_rate[0].low <= .3 && .3 <= s.hit_rate[0].high;
@@ -102,7 +102,7 @@ static void the_width_is_the_one_of_the_normal_approximation(void **state)
     static double lines[QUERIES * 5];
     uint64_t rng = ps_rng_at(5, 5);
     ps_workers *workers;
-    ps_eval_scores s;
+    ps_measures s;
     draw_lines(lines, QUERIES, .5, &rng);
     assert_int_equal(ps_workers_new(&workers, 2), PS_OK);
     line_set set = {.lines = lines, .n_cuts = 1, .n = QUERIES};
@@ -119,7 +119,7 @@ static void thread_counts_agree_to_the_last_bit(void **state)
     static double lines[QUERIES * 5];
     uint64_t rng = ps_rng_at(6, 6);
     draw_lines(lines, QUERIES, .2, &rng);
-    ps_eval_scores s[2];
+    ps_measures s[2];
     memset(s, 0, sizeof s);
     for (unsigned i = 0; i < 2; i++) {
         ps_workers *workers;
@@ -135,7 +135,7 @@ static void an_empty_bucket_has_no_pairs_and_no_interval(void **state)
 {
     (void)state;
     ps_workers *workers;
-    ps_eval_scores s;
+    ps_measures s;
     double none[5];
     assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
     line_set set = {.lines = none, .n_cuts = 1, .n = 0};
