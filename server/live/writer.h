@@ -18,8 +18,8 @@
 
 #include "pinsage/err.h"
 #include "pinsage/text.h"
-#include "server/message/questions.h"
 #include "server/live/live.h"
+#include "server/message/questions.h"
 
 typedef enum ps_write_kind {
     PS_WRITE_PUT,    /* a pin's content and boards, in place of what it had */

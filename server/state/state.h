@@ -19,8 +19,8 @@
 #include "server/security/auth.h"
 #include "server/security/cors.h"
 #include "server/security/tls.h"
-#include "server/state/serve_opts.h"
 #include "server/state/reload.h"
+#include "server/state/serve_opts.h"
 
 typedef struct ps_state {
     const ps_serve_opts *opts; /* borrowed */
