@@ -80,6 +80,8 @@ static int begin(annotation *a, const char *catalog)
                              a->why);
     if (!err)
         err = ps_generation_open(&a->g, catalog, a->why);
+    if (!err && !a->opts->replace)
+        err = ps_generation_may_replace(a->g, "annotation", a->why);
     if (!err)
         err = ps_workers_new(&a->workers, a->opts->threads);
     if (err)

@@ -352,3 +352,15 @@ const ps_block *ps_generation_block(const ps_generation *g, const char *name)
             return &g->blocks[i];
     return NULL;
 }
+
+int ps_generation_may_replace(const ps_generation *g, const char *block, ps_why *why)
+{
+    char path[96];
+    if (!ps_manifest_own_block(g->manifest, block))
+        return PS_OK;
+    snprintf(path, sizeof path, "options.import.features.%s", block);
+    return ps_fail(why, PS_EEXIST, g->name, 0,
+                   "the block `%s` is your own, from %.120s: --replace puts ours in its "
+                   "place",
+                   block, ps_manifest_text(g->manifest, path, "an import"));
+}

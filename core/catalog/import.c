@@ -17,6 +17,7 @@
 
 #include "core/catalog/import_parts.h"
 #include "pinsage/file.h"
+#include "pinsage/methods.h"
 
 /* ------------------------------ What is asked for ------------------------- */
 
@@ -39,6 +40,11 @@ static int check_feature(const ps_import_opts *o, size_t i, ps_why *why)
                        "\"%.64s\" is no name for a block: lower-case letters, digits "
                        "and _, a letter first, at most 32",
                        name);
+    if (ps_method_is_reserved(name))
+        return ps_fail(why, PS_EINVAL, "--feature", 0,
+                       "\"%s\" is the name of a method: call the block something else, "
+                       "as in --feature my_%s=%.64s",
+                       name, name, o->features[i].path);
     for (size_t j = 0; j < i; j++)
         if (strcmp(o->features[j].name, name) == 0)
             return ps_fail(why, PS_EINVAL, "--feature", 0, "\"%s\" is given twice", name);

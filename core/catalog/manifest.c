@@ -331,6 +331,16 @@ void ps_manifest_remove(ps_manifest *m, const char *path)
     list_names(m);
 }
 
+bool ps_manifest_own_block(const ps_manifest *m, const char *name)
+{
+    char path[96];
+    int n = snprintf(path, sizeof path, "features/%s.npy", name);
+    if (n < 0 || (size_t)n >= sizeof path || !ps_manifest_file(m, path, NULL, NULL))
+        return false;
+    snprintf(path, sizeof path, "blocks.%s.of", name); /* what our own steps write */
+    return !ps_manifest_has(m, path);
+}
+
 /* ------------------------------ Lifetime ---------------------------------- */
 
 static ps_manifest *around(json_t *root) /* takes root */

@@ -215,6 +215,8 @@ static int begin(making *k, const char *catalog, ps_why *why)
         ps_draft_begin(&k->draft, catalog, (ps_draft_opts){.step = "structure"}, why);
     if (!err)
         err = ps_generation_open(&k->g, catalog, why);
+    if (!err && !k->opts->replace)
+        err = ps_generation_may_replace(k->g, "structure", why);
     if (err)
         return err;
     uint32_t side = k->g->n_pins < k->g->n_boards ? k->g->n_pins : k->g->n_boards;

@@ -32,6 +32,7 @@ typedef struct ps_annotate_opts {
     unsigned threads; /* 0 = all cores */
     uint64_t seed;    /* default 1 */
     unsigned keep;    /* older generations kept; default 1 */
+    bool replace;     /* also a block `annotation` that was imported */
 } ps_annotate_opts;
 #define PS_ANNOTATE_DEFAULTS                                                             \
     ((ps_annotate_opts){.dim = 128,                                                      \

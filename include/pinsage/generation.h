@@ -53,6 +53,9 @@ void ps_generation_release(ps_generation *g); /* NULL is fine; last one closes *
 
 /* A feature block by name, NULL when there is none. Borrowed. */
 const ps_block *ps_generation_block(const ps_generation *g, const char *name);
+/* Whether a step may write a block of that name: PS_EEXIST in words when there is one
+ * that was imported. */
+int ps_generation_may_replace(const ps_generation *g, const char *block, ps_why *why);
 /* True if the manifest lists this file ("words.safetensors"); its path into out
  * (PS_PATH_MAX), which may be NULL. */
 bool ps_generation_file(const ps_generation *g, const char *name, char *out);

@@ -64,6 +64,10 @@ void ps_manifest_remove_file(ps_manifest *m, const char *name);
 /* i-th name in sorted order, NULL past the end. Borrowed until the list changes. */
 const char *ps_manifest_file_at(const ps_manifest *m, size_t i);
 
+/* True when the feature block of that name came with an import: it is the user's own, and
+ * no step of ours takes its place unasked. */
+bool ps_manifest_own_block(const ps_manifest *m, const char *name);
+
 /* Fingerprints. Record that `file` was made from `input` as it is listed now; PS_ENOENT
  * when either is not listed. Listing `file` anew forgets what it was made from. */
 int ps_manifest_made_from(ps_manifest *m, const char *file, const char *input);

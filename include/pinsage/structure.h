@@ -27,6 +27,7 @@ typedef struct ps_structure_opts {
     unsigned threads;    /* 0 = all cores */
     uint64_t seed;
     unsigned keep; /* older generations kept; default 1 */
+    bool replace;  /* also a block `structure` that was imported */
 } ps_structure_opts;
 #define PS_STRUCTURE_DEFAULTS                                                            \
     ((ps_structure_opts){.dim = 128, .iterations = 6, .seed = 1, .keep = 1})

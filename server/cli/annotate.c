@@ -15,6 +15,7 @@ typedef struct settings {
     ps_common common;
     uint32_t dim, min_count, epochs, negatives, keep;
     double subsample;
+    bool replace;
 } settings;
 
 #define AT(member) offsetof(settings, member)
@@ -30,6 +31,8 @@ static const ps_option options[] = {
      "Words more frequent than this are thinned out"},
     {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},
+    {"replace", 0, PS_OPT_FLAG, NULL, AT(replace), NULL, 0, 0, NULL,
+     "Also a block of that name that was imported"},
     PS_COMMON_OPTIONS,
     {0},
 };
@@ -60,7 +63,8 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                              .subsample = (float)s->subsample,
                              .threads = s->common.threads,
                              .seed = s->common.seed,
-                             .keep = s->keep};
+                             .keep = s->keep,
+                             .replace = s->replace};
     char current[PS_PATH_MAX];
     int err = ps_catalog_current(words->word[0], current, why);
     if (err)

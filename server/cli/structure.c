@@ -12,6 +12,7 @@
 typedef struct settings {
     ps_common common;
     uint32_t dim, iterations, keep;
+    bool replace;
 } settings;
 
 #define AT(member) offsetof(settings, member)
@@ -21,6 +22,8 @@ static const ps_option options[] = {
      "Rounds through the graph and back that sharpen the directions"},
     {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},
+    {"replace", 0, PS_OPT_FLAG, NULL, AT(replace), NULL, 0, 0, NULL,
+     "Also a block of that name that was imported"},
     PS_COMMON_OPTIONS,
     {0},
 };
@@ -48,7 +51,8 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                               .iterations = s->iterations,
                               .threads = s->common.threads,
                               .seed = s->common.seed,
-                              .keep = s->keep};
+                              .keep = s->keep,
+                              .replace = s->replace};
     return ps_cli_structure(words->word[0], &opts, &s->common, why);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pinsage/methods.h"
 #include "server/engine/engine_inside.h"
 
 const char *const ps_source_name[PS_SOURCES] = {
@@ -56,10 +57,11 @@ static void add_vectors(ps_engine *e)
                                .indexed = is_indexed(e, "embeddings")});
     add_blend(e);
     for (uint32_t b = 0; b < g->n_blocks; b++)
-        add_method(e, (method){.name = g->blocks[b].name,
-                               .array = &g->blocks[b].array,
-                               .cosine = true,
-                               .indexed = is_indexed(e, g->blocks[b].name)});
+        if (!ps_method_is_reserved(g->blocks[b].name)) /* catalogs of older programs */
+            add_method(e, (method){.name = g->blocks[b].name,
+                                   .array = &g->blocks[b].array,
+                                   .cosine = true,
+                                   .indexed = is_indexed(e, g->blocks[b].name)});
 }
 
 /* The default comes first: what the index was built for. */

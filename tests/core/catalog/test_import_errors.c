@@ -15,6 +15,7 @@
 
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
+#include "pinsage/methods.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"
 #include "tests/support/scratch.h"
@@ -55,6 +56,17 @@ static void refused(const ps_import_opts *o, int err, const char *file, long lin
         assert_string_equal(listing(), over ? "current gen-000001 lock" : "nothing");
         assert_null(strchr(why.text, '\n'));
     }
+}
+
+/* The same, when it is enough that a word is said. */
+static void refused_with(const ps_import_opts *o, int err, const char *word)
+{
+    why = (ps_why){0};
+    snprintf(catalog, sizeof catalog, "%s", scratch("nowhere"));
+    assert_int_equal(ps_import(catalog, o, NULL, NULL, &why), err);
+    if (!strstr(why.text, word))
+        fail_msg("\"%s\" does not say %s", why.text, word);
+    assert_string_equal(listing(), "nothing");
 }
 
 /* ------------------------------ Text -------------------------------------- */
@@ -311,6 +323,15 @@ static void names_of_blocks_are_checked(void **state)
         use("named");
         assert_int_equal(ps_import(catalog, &o, NULL, NULL, &why), PS_EINVAL);
         assert_string_equal(listing(), "nothing");
+    }
+    for (size_t i = 0; ps_method_name(i); i++) {
+        ps_import_feature f = {ps_method_name(i), path};
+        ps_import_opts o = good();
+        o.features = &f;
+        o.n_features = 1;
+        refused_with(&o, PS_EINVAL,
+                     strchr(f.name, '-') ? "is no name for a block"
+                                         : "is the name of a method: call the block");
     }
     ps_import_feature twice[] = {{"v", path}, {"v", path}};
     ps_import_opts o = good();
