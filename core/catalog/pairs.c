@@ -1,4 +1,8 @@
-/* pairs.c - query and related pins by name, as rows.
+/* pairs.c - query and related pins by name, as rows; and which of them are pairs at all.
+ *
+ * Logs of engagement hold reloads (a pin related to itself) and double clicks (a pair
+ * twice). Either would be learned from, and would make the figure by which a model is
+ * chosen look better than it is, so they are taken out here, before anybody counts.
  *
  * Threads: the reader's. Not here: pairs taken from held-out boards (core/train).
  */
@@ -7,6 +11,7 @@
 #include <string.h>
 
 #include "core/catalog/import_parts.h"
+#include "pinsage/buf.h"
 
 typedef struct loader {
     ps_pairs *pairs;
@@ -57,13 +62,87 @@ static int take_line(loader *l, ps_text query, ps_text related)
 {
     uint32_t q = ps_pins_row(l->pins, query.data, query.len);
     uint32_t r = ps_pins_row(l->pins, related.data, related.len);
-    if (q != PS_NO_ROW && r != PS_NO_ROW)
+    if (q == PS_NO_ROW || r == PS_NO_ROW) {
+        l->pairs->left_out.unknown++;
+        return l->skip_unknown ? PS_OK : unknown(l, q == PS_NO_ROW ? query : related);
+    }
+    if (q != r)
         return add_pair(l, q, r);
-    if (!l->skip_unknown)
-        return unknown(l, q == PS_NO_ROW ? query : related);
-    l->pairs->unknown++;
+    l->pairs->left_out.self++;
     return PS_OK;
 }
+
+/* ------------------------------ Repeated pairs ---------------------------- */
+
+typedef struct place {
+    uint32_t pair[2];
+    size_t at; /* in the file */
+} place;
+
+static int by_pair(const void *a, const void *b)
+{
+    const place *x = a, *y = b;
+    for (int i = 0; i < 2; i++)
+        if (x->pair[i] != y->pair[i])
+            return x->pair[i] < y->pair[i] ? -1 : 1;
+    return x->at < y->at ? -1 : 1;
+}
+
+/* The first of equal pairs stays where it is. */
+static int drop_repeated(ps_pairs *p)
+{
+    place *sorted = malloc((p->n + 1) * sizeof *sorted);
+    if (!sorted)
+        return PS_ENOMEM;
+    for (size_t i = 0; i < p->n; i++)
+        sorted[i] = (place){{p->pair[i][0], p->pair[i][1]}, i};
+    qsort(sorted, p->n, sizeof *sorted, by_pair);
+    for (size_t i = 1; i < p->n; i++)
+        if (!memcmp(sorted[i].pair, sorted[i - 1].pair, sizeof sorted->pair))
+            p->pair[sorted[i].at][1] = p->pair[sorted[i].at][0]; /* no pair any more */
+    free(sorted);
+    size_t kept = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->pair[i][0] != p->pair[i][1])
+            memmove(p->pair[kept++], p->pair[i], sizeof *p->pair);
+    p->left_out.repeated = p->n - kept;
+    p->n = kept;
+    return PS_OK;
+}
+
+/* ------------------------------ What was left out ------------------------- */
+
+void ps_left_out_print(const ps_left_out *l, ps_buf *out)
+{
+    const struct {
+        uint64_t n;
+        const char *what;
+    } kinds[] = {
+        {l->self, "of a pin with itself"},
+        {l->repeated, "repeated"},
+        {l->unknown, "of pins that are not in the catalog"},
+    };
+    const char *comma = "";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].n) {
+            ps_buf_printf(out, "%s%" PRIu64 " %s", comma, kinds[i].n, kinds[i].what);
+            comma = ", ";
+        }
+}
+
+static int refuse_empty(const loader *l)
+{
+    ps_buf words = {0};
+    ps_left_out_print(&l->pairs->left_out, &words);
+    int err = words.size ? ps_fail(l->why, PS_EFORMAT, ps_tsv_path(l->file), 0,
+                                   "no pair is left: %s", words.data)
+                         : ps_fail(l->why, PS_EFORMAT, ps_tsv_path(l->file), 0,
+                                   "there are no pairs, only the header");
+    ps_buf_done(&words);
+    return err;
+}
+
+/* ------------------------------ Reading ----------------------------------- */
 
 static int read_pairs(loader *l)
 {
@@ -75,15 +154,10 @@ static int read_pairs(loader *l)
         err = take_line(l, field[column[0]], field[column[1]]);
     if (err || got < 0)
         return err ? err : got;
-    if (l->pairs->n)
-        return PS_OK;
-    if (l->pairs->unknown)
-        return ps_fail(l->why, PS_EFORMAT, ps_tsv_path(l->file), 0,
-                       "no pair is left: all %" PRIu64 " have a pin that is not in the "
-                       "catalog",
-                       l->pairs->unknown);
-    return ps_fail(l->why, PS_EFORMAT, ps_tsv_path(l->file), 0,
-                   "there are no pairs, only the header");
+    if (drop_repeated(l->pairs))
+        return ps_fail(l->why, PS_ENOMEM, ps_tsv_path(l->file), 0,
+                       "no memory to look for repeated pairs");
+    return l->pairs->n ? PS_OK : refuse_empty(l);
 }
 
 int ps_pairs_load(ps_pairs *p, const char *path, ps_pins_reader *pins, bool skip_unknown,

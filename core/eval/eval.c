@@ -252,16 +252,36 @@ static ps_text trim(ps_text t)
     return t;
 }
 
-static int run_listed(evaluation *e, const char *list, ps_eval_report *report,
-                      ps_why *why)
+/* A method that cannot be opened is told before others have run for an hour. */
+static int check_listed(const evaluation *e, const char *list, ps_why *why)
 {
     ps_text rest = ps_text_of(list), piece;
     int err = PS_OK;
     while (!err && ps_text_cut(&rest, ',', &piece)) {
         char name[40];
+        ps_scorer scorer;
+        ps_scorer_opts opts = {
+            .name = name, .pixie_steps = e->opts->pixie_steps, .workers = 1};
         piece = trim(piece);
         if (piece.len >= sizeof name)
             return ps_fail(why, PS_EINVAL, "methods", 0, "no method has a name so long");
+        snprintf(name, sizeof name, "%.*s", (int)piece.len, piece.data);
+        if (!*name)
+            continue;
+        err = ps_scorer_open(&scorer, e->g, &opts, why);
+        ps_scorer_close(&scorer);
+    }
+    return err;
+}
+
+static int run_listed(evaluation *e, const char *list, ps_eval_report *report,
+                      ps_why *why)
+{
+    ps_text rest = ps_text_of(list), piece;
+    int err = check_listed(e, list, why);
+    while (!err && ps_text_cut(&rest, ',', &piece)) {
+        char name[40];
+        piece = trim(piece);
         snprintf(name, sizeof name, "%.*s", (int)piece.len, piece.data);
         if (*name)
             err = add_method(e, name, 1, report, why);
@@ -366,7 +386,8 @@ int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
         goto out;
     report->queries = e.groups.n;
     report->pairs = e.groups.start[e.groups.n];
-    report->self_pairs = pairs->n - report->pairs;
+    report->left_out = pairs->left_out;
+    report->left_out.self += pairs->n - report->pairs;
     report->n_ranks = pairs->n;
     if (!e.groups.n) {
         err = ps_fail(why, PS_EINVAL, "pairs", 0, "no pairs to evaluate");

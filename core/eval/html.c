@@ -69,11 +69,11 @@ static void write_head(ps_buf *o, const ps_eval_report *r, const ps_generation *
                   "each ranked among all other pins.</p>\n",
                   g->n_pins, g->n_boards, (unsigned long long)g->graph.pin_boards.edges,
                   (unsigned long long)r->pairs, (unsigned long long)r->queries);
-    if (r->self_pairs)
-        ps_buf_printf(o,
-                      "<p class=\"soft\">%llu pairs of a pin with itself are left out."
-                      "</p>\n",
-                      (unsigned long long)r->self_pairs);
+    if (r->left_out.self || r->left_out.repeated || r->left_out.unknown) {
+        ps_buf_text(o, "<p class=\"soft\">Pairs left out: ");
+        ps_left_out_print(&r->left_out, o);
+        ps_buf_text(o, ".</p>\n");
+    }
     write_model(o, g->manifest);
     write_blend(o, g->manifest);
 }

@@ -130,12 +130,14 @@ static void json_result(ps_buf *o, const ps_eval_report *r, const ps_eval_result
 
 void ps_eval_json(const ps_eval_report *r, ps_buf *o)
 {
-    ps_buf_printf(o,
-                  "{\"pairs\":%llu,\"queries\":%llu,\"self_pairs\":%llu,"
-                  "\"bucket_edges\":[%u,%u],",
-                  (unsigned long long)r->pairs, (unsigned long long)r->queries,
-                  (unsigned long long)r->self_pairs, r->bucket_edge[0],
-                  r->bucket_edge[1]);
+    ps_buf_printf(
+        o,
+        "{\"pairs\":%llu,\"queries\":%llu,\"self_pairs\":%llu,"
+        "\"repeated_pairs\":%llu,\"unknown_pairs\":%llu,"
+        "\"bucket_edges\":[%u,%u],",
+        (unsigned long long)r->pairs, (unsigned long long)r->queries,
+        (unsigned long long)r->left_out.self, (unsigned long long)r->left_out.repeated,
+        (unsigned long long)r->left_out.unknown, r->bucket_edge[0], r->bucket_edge[1]);
     json_bias(o, &r->bias);
     ps_buf_text(o, "\"methods\":[");
     for (size_t i = 0; i < r->n; i++) {
@@ -271,6 +273,15 @@ static void table_bias(ps_buf *o, const ps_eval_bias *b)
         ps_buf_printf(o, "warning: %s\n", b->warning[i]);
 }
 
+static void table_left_out(ps_buf *o, const ps_left_out *l)
+{
+    if (!(l->self || l->repeated || l->unknown))
+        return;
+    ps_buf_text(o, "pairs left out: ");
+    ps_left_out_print(l, o);
+    ps_buf_text(o, "\n\n");
+}
+
 void ps_eval_table(const ps_eval_report *r, ps_buf *o)
 {
     if (!r->n)
@@ -280,9 +291,7 @@ void ps_eval_table(const ps_eval_report *r, ps_buf *o)
                   "%llu pairs, %llu queries; hit rates in percent, ± half of the 95 %% "
                   "interval over queries\n\n",
                   (unsigned long long)r->pairs, (unsigned long long)r->queries);
-    if (r->self_pairs)
-        ps_buf_printf(o, "%llu pairs of a pin with itself are left out\n\n",
-                      (unsigned long long)r->self_pairs);
+    table_left_out(o, &r->left_out);
     table_head(o, r, width, "method");
     for (size_t i = 0; i < r->n; i++)
         table_line(o, r, width, r->result[i].method, &r->result[i].all);

@@ -53,6 +53,19 @@ static int note_curve(ps_manifest *m, const ps_train_report *r)
     return put_list(m, "train.curve", &b);
 }
 
+static void note_left_out(ps_manifest *m, const char *of, const ps_left_out *l)
+{
+    const struct {
+        const char *name;
+        uint64_t n;
+    } kinds[] = {{"self", l->self}, {"repeated", l->repeated}, {"unknown", l->unknown}};
+    char path[64];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        snprintf(path, sizeof path, "train.left_out.%s.%s", of, kinds[i].name);
+        ps_manifest_set_u64(m, path, kinds[i].n);
+    }
+}
+
 int ps_train_note(ps_manifest *m, const ps_train_report *report)
 {
     const ps_train_opts *o = &report->used;
@@ -65,6 +78,8 @@ int ps_train_note(ps_manifest *m, const ps_train_report *report)
     ps_manifest_set_real(m, "train.temperature", (double)o->temperature);
     ps_manifest_set_u64(m, "train.pairs", report->pairs);
     ps_manifest_set_u64(m, "train.valid_pairs", report->valid);
+    note_left_out(m, "pairs", &report->pairs_left_out);
+    note_left_out(m, "valid", &report->valid_left_out);
     ps_manifest_set_u64(m, "train.label_boards", report->label_boards);
     ps_manifest_set_u64(m, "train.epochs", r->n_epochs);
     ps_manifest_set_u64(m, "train.best_epoch", r->best);

@@ -66,7 +66,37 @@ static int load_pairs(step *s, ps_why *why)
         err = ps_labels_slice(&s->pairs, &s->valid, o->valid_share, o->train.seed);
     s->report->pairs = s->pairs.n;
     s->report->valid = s->valid.n;
+    s->report->pairs_left_out = s->pairs.left_out;
+    s->report->valid_left_out = s->valid.left_out;
     return err;
+}
+
+/* Pairs to learn from and to choose by: at least one of each. */
+static int check_pairs(const step *s, ps_why *why)
+{
+    if (!s->pairs.n)
+        return ps_fail(why, PS_EFORMAT, s->opts->pairs, 0,
+                       "there is no pair to train on");
+    if (!s->valid.n)
+        return ps_fail(why, PS_EFORMAT, s->opts->valid, 0,
+                       "there is no pair to validate with");
+    return PS_OK;
+}
+
+/* A misspelt baseline is told now, not missed after an hour. */
+static int check_variants(const char *list, ps_why *why)
+{
+    ps_text rest = ps_text_of(list), name;
+    while (ps_text_cut(&rest, ',', &name)) {
+        size_t i = 0;
+        while (ps_variant_at(i) &&
+               !ps_text_is(name, ps_baseline_name[ps_variant_at(i)->baseline]))
+            i++;
+        if (name.len && !ps_variant_at(i))
+            return ps_fail(why, PS_EINVAL, NULL, 0, "there is no baseline \"%.*s\"",
+                           name.len < 64 ? (int)name.len : 64, name.data);
+    }
+    return PS_OK;
 }
 
 /* ------------------------------ Trials ------------------------------------ */
@@ -169,10 +199,12 @@ static int try_similarities(step *s, contest *c, ps_why *why)
     return err;
 }
 
-/* There is a block `structure` that one could do without. */
+/* There is a block `structure`, made from the graph, that one could do without. One that
+ * was imported is content like any other. */
 static bool structure_is_one_of_several(const ps_generation *g)
 {
-    return ps_generation_block(g, "structure") && g->n_blocks > 1;
+    return ps_generation_block(g, "structure") && g->n_blocks > 1 &&
+           !ps_manifest_own_block(g->manifest, "structure");
 }
 
 /* All blocks but that one, listed in c. */
@@ -361,22 +393,6 @@ static int train_and_write(step *s, ps_why *why)
     return err;
 }
 
-/* A misspelt baseline is told now, not missed after an hour. */
-static int check_variants(const char *list, ps_why *why)
-{
-    ps_text rest = ps_text_of(list), name;
-    while (ps_text_cut(&rest, ',', &name)) {
-        size_t i = 0;
-        while (ps_variant_at(i) &&
-               !ps_text_is(name, ps_baseline_name[ps_variant_at(i)->baseline]))
-            i++;
-        if (name.len && !ps_variant_at(i))
-            return ps_fail(why, PS_EINVAL, NULL, 0, "there is no baseline \"%.*s\"",
-                           name.len < 64 ? (int)name.len : 64, name.data);
-    }
-    return PS_OK;
-}
-
 static int begin(step *s, const char *catalog, ps_why *why)
 {
     char dir[PS_PATH_MAX];
@@ -394,6 +410,8 @@ static int begin(step *s, const char *catalog, ps_why *why)
         err = ps_dir_make(dir, why);
     if (!err)
         err = load_pairs(s, why);
+    if (!err)
+        err = check_pairs(s, why);
     /* The block was made from the whole graph: it knows the boards held out. */
     if (!err && (s->held_out || s->opts->no_structure) && !s->train.model.blocks[0] &&
         structure_is_one_of_several(s->g))
@@ -401,6 +419,31 @@ static int begin(step *s, const char *catalog, ps_why *why)
     return err ? err
                : ps_corpus_new(&s->corpus, s->g, s->held_out ? &s->rest : &s->g->graph,
                                s->opts->train.seed, s->opts->train.threads, why);
+}
+
+static void let_go(step *s)
+{
+    ps_corpus_free(s->corpus);
+    ps_graph_free(&s->rest);
+    ps_pairs_free(&s->pairs);
+    ps_pairs_free(&s->valid);
+    ps_generation_release(s->g);
+}
+
+int ps_train_step_check(const char *catalog, const ps_train_step_opts *opts, ps_why *why)
+{
+    ps_train_report *unused = calloc(1, sizeof *unused);
+    step s = {.opts = opts, .report = unused};
+    int err = unused ? check_variants(opts->variants, why) : PS_ENOMEM;
+    if (!err)
+        err = ps_generation_open(&s.g, catalog, why);
+    if (!err)
+        err = load_pairs(&s, why);
+    if (!err)
+        err = check_pairs(&s, why);
+    let_go(&s);
+    free(unused);
+    return err;
 }
 
 int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
@@ -412,11 +455,7 @@ int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
     int err = begin(&s, catalog, why);
     if (!err)
         err = train_and_write(&s, why);
-    ps_corpus_free(s.corpus);
-    ps_graph_free(&s.rest);
-    ps_pairs_free(&s.pairs);
-    ps_pairs_free(&s.valid);
-    ps_generation_release(s.g);
+    let_go(&s);
     if (err) {
         ps_draft_abort(s.draft);
         return err;

@@ -79,7 +79,7 @@ typedef struct ps_eval_opts {
 
 typedef struct ps_eval_report {
     uint64_t pairs, queries; /* evaluated: without those of a pin with itself */
-    uint64_t self_pairs;     /* left out */
+    ps_left_out left_out;    /* of the pairs that were given */
     uint32_t cut[PS_CUTS_MAX], n_cuts;
     /* Query degree: cold < [0] <= warm < [1] <= hub. Cold ends at the lowest quarter of
      * the graph's connected pins, hubs begin at their highest tenth. */

@@ -45,13 +45,25 @@ typedef struct ps_import_report {
 int ps_import(const char *catalog, const ps_import_opts *opts, ps_import_report *report,
               const ps_progress *progress, ps_why *why);
 
-/* ---- Pairs files (query TAB related) ---- */
+/* ---- Pairs files (query TAB related) ----
+ *
+ * The one reader of pairs for training, validation and evaluation, so that all three mean
+ * the same by a pair: two different pins of the catalog, counted once however often the
+ * file has it. What was left out is counted. PS_EFORMAT in words when nothing is left. */
+typedef struct ps_left_out {
+    uint64_t self;     /* of a pin with itself: a query is no candidate for itself */
+    uint64_t repeated; /* the same query and related pin once more */
+    uint64_t unknown;  /* of pins that are not in the catalog, when skip_unknown */
+} ps_left_out;
 typedef struct ps_pairs {
-    uint32_t (*pair)[2]; /* (n) query row, related row; owned */
+    uint32_t (*pair)[2]; /* (n) query row, related row; in the file's order; owned */
     size_t n;
-    uint64_t unknown; /* skipped lines when skip_unknown */
+    ps_left_out left_out;
 } ps_pairs;
 struct ps_pins_reader;
+struct ps_buf;
+/* "100 of a pin with itself, 3 repeated"; nothing when nothing was left out. */
+void ps_left_out_print(const ps_left_out *l, struct ps_buf *out);
 int ps_pairs_load(ps_pairs *p, const char *path, struct ps_pins_reader *pins,
                   bool skip_unknown, ps_why *why);
 /* One more at the end, *room being how many there is memory for (0 at first). PS_ENOMEM

@@ -115,8 +115,9 @@ typedef struct ps_train_report {
     ps_trial trial[PS_TRIALS_MAX];
     uint32_t n_trials;
     uint64_t pairs, valid;
-    uint32_t label_boards; /* held out; 0 with a pairs file */
-    bool blended;          /* a blend was fitted; by how much it is ahead of the model */
+    ps_left_out pairs_left_out, valid_left_out; /* of the files */
+    uint32_t label_boards;                      /* held out; 0 with a pairs file */
+    bool blended; /* a blend was fitted; by how much it is ahead of the model */
     double blend_ahead_10, blend_ahead_100; /* on the valid pairs, hit rates */
     double seconds;
     char generation[32];
@@ -127,6 +128,11 @@ typedef struct ps_train_report {
  * checkpoint lies in the catalog as train.checkpoint until the step is done. */
 int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
                   ps_train_report *report, const ps_progress *progress, ps_why *why);
+
+/* Whether that can begin: the catalog, the pairs, the baselines' names are looked at as
+ * the step would, and nothing is changed. For who has hours of other steps to do first.
+ */
+int ps_train_step_check(const char *catalog, const ps_train_step_opts *opts, ps_why *why);
 
 /* The paper to the letter: sizes, margin, curriculum; no skip, no walk pairs. Epochs are
  * left as they are when they are given. */

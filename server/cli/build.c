@@ -2,9 +2,11 @@
  *
  *     annotate -> structure -> train -> embed -> index
  *
- * A catalog without text has no words to learn, a tiny one no spectrum: those steps are
- * left out, and said to be. Options are those of `train`; the other steps take their
- * defaults, and are commands of their own for who wants more.
+ * A catalog without text has no words to learn, a tiny one no spectrum, and a block of
+ * those names that came with the import is the user's: those steps are left out, and said
+ * to be. What `train` will need is looked at before the first step. Options are those of
+ * `train`; the other steps take their defaults, and are commands of their own for who
+ * wants more.
  *
  * Threads: main thread; the steps start their own.
  */
@@ -17,43 +19,63 @@
 
 enum { DIM_LEAST = 8, DIM_MOST = 128 };
 
-/* Numbers of the structure block that the graph has room for, 0 for none. */
-static int structure_dim(const char *catalog, uint32_t *dim, ps_why *why)
+/* What the catalog has, as far as it decides which steps there are. */
+typedef struct findings {
+    uint32_t dim; /* of the structure block that the graph has room for, 0 for none */
+    bool own_annotation, own_structure;
+} findings;
+
+static int look(const char *catalog, findings *f, ps_why *why)
 {
     ps_generation *g;
     int err = ps_generation_open(&g, catalog, why);
     if (err)
         return err;
     uint32_t side = g->n_pins < g->n_boards ? g->n_pins : g->n_boards;
-    *dim = side / 2 < DIM_MOST ? side / 2 : DIM_MOST;
-    *dim = *dim < DIM_LEAST ? 0 : *dim;
+    f->dim = side / 2 < DIM_MOST ? side / 2 : DIM_MOST;
+    f->dim = f->dim < DIM_LEAST ? 0 : f->dim;
+    f->own_annotation = ps_manifest_own_block(g->manifest, "annotation");
+    f->own_structure = ps_manifest_own_block(g->manifest, "structure");
     ps_generation_release(g);
     return PS_OK;
 }
 
-static int annotate(const char *catalog, const ps_cli_train *s, ps_why *why)
+static int keep_own(const char *catalog, const char *step, const char *block)
+{
+    printf(
+        "%s: the block `%s` is your own and stays (`pinsage %s %s --replace` puts ours "
+        "in its place)\n",
+        catalog, block, step, catalog);
+    return PS_OK;
+}
+
+static int annotate(const char *catalog, const ps_cli_train *s, const findings *f,
+                    ps_why *why)
 {
     ps_annotate_opts opts = PS_ANNOTATE_DEFAULTS;
     opts.threads = s->common.threads;
     opts.seed = s->common.seed;
     opts.keep = s->keep;
+    if (f->own_annotation)
+        return keep_own(catalog, "annotate", "annotation");
     int err = ps_cli_annotate(catalog, &opts, &s->common, why);
     if (err != PS_ENOENT)
         return err;
-    printf("%s: no pin has text: no annotation block\n", catalog);
+    printf("%s: no annotation block: %s\n", catalog, why->text);
     *why = (ps_why){0};
     return PS_OK;
 }
 
-static int structure(const char *catalog, const ps_cli_train *s, ps_why *why)
+static int structure(const char *catalog, const ps_cli_train *s, const findings *f,
+                     ps_why *why)
 {
     ps_structure_opts opts = PS_STRUCTURE_DEFAULTS;
     opts.threads = s->common.threads;
     opts.seed = s->common.seed;
     opts.keep = s->keep;
-    int err = structure_dim(catalog, &opts.dim, why);
-    if (err)
-        return err;
+    opts.dim = f->dim;
+    if (f->own_structure)
+        return keep_own(catalog, "structure", "structure");
     if (opts.dim)
         return ps_cli_structure(catalog, &opts, &s->common, why);
     printf("%s: the graph is too small for a structure block\n", catalog);
@@ -70,9 +92,14 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
     index.threads = s->common.threads;
     index.seed = s->common.seed;
     index.keep = s->keep;
-    int err = annotate(catalog, s, why);
+    findings found = {0};
+    int err = ps_cli_train_check(catalog, s, why); /* now, not when hours are spent */
+    if (!err)
+        err = look(catalog, &found, why);
+    if (!err)
+        err = annotate(catalog, s, &found, why);
     if (!err && !paper) /* the paper has no such block */
-        err = structure(catalog, s, why);
+        err = structure(catalog, s, &found, why);
     if (!err)
         err = ps_cli_train_run(catalog, s, why);
     if (!err)

@@ -70,6 +70,17 @@ static int load_pairs(ps_pairs *pairs, const settings *s, ps_generation *g, ps_w
     return err;
 }
 
+/* Results of hours are not lost for a folder that is not there. */
+static int check_page(const char *path, ps_why *why)
+{
+    FILE *page = path ? fopen(path, "a") : NULL;
+    if (path && !page)
+        return ps_fail_errno(why, path, "cannot be written");
+    if (page)
+        fclose(page);
+    return PS_OK;
+}
+
 static int print_report(const ps_eval_report *report, bool json)
 {
     ps_buf text = {0};
@@ -101,6 +112,8 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
     int err = parse_cuts(s->hit_at, &opts, why);
     if (!err)
         err = ps_generation_open(&g, words->word[0], why);
+    if (!err)
+        err = check_page(s->html, why);
     if (!err)
         err = load_pairs(&pairs, s, g, why);
     if (!err)

@@ -35,6 +35,8 @@ typedef struct ps_cli_train {
     bool no_trials, no_skip, hard, resume;
 } ps_cli_train;
 extern const ps_option ps_cli_train_options[]; /* ended by a row without name */
+/* Whether the step could begin: told before others take hours. */
+int ps_cli_train_check(const char *catalog, const ps_cli_train *s, ps_why *why);
 int ps_cli_train_run(const char *catalog, const ps_cli_train *s, ps_why *why);
 
 #endif

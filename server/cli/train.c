@@ -163,6 +163,15 @@ static void print_trials(const ps_train_report *r)
                r->trial[i].seconds);
 }
 
+static void print_left_out(const char *of, const ps_left_out *l)
+{
+    ps_buf words = {0};
+    ps_left_out_print(l, &words);
+    if (words.size)
+        printf("  left out         of the %s pairs: %s\n", of, words.data);
+    ps_buf_done(&words);
+}
+
 static void print_report(const char *catalog, const ps_train_report *r)
 {
     const ps_train_result *t = &r->result;
@@ -172,6 +181,8 @@ static void print_report(const char *catalog, const ps_train_report *r)
         printf("  label boards     %s held out\n", ps_cli_count(r->label_boards));
     printf("  pairs            %s to learn from, %s to choose by\n",
            ps_cli_count(r->pairs), ps_cli_count(r->valid));
+    print_left_out("training", &r->pairs_left_out);
+    print_left_out("valid", &r->valid_left_out);
     print_trials(r);
     printf("  model            %u layers, m %u, d %u, E %u, T %u, %s, walk pairs %.1f, "
            "blocks %s\n",
@@ -189,6 +200,13 @@ static void print_report(const char *catalog, const ps_train_report *r)
                100 * r->blend_ahead_10, 100 * r->blend_ahead_100);
     printf("  speed            %s pairs/s; up to %.2f GB; %.0f s in all\n",
            ps_cli_count((uint64_t)best->pairs_per_s), (double)t->bytes / 1e9, r->seconds);
+}
+
+int ps_cli_train_check(const char *catalog, const ps_cli_train *s, ps_why *why)
+{
+    ps_train_step_opts opts;
+    train_opts(s, &opts);
+    return ps_train_step_check(catalog, &opts, why);
 }
 
 int ps_cli_train_run(const char *catalog, const ps_cli_train *s, ps_why *why)

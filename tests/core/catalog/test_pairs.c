@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include "pinsage/buf.h"
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
+#include "pinsage/rng.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"
 #include "tests/support/scratch.h"
@@ -48,11 +50,11 @@ static void pairs_come_as_rows_in_the_order_of_the_file(void **state)
 {
     (void)state;
     ps_pairs p;
-    const uint32_t want[][2] = {{1, 0}, {2, 3}, {1, 0}};
-    must(load(&p, "query\trelated\na2\ta1\nb/3 ü\ta107\na2\ta1\n", false), &why);
+    const uint32_t want[][2] = {{1, 0}, {2, 3}, {0, 1}};
+    must(load(&p, "query\trelated\na2\ta1\nb/3 ü\ta107\na1\ta2\n", false), &why);
     assert_int_equal(p.n, 3);
     assert_memory_equal(p.pair, want, sizeof want);
-    assert_int_equal(p.unknown, 0);
+    assert_int_equal(p.left_out.unknown, 0);
     ps_pairs_free(&p);
     must(ps_pairs_load(&p, gzip_file("p.gz", "related\tquery\na1\ta2\n", 0), reader,
                        false, &why),
@@ -72,7 +74,48 @@ static void unknown_pins_are_an_error_or_skipped(void **state)
     assert_null(p.pair);
     must(load(&p, "query\trelated\na1\ta2\na1\tzz\nzz\ta1\n", true), &why);
     assert_int_equal(p.n, 1);
-    assert_int_equal(p.unknown, 2);
+    assert_int_equal(p.left_out.unknown, 2);
+    ps_pairs_free(&p);
+}
+
+/* Every line of a random file is in the answer, or counted under one reason. */
+static void what_is_no_pair_is_left_out_and_counted(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a1", "a2", "b/3 ü", "a107", "nobody"};
+    char text[4096] = "query\trelated\n";
+    bool seen[4][4] = {{false}};
+    uint32_t want[256][2];
+    size_t used = strlen(text), n = 0;
+    ps_left_out out = {0};
+    uint64_t rng = ps_rng_at(1, 1);
+    for (int i = 0; i < 200; i++) {
+        uint32_t q = (uint32_t)ps_rng_below(&rng, 5), r = (uint32_t)ps_rng_below(&rng, 5);
+        used += (size_t)sprintf(text + used, "%s\t%s\n", names[q], names[r]);
+        if (q == 4 || r == 4) {
+            out.unknown++;
+        } else if (q == r) {
+            out.self++;
+        } else if (seen[q][r]) {
+            out.repeated++;
+        } else {
+            seen[q][r] = true;
+            want[n][0] = q;
+            want[n++][1] = r;
+        }
+    }
+    ps_pairs p;
+    must(load(&p, text, true), &why);
+    assert_int_equal(p.n, n);
+    assert_memory_equal(p.pair, want, n * sizeof want[0]);
+    assert_memory_equal(&p.left_out, &out, sizeof out);
+    assert_true(out.self && out.repeated && out.unknown);
+
+    ps_buf words = {0};
+    ps_left_out_print(&(ps_left_out){3, 0, 1}, &words);
+    assert_string_equal(words.data,
+                        "3 of a pin with itself, 1 of pins that are not in the catalog");
+    ps_buf_done(&words);
     ps_pairs_free(&p);
 }
 
@@ -102,8 +145,10 @@ static void broken_files_of_pairs_are_refused_with_their_line(void **state)
     }
     ps_pairs p;
     assert_int_equal(load(&p, "query\trelated\nzz\ta1\n", true), PS_EFORMAT);
-    assert_string_equal(why.text, "no pair is left: all 1 have a pin that is not in the "
+    assert_string_equal(why.text, "no pair is left: 1 of pins that are not in the "
                                   "catalog");
+    assert_int_equal(load(&p, "query\trelated\na1\ta1\na1\ta1\n", false), PS_EFORMAT);
+    assert_string_equal(why.text, "no pair is left: 2 of a pin with itself");
 }
 
 int main(void)
@@ -111,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_come_as_rows_in_the_order_of_the_file),
         cmocka_unit_test(unknown_pins_are_an_error_or_skipped),
+        cmocka_unit_test(what_is_no_pair_is_left_out_and_counted),
         cmocka_unit_test(broken_files_of_pairs_are_refused_with_their_line),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

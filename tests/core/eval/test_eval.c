@@ -104,7 +104,7 @@ static void ties_share_their_average_rank(void **state)
     const float want[5] = {1.5f, 3, 4, 2, 0};
     assert_memory_equal(r.result[0].rank, want, sizeof want);
     assert_int_equal(r.pairs, 4);
-    assert_int_equal(r.self_pairs, 1);
+    assert_int_equal(r.left_out.self, 1);
     assert_int_equal(r.queries, 2);
     ps_eval_report_done(&r);
 }

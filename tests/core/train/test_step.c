@@ -3,6 +3,7 @@
  * Threads: teams of one; a child that is killed.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,18 +109,19 @@ static void a_model_lists_and_figures_are_written(void **state)
     assert_true(g->nbr_rows.cols == 5 && g->nbr_weights.cols == 5);
     snprintf(print, sizeof print, "%016" PRIx64, ps_model_fingerprint(&m));
     assert_string_equal(ps_manifest_text(g->manifest, "model.fingerprint", ""), print);
-    assert_int_equal(ps_manifest_u64(g->manifest, "train.pairs", 0), 400);
-    assert_int_equal(ps_manifest_u64(g->manifest, "train.valid_pairs", 0), 100);
+    assert_int_equal(ps_manifest_u64(g->manifest, "train.pairs", 0), report.pairs);
+    assert_int_equal(ps_manifest_u64(g->manifest, "train.valid_pairs", 0), report.valid);
     assert_int_equal(ps_manifest_u64(g->manifest, "train.epochs", 0), 2);
     assert_int_equal(ps_manifest_u64(g->manifest, "train.label_boards", 9), 0);
     double told = report.result.epoch[report.result.best - 1].hit_10;
-    assert_true(ps_manifest_real(g->manifest, "train.valid.hit_10", -1) == told);
+    assert_true(fabs(ps_manifest_real(g->manifest, "train.valid.hit_10", -1) - told) <
+                1e-9); /* 12 digits are written */
     assert_int_equal(ps_manifest_length(g->manifest, "train.curve"), 2);
     assert_true(ps_manifest_real(g->manifest, "train.curve.1.loss", -1) > 0);
     assert_true(ps_manifest_has(g->manifest, "blend.weights.log_visits"));
     assert_string_equal(ps_manifest_text(g->manifest, "blend.model", ""), print);
-    assert_int_equal(report.pairs, 400);
-    assert_int_equal(report.valid, 100);
+    assert_int_equal(report.pairs + report.pairs_left_out.repeated, 400);
+    assert_int_equal(report.valid + report.valid_left_out.repeated, 100);
     must(ps_generation_verify(g, NULL, NULL, NULL, &why), &why);
     assert_false(ps_file_exists(scratch("plain/train.checkpoint")));
     ps_model_free(&m);
@@ -374,6 +376,43 @@ static void bad_input_leaves_the_old_generation(void **state)
     nothing_changes(&o, PS_EFORMAT, "no pair to train on");
 }
 
+/* A pin is its own best candidate: such pairs would make any model look good. */
+static void a_pin_with_itself_is_neither_learned_from_nor_chosen_by(void **state)
+{
+    (void)state;
+    begin("itself");
+    ps_train_step_opts o = small();
+    o.valid = scratch_text("mixed.tsv", "query\trelated\np1\tp1\np1\tp7\np1\tp7\n");
+    must(step(&o, NULL), &why);
+    assert_int_equal(report.valid, 1);
+    assert_int_equal(report.valid_left_out.self, 1);
+    assert_int_equal(report.valid_left_out.repeated, 1);
+    ps_generation *g = planted_open();
+    assert_int_equal(ps_manifest_u64(g->manifest, "train.left_out.valid.self", 9), 1);
+    assert_int_equal(ps_manifest_u64(g->manifest, "train.left_out.pairs.unknown", 9), 0);
+    ps_generation_release(g);
+    o.valid = scratch_text("self.tsv", "query\trelated\np1\tp1\np2\tp2\n");
+    nothing_changes(&o, PS_EFORMAT, "no pair is left: 2 of a pin with itself");
+}
+
+static void what_it_needs_can_be_looked_at_before(void **state)
+{
+    (void)state;
+    begin("check");
+    ps_train_step_opts o = small();
+    must(ps_train_step_check(catalog, &o, &why), &why);
+    o.pairs = scratch_text("one.tsv", "query\trelated\np1\tp2\n");
+    o.valid = NULL;
+    o.valid_share = 0.01;
+    assert_int_equal(ps_train_step_check(catalog, &o, &why), PS_EFORMAT);
+    assert_string_equal(why.text, "there is no pair to validate with");
+    o.variants = "meanpol";
+    assert_int_equal(ps_train_step_check(catalog, &o, &why), PS_EINVAL);
+    o = small();
+    assert_int_equal(ps_train_step_check(scratch("nowhere"), &o, &why), PS_ENOENT);
+    assert_string_equal(listing(), "current gen-000001 lock");
+}
+
 static void unknown_pins_are_skipped_when_asked(void **state)
 {
     (void)state;
@@ -448,6 +487,8 @@ int main(void)
         cmocka_unit_test(the_papers_preset_keeps_epochs_that_are_given),
         cmocka_unit_test(the_structure_block_is_left_out_when_asked_unless_named),
         cmocka_unit_test(bad_input_leaves_the_old_generation),
+        cmocka_unit_test(a_pin_with_itself_is_neither_learned_from_nor_chosen_by),
+        cmocka_unit_test(what_it_needs_can_be_looked_at_before),
         cmocka_unit_test(unknown_pins_are_skipped_when_asked),
         cmocka_unit_test(a_second_writer_is_refused_at_once),
         cmocka_unit_test(a_killed_step_resumes_to_the_same_model),
