@@ -4,9 +4,8 @@
  * blocks alike: a block's name is the method that ranks by its cosine. So a block may not
  * be called like a method, or one of the two could not be asked for.
  *
- * Threads: constant. Not here: how they rank (core/eval/methods.c for evaluation,
- * server/engine for requests), and what training makes of the baselines
- * (core/train/presets.c); a test holds those tables against this one.
+ * Threads: constant. Not here: how they rank (core/rank/methods.c for evaluation,
+ * server/engine for requests); tests hold those tables against this one.
  */
 #ifndef PINSAGE_METHODS_H
 #define PINSAGE_METHODS_H

@@ -10,11 +10,12 @@
 
 #include <cmocka.h>
 
-#include "pinsage/eval.h"
 #include "pinsage/methods.h"
-#include "pinsage/train.h"
+#include "pinsage/scorer.h"
 #include "tests/support/changes.h"
 #include "tests/support/planted.h"
+
+enum { MOST = 32 };
 
 static bool is_of(const char *name, char (*list)[40], size_t n)
 {
@@ -28,21 +29,21 @@ static void what_evaluation_knows_is_reserved_and_nothing_else(void **state)
 {
     (void)state;
     static planted world;
-    char list[PS_EVAL_METHODS_MAX][40];
+    char list[MOST][40];
     planted_make(&world, 60, 3, 3);
     use("methods");
     planted_import(&world);
     ps_generation *g = planted_open();
-    size_t n = ps_method_list(g, list, PS_EVAL_METHODS_MAX);
+    size_t n = ps_method_list(g, list, MOST);
     for (size_t i = 0; i < n; i++) /* blocks by their names, two of them known before */
         assert_true(ps_method_is_reserved(list[i]) || ps_generation_block(g, list[i]) ||
                     !strcmp(list[i], "visual") || !strcmp(list[i], "annotation"));
-    for (size_t i = 0; ps_variant_at(i); i++)
-        assert_true(ps_method_is_reserved(ps_variant_at(i)->name));
+    for (size_t i = 0; i < PS_BASELINES; i++)
+        assert_true(ps_method_is_reserved(ps_baseline_name[i]));
     for (size_t i = 0; ps_method_name(i); i++) {
         bool baseline = false;
-        for (size_t v = 0; ps_variant_at(v); v++)
-            baseline |= !strcmp(ps_variant_at(v)->name, ps_method_name(i));
+        for (size_t v = 0; v < PS_BASELINES; v++)
+            baseline |= !strcmp(ps_baseline_name[v], ps_method_name(i));
         assert_true(baseline || is_of(ps_method_name(i), list, n));
     }
     assert_false(ps_method_is_reserved("visual"));
