@@ -112,6 +112,7 @@ static int run(const ps_command *c, int argc, char **argv)
         free(settings);
         return told;
     }
+    ps_cli_follow(c, &words);
     int err = c->run(&words, settings, &why);
     ps_cli_progress_end();
     int code = err ? tell(c, err, &why) : EXIT_SUCCESS;

@@ -25,6 +25,9 @@ typedef struct ps_command {
     int (*run)(const ps_parsed *words, void *settings, ps_why *why);
 } ps_command;
 
+/* A catalog's path that leads through links is replaced by where they lead now. */
+void ps_cli_follow(const ps_command *c, ps_parsed *words);
+
 /* Settings that every command begins with; PS_COMMON_OPTIONS are their rows. */
 typedef struct ps_common {
     const char *config;

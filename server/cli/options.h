@@ -55,6 +55,7 @@ int ps_option_set(const ps_option *o, void *settings, const char *value,
 typedef struct ps_parsed {
     const char *word[8];
     size_t n_words;
+    const char *link; /* word[0] as it was typed, when links were followed; else NULL */
 } ps_parsed;
 
 struct ps_command;

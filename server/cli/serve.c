@@ -119,6 +119,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
     s->serve.catalog = words->word[0];
+    s->serve.link = words->link;
     s->serve.loops = s->common.threads;
     return ps_serve(&s->serve, why);
 }

@@ -46,7 +46,7 @@ void ps_admin_reload(ps_context *d, const ps_request *request, ps_reply *out)
         ps_reply_failed(out, r ? PS_EUNSUPPORTED : PS_ENOMEM, NULL);
         return;
     }
-    *r = (ps_reload){.done = on_reloaded};
+    *r = (ps_reload){.done = on_reloaded, .by_hand = true};
     r->cls = ps_wait_begin(request, tell_reload, r);
     who->ask(who->cls, r);
 }

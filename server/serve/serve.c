@@ -113,6 +113,7 @@ static void on_reload(uv_signal_t *handle, int number)
     server *s = handle->data;
     if (s->state.tls)
         ps_tls_refresh(s->state.tls, true);
+    serve_reload_tell_link(s);
     if (s->phase == RUNNING)
         serve_open(s);
 }

@@ -7,6 +7,7 @@
 #ifndef PINSAGE_SERVER_SERVE_SERVE_INSIDE_H
 #define PINSAGE_SERVER_SERVE_SERVE_INSIDE_H
 
+#include <sys/types.h>
 #include <uv.h>
 
 #include "server/base/listen.h"
@@ -34,6 +35,9 @@ typedef struct serve_reloads {
     char target[256];    /* of `current` when a generation was opened last */
     bool refused;        /* that one is not in use */
     uint64_t tried;      /* when, uv_now time */
+    dev_t dev;           /* of the catalog's folder, and its number there */
+    ino_t ino;
+    bool away; /* the link that led to the catalog leads elsewhere */
     pthread_mutex_t lock;
     ps_reload *asked;     /* guarded by lock: for the next opening */
     bool closed;          /* guarded by lock: nobody is there to be asked */
@@ -81,6 +85,8 @@ const ps_writes *serve_live(const ps_state *st);
 void serve_reload_init(server *s); /* before there are loops */
 void serve_reload_start(server *s);
 void serve_reload_look(server *s); /* now and then */
+/* Say, again if need be, where the link to the catalog leads when that is elsewhere. */
+void serve_reload_tell_link(server *s);
 /* An opening begins; it has ended, well or not (then the one before stays). */
 void serve_reload_begin(server *s);
 void serve_reload_end(server *s, int err, const ps_why *why);

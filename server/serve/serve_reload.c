@@ -13,6 +13,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/serve/serve_inside.h"
@@ -31,10 +32,52 @@ static void read_current(const server *s, char *out, size_t room)
     out[len > 0 ? len : 0] = '\0';
 }
 
+/* The path that was given may be a link that is switched to another catalog. Live writes,
+ * generations and the sandbox are all of the folder that it led to at the start, and that
+ * is what is served until the end: half of one and half of the other would lose writes.
+ */
+static bool link_leads_home(const server *s)
+{
+    const char *link = s->state.opts->link;
+    struct stat st;
+    return !link || (stat(link, &st) == 0 && st.st_dev == s->reloads.dev &&
+                     st.st_ino == s->reloads.ino);
+}
+
+static void look_at_link(server *s)
+{
+    const ps_serve_opts *o = s->state.opts;
+    bool away = !link_leads_home(s);
+    if (away && !s->reloads.away)
+        ps_log_say(s->state.log, PS_LOG_WARN, "the catalog's link leads elsewhere",
+                   "link", o->link, "serving", o->catalog, "remedy",
+                   "restart the server to follow it", NULL);
+    else if (!away && s->reloads.away)
+        ps_log_say(s->state.log, PS_LOG_INFO, "the catalog's link leads here again",
+                   "link", o->link, NULL);
+    s->reloads.away = away;
+}
+
+void serve_reload_tell_link(server *s)
+{
+    s->reloads.away = false;
+    look_at_link(s);
+}
+
+static int refuse_link(const server *s, ps_why *why)
+{
+    return ps_fail(
+        why, PS_EMISMATCH, s->state.opts->link, 0,
+        "it leads elsewhere than at the start, to another catalog than %.150s: "
+        "restart the server to follow it",
+        s->state.opts->catalog);
+}
+
 void serve_reload_look(server *s)
 {
     serve_reloads *r = &s->reloads;
     char now[sizeof r->target];
+    look_at_link(s);
     if (s->phase != RUNNING || s->state.opts->no_watch || !s->state.engine)
         return;
     read_current(s, now, sizeof now);
@@ -67,6 +110,8 @@ static void answer(server *s, ps_reload *list, int err, const ps_why *why)
         r->err = err;
         if (why)
             r->why = *why;
+        if (!err && r->by_hand && !link_leads_home(s))
+            r->err = refuse_link(s, &r->why);
         if (s->state.engine)
             snprintf(r->generation, sizeof r->generation, "%s",
                      ps_engine_generation(s->state.engine)->name);
@@ -142,6 +187,10 @@ void serve_reload_start(server *s)
 {
     serve_reloads *r = &s->reloads;
     const ps_serve_opts *o = s->state.opts;
+    struct stat st = {0};
+    stat(o->catalog, &st);
+    r->dev = st.st_dev;
+    r->ino = st.st_ino;
     uv_async_init(&s->uv, &r->wake, on_asked);
     uv_timer_init(&s->uv, &r->settle);
     uv_fs_event_init(&s->uv, &r->watch);

@@ -9,12 +9,15 @@
 #ifndef PINSAGE_SERVER_STATE_RELOAD_H
 #define PINSAGE_SERVER_STATE_RELOAD_H
 
+#include <stdbool.h>
+
 #include "pinsage/err.h"
 
 typedef struct ps_reload {
     struct ps_reload *next; /* the main thread's */
     void (*done)(struct ps_reload *r);
     void *cls;
+    bool by_hand; /* whoever asks means the catalog as its path leads to it today */
     /* What came of it: of an opening that began after the question. */
     int err;
     ps_why why;

@@ -14,7 +14,8 @@
 
 /* Defaults and ranges stand behind each; times are milliseconds. */
 typedef struct ps_serve_opts {
-    const char *catalog;      /* required */
+    const char *catalog;      /* required; the folder itself, no link to it */
+    const char *link;         /* NULL; the link that led there, which may be switched */
     const char *listen;       /* "127.0.0.1:8080"; "[::1]:0", "*:80"; port 0: any free */
     const char *admin_listen; /* NULL; a second address with a loop of its own, so that
                                  probes and metrics answer when the others are busy */
