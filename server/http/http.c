@@ -22,9 +22,27 @@
 
 /* ------------------------------ Callbacks ---------------------------------- */
 
+/* The library would make a record of each parameter in the memory for headers, and hang
+ * up when that is too small for them. Nobody reads those records: targets are taken apart
+ * by us. So it finds an empty query: it has looked for the question mark already, and
+ * splits what follows after this call, in memory that is its to change. */
+static void hide_query(const char *uri)
+{
+    char *mark = (char *)(uintptr_t)strchr(uri, '?');
+    if (mark && mark[1])
+        mark[1] = '\0';
+}
+
 static void *on_target(void *cls, const char *uri, struct MHD_Connection *c)
 {
-    return http_begin(cls, c, uri);
+    conn *n =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    exchange *x = n ? http_begin(cls, n, uri) : NULL;
+    if (x)
+        http_at_hand(n);
+    if (uri)
+        hide_query(uri);
+    return x;
 }
 
 /* Undo nothing: targets are decoded by us, from the raw text. */
@@ -60,12 +78,13 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     exchange *x = *slot;
     if (!x)
         return MHD_NO; /* no memory for it */
+    http_at_hand(x->conn);
     if (!x->begun) {
         x->begun = true;
         if (!http_guard(h, x, c, method, version))
             return MHD_YES;
         ps_count_add(&h->stats->refused, 1);
-        x->reply.close = true;
+        x->reply.close = x->conn->unread = true;
         return http_send(h, x);
     }
     if (*size)
@@ -77,10 +96,16 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **slot,
                          enum MHD_RequestTerminationCode how)
 {
     (void)c;
-    if (*slot)
-        http_end(cls, *slot, how);
+    exchange *x = *slot;
     *slot = NULL;
+    if (!x)
+        return;
+    http_at_hand(x->conn); /* what it sent next may be looked at now, without a read */
+    http_end(cls, x, how);
 }
+
+/* How the library tells its log that it will answer by itself; the status follows. */
+#define LIBRARY_REFUSES "Error processing request (HTTP response code is %u"
 
 static void on_message(void *cls, const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
@@ -89,6 +114,12 @@ static void on_message(void *cls, const char *fmt, va_list args)
 {
     ps_http *h = cls;
     char text[256];
+    if (strncmp(fmt, LIBRARY_REFUSES, sizeof LIBRARY_REFUSES - 1) == 0) {
+        va_list copy;
+        va_copy(copy, args);
+        http_refuse_for_library(h, va_arg(copy, unsigned));
+        va_end(copy);
+    }
     if (!ps_log_wants(h->state->log, PS_LOG_DEBUG))
         return;
     vsnprintf(text, sizeof text, fmt, args);
@@ -162,6 +193,8 @@ void ps_http_stop(ps_http *h)
     assert(!h->abandoned);
     ps_gzip_free(h->gzip);
     ps_buf_done(&h->packed);
+    http_linger_end(h);
+    free(h->by_fd);
     for (exchange *x = h->spare, *next; x; x = next) {
         next = x->next_free;
         ps_reply_done(&x->reply);
@@ -189,7 +222,9 @@ int ps_http_fd(const ps_http *h)
 void ps_http_run(void *cls)
 {
     ps_http *h = cls;
+    http_runs(h);
     MHD_run(h->daemon);
+    http_linger_on(h);
 }
 
 int64_t ps_http_timeout(void *cls, unsigned turns)
@@ -197,6 +232,10 @@ int64_t ps_http_timeout(void *cls, unsigned turns)
     ps_http *h = cls;
     MHD_UNSIGNED_LONG_LONG ms;
     if (MHD_get_timeout(h->daemon, &ms) != MHD_YES)
+        ms = UINT64_MAX;
+    if (h->n_lingering && ms > LINGER_MS)
+        return LINGER_MS;
+    if (ms == UINT64_MAX)
         return -1;
     return ms ? (int64_t)ms : http_tls_patience(h, turns);
 }

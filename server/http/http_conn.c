@@ -19,19 +19,48 @@
 
 /* ------------------------------ Connections -------------------------------- */
 
-static void open_conn(ps_http *h, struct MHD_Connection *c, void **slot)
+/* False when memory is exhausted. */
+static bool enter_by_fd(ps_http *h, conn *n)
+{
+    enum { STEP = 256 };
+    if (n->fd >= h->n_by_fd) {
+        int room = n->fd / STEP * STEP + STEP;
+        conn **more = realloc(h->by_fd, (size_t)room * sizeof *more);
+        if (!more)
+            return false;
+        memset(more + h->n_by_fd, 0, (size_t)(room - h->n_by_fd) * sizeof *more);
+        h->by_fd = more;
+        h->n_by_fd = room;
+    }
+    h->by_fd[n->fd] = n;
+    return true;
+}
+
+/* NULL when memory is exhausted. */
+static conn *new_conn(ps_http *h, int fd)
 {
     conn *n = calloc(1, sizeof *n);
+    if (!n)
+        return NULL;
+    n->fd = fd;
+    if (enter_by_fd(h, n))
+        return n;
+    free(n);
+    return NULL;
+}
+
+static void open_conn(ps_http *h, struct MHD_Connection *c, void **slot)
+{
     const union MHD_ConnectionInfo *fd =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     const union MHD_ConnectionInfo *peer =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    conn *n = new_conn(h, fd->connect_fd);
     ps_count_add(&h->stats->accepted, 1);
     *slot = n;
     if (!n)
         return; /* its requests are refused */
     n->mhd = c;
-    n->fd = fd->connect_fd;
     n->deadline = ps_now_ns() + (uint64_t)h->state->opts->header_timeout * MS;
     if (peer && peer->client_addr) {
         bool six = peer->client_addr->sa_family == AF_INET6;
@@ -54,6 +83,11 @@ static void close_conn(ps_http *h, conn *n)
     ps_count_add(&h->stats->closed, 1);
     if (!n)
         return;
+    if (n->exchange)
+        http_end(h, n->exchange, MHD_REQUEST_TERMINATED_WITH_ERROR);
+    if (n->unread)
+        http_linger(h, n->fd);
+    h->by_fd[n->fd] = NULL;
     n->prev->next = n->next;
     n->next->prev = n->prev;
     if (h->conns == n)
@@ -72,7 +106,34 @@ void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,
         close_conn(cls, *slot);
 }
 
+/* Part of a request has come, and its end has not. */
+static bool is_unfinished(const conn *c)
+{
+    const exchange *x = c->exchange;
+    return x ? !x->answered && !x->status : c->in_line;
+}
+
+/* Its client has ended it, in the same breath as the last of what it sent: then nothing
+ * more happens at the socket, and the library does not look again. */
+static bool is_left_alone(const conn *c)
+{
+    char byte;
+    return recvfrom(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
+}
+
 /* The socket is shut down, not closed: the library finds out by reading from it. */
+static void cut_off(ps_http *h, conn *c)
+{
+    if (c->exchange && is_unfinished(c)) {
+        ps_failure f = {.code = PS_CODE_DEADLINE_EXCEEDED, .status = 408};
+        ps_reply_error(&c->exchange->reply, f, "the request took too long to arrive");
+        http_refuse(h, c->exchange);
+    }
+    shutdown(c->fd, SHUT_RDWR);
+    ps_count_add(&h->stats->timed_out, 1);
+    c->deadline = UINT64_MAX;
+}
+
 void http_sweep(ps_http *h)
 {
     uint64_t now = ps_now_ns();
@@ -83,9 +144,9 @@ void http_sweep(ps_http *h)
         if (c->parked) {
             http_expire(h, c->parked, now);
         } else if (now > c->deadline) {
+            cut_off(h, c);
+        } else if (is_unfinished(c) && is_left_alone(c)) {
             shutdown(c->fd, SHUT_RDWR);
-            ps_count_add(&h->stats->timed_out, 1);
-            c->deadline = UINT64_MAX;
         }
         c = c->next;
     } while (c != h->conns);
@@ -103,24 +164,24 @@ static exchange *take_spare(ps_http *h)
     return x;
 }
 
-exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
+exchange *http_begin(ps_http *h, conn *c, const char *uri)
 {
     exchange *x = take_spare(h);
     if (!x)
         return NULL;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     size_t len = uri ? strlen(uri) : 0;
     bool fits = len + 1 < sizeof x->place;
     x->http = h;
-    x->mhd = c;
+    x->mhd = c->mhd;
     x->started = ps_now_ns();
-    x->conn = info ? info->socket_context : NULL;
-    if (x->conn && x->conn->in_handshake) {
-        x->conn->in_handshake = false;
+    x->conn = c;
+    c->exchange = x;
+    c->in_line = false;
+    if (c->in_handshake) {
+        c->in_handshake = false;
         h->handshakes--;
     }
-    x->begun = x->admitted = x->answered = x->abandoned = false;
+    x->begun = x->admitted = x->answered = x->abandoned = x->refused = false;
     x->wait = (ps_wait){.finish = http_wait_finish};
     x->then = NULL;
     x->uploaded = x->sent = 0;
@@ -136,10 +197,9 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
     x->request = (ps_request){.raw = {x->raw_key + 1, len},
                               .route = ps_route_unmatched(),
                               .wait = &x->wait,
-                              .peer = x->conn ? &x->conn->peer : NULL,
+                              .peer = &c->peer,
                               .arena = &x->arena};
-    if (x->conn)
-        x->conn->deadline = x->started + (uint64_t)h->state->opts->header_timeout * MS;
+    c->deadline = x->started + (uint64_t)h->state->opts->header_timeout * MS;
     ps_count_add(&h->stats->started, 1);
     return x;
 }
@@ -148,11 +208,11 @@ exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri)
 
 static ps_text name_peer(const conn *c, char *out, socklen_t room)
 {
-    const struct sockaddr_storage *p = c ? &c->peer : NULL;
+    const struct sockaddr_storage *p = &c->peer;
     const void *address = NULL;
-    if (p && p->ss_family == AF_INET)
+    if (p->ss_family == AF_INET)
         address = &((const struct sockaddr_in *)(const void *)p)->sin_addr;
-    else if (p && p->ss_family == AF_INET6)
+    else if (p->ss_family == AF_INET6)
         address = &((const struct sockaddr_in6 *)(const void *)p)->sin6_addr;
     if (!address || !inet_ntop(p->ss_family, address, out, room))
         return (ps_text){"", 0};
@@ -197,6 +257,8 @@ static void log_request(ps_http *h, const exchange *x, unsigned status, uint64_t
 /* 499: the client went away; 408: it took too long; 400: the library refused it. */
 static unsigned final_status(const exchange *x, enum MHD_RequestTerminationCode how)
 {
+    if (x->refused)
+        return x->status;
     if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         return x->status ? x->status : 400;
     if (how == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
@@ -215,6 +277,7 @@ void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how)
     if (is_worth_a_line(h, x, status, ns))
         log_request(h, x, status, ns);
     http_allow(x, now + ((uint64_t)o->idle_timeout + (uint64_t)o->header_timeout) * MS);
+    x->conn->exchange = NULL;
     x->abandoned = x->wait.begun && !x->wait.finished;
     if (x->abandoned)
         h->abandoned++;

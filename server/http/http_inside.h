@@ -2,6 +2,9 @@
  *
  *      connection (conn)  1 --- 0..1  request under way (exchange)
  *
+ * The connection ends its request, if the library does not: some requests it hangs up on
+ * without a word to us.
+ *
  * Threads: see http.h.
  */
 #ifndef PINSAGE_SERVER_HTTP_HTTP_INSIDE_H
@@ -26,10 +29,14 @@ typedef struct conn {
     struct MHD_Connection *mhd; /* borrowed */
     int fd;                     /* borrowed */
     uint64_t deadline;          /* ns: shut down when the sweep comes by later */
+    struct exchange *exchange;  /* its request under way; NULL: none */
     struct exchange *parked;    /* its request waits for its answer; NULL: it does not */
     struct sockaddr_storage peer;
     ps_tls_pair *pair; /* held; NULL without TLS */
     bool in_handshake; /* it has TLS, and no request has begun on it */
+    bool in_line;      /* a part of a request line was read, and not its end */
+    bool spoken;       /* http_refuse has had the last word */
+    bool unread;       /* answered before its request was read to the end */
 } conn;
 
 /* How an exchange that waits is seen by the loop: while `working` a worker has it, and
@@ -55,6 +62,7 @@ typedef struct exchange {
     ps_text key;              /* of the cache */
     uint8_t variant;
     bool begun, admitted, answered, working, abandoned;
+    bool refused; /* by http_refuse */
     unsigned status;
     uint64_t sent;   /* bytes of the answer's body */
     char place[512]; /* of the key, when it fits */
@@ -77,7 +85,11 @@ struct ps_http {
     ps_gzip *gzip;      /* NULL: nothing is packed */
     ps_buf packed;      /* what it made last */
     struct MHD_Daemon *daemon;
-    conn *conns;         /* ring, NULL when empty */
+    conn *conns;  /* ring, NULL when empty */
+    conn **by_fd; /* (n_by_fd), owned */
+    int n_by_fd;
+    struct lingerer *lingering; /* (n_lingering), owned */
+    unsigned n_lingering;
     exchange *spare;     /* ready for the next requests */
     unsigned abandoned;  /* exchanges that ended before their wait did */
     ps_line log;         /* access lines on their way */
@@ -92,7 +104,7 @@ struct ps_http {
 /* Its connection may take until then (ns), unless it is being shut down already. */
 static inline void http_allow(exchange *x, uint64_t until)
 {
-    if (x->conn && x->conn->deadline != UINT64_MAX)
+    if (x->conn->deadline != UINT64_MAX)
         x->conn->deadline = until;
 }
 
@@ -101,6 +113,24 @@ static inline void http_allow(exchange *x, uint64_t until)
  * why. */
 bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *method,
                 const char *version);
+
+/* ---- http_refuse.c ---- */
+/* Answer at once what stands in x->reply, past the library, and end the connection: also
+ * in the middle of a body, where MHD_queue_response cannot. */
+void http_refuse(ps_http *h, exchange *x);
+/* The library is about to answer the request at hand by itself: we do. */
+void http_refuse_for_library(ps_http *h, unsigned status);
+/* On this thread, from now on: this loop reads; this is the connection at hand. */
+void http_runs(ps_http *h);
+void http_at_hand(const conn *c);
+
+/* ---- http_linger.c ---- */
+/* What a client still sends to a connection that we have ended is read for a while and
+ * thrown away: closed at once it would be reset, and the client might lose our answer. */
+#define LINGER_MS 5 /* between two looks */
+void http_linger(ps_http *h, int fd);
+void http_linger_on(ps_http *h);  /* read what has come, close what is over */
+void http_linger_end(ps_http *h); /* close all */
 
 /* ---- http_reply.c ---- */
 enum MHD_Result http_answer(ps_http *h, exchange *x);
@@ -130,11 +160,14 @@ unsigned http_tls_flags(const ps_http *h);
 void http_tls_options(const ps_http *h, struct MHD_OptionItem out[3]);
 /* ms to wait when the library wants to run at once, and did `turns` times. */
 int64_t http_tls_patience(ps_http *h, unsigned turns);
+/* Send the last words of a connection, as much of them as it takes. */
+void http_tls_last_words(const conn *c, const char *data, size_t size);
 
 /* ---- http_conn.c ---- */
 void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,
                         enum MHD_ConnectionNotificationCode what);
-exchange *http_begin(ps_http *h, struct MHD_Connection *c, const char *uri);
+/* NULL when memory is exhausted. uri NULL: no request line was read. */
+exchange *http_begin(ps_http *h, conn *c, const char *uri);
 void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how);
 void http_recycle(ps_http *h, exchange *x);
 void http_sweep(ps_http *h);

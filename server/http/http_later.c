@@ -125,10 +125,6 @@ static void deliver(ps_http *h, exchange *x)
 
 int http_make(ps_http *h, exchange *x)
 {
-    if (!x->conn) { /* no memory for one: nobody would look after it */
-        refuse(x, PS_CODE_UNAVAILABLE, "out of memory");
-        return 1;
-    }
     if (ps_route_at(x->request.route)->on_worker)
         x->reply.later = true;
     else

@@ -66,3 +66,13 @@ int64_t http_tls_patience(ps_http *h, unsigned turns)
     h->moved = moved;
     return h->handshakes && still && turns >= 2 ? (under_way ? 1 : 20) : 0;
 }
+
+void http_tls_last_words(const conn *c, const char *data, size_t size)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (!info || c->in_handshake)
+        return;
+    gnutls_record_send(info->tls_session, data, size);
+    gnutls_bye(info->tls_session, GNUTLS_SHUT_WR);
+}

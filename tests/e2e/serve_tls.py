@@ -66,6 +66,37 @@ def serves(name):
         return False
 
 
+def read_all(sock):
+    out = b''
+    while True:
+        try:
+            more = sock.recv(65536)
+        except (ssl.SSLError, ConnectionError):
+            return out
+        if not more:
+            return out
+        out += more
+
+
+@test
+def what_the_library_refuses_has_one_answer_and_our_shape():
+    good = b'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'
+    post = b'POST /embed HTTP/1.1\r\nHost: x\r\n'
+    for data, status in ((post + b'Content-Length: 2a\r\n\r\n', b'400'),
+                         (good[:-2] + b'X: ' + b'a' * 90000 + b'\r\n\r\n', b'431'),
+                         (b'GET /' + b'a' * 90000 + b' HTTP/1.1\r\n\r\n', b'414'),
+                         (post + b'Transfer-Encoding: chunked\r\n\r\nzz\r\n', b'400'),
+                         (b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', b'505')):
+        for before in (b'', good):
+            plain = socket.create_connection(('localhost', server.port), 20)
+            with context().wrap_socket(plain, server_hostname='localhost') as s:
+                s.sendall(before + data)
+                out = read_all(s)
+            heads = re.findall(rb'HTTP/1\.1 (\d{3}) ', out)
+            assert heads == [b'200'] * bool(before) + [status], (status, out)
+            assert b'"code":"' in out and b'<html' not in out, out
+
+
 @test
 def curl_and_openssl_are_served():
     done = subprocess.run(['curl', '-sS', '--cacert', where + '/one.crt', '--tlsv1.3',
