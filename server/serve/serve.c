@@ -212,16 +212,41 @@ static void stop_loops(server *s)
 
 /* ------------------------------ The process -------------------------------- */
 
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+enum { N_SIGNALS = sizeof signals / sizeof *signals };
+
 /* Signals are for the main thread: threads inherit the mask that they are made with. */
 static void block_signals(int how)
 {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    for (size_t i = 0; i < N_SIGNALS; i++)
+        sigaddset(&set, signals[i]);
     pthread_sigmask(how, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_ignored(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+}
+
+/* With its last watcher libuv gives a signal back to the kernel, whose answer is to end
+ * the process, while threads are still being joined. Blocking it is not enough: OpenBLAS
+ * has threads of its own, from before main. So a second watcher of each stays to the end,
+ * on a loop that nobody turns. */
+static int hold_signals(void)
+{
+    static uv_loop_t still;
+    static uv_signal_t held[N_SIGNALS];
+    int err = uv_loop_init(&still);
+    for (size_t i = 0; i < N_SIGNALS && !err; i++) {
+        err = uv_signal_init(&still, &held[i]);
+        if (!err)
+            err = uv_signal_start(&held[i], on_ignored, signals[i]);
+    }
+    return err;
 }
 
 static void raise_fd_limit(const server *s)
@@ -394,7 +419,7 @@ static int start_all(server *s, ps_sandbox *box)
 
 static int run_main(server *s)
 {
-    if (uv_loop_init(&s->uv))
+    if (uv_loop_init(&s->uv) || hold_signals())
         return ps_fail(s->why, PS_ELIBRARY, "serve", 0, "cannot make an event loop");
     start_main(s);
     block_signals(SIG_UNBLOCK);

@@ -270,6 +270,19 @@ def a_rolling_restart_under_load_fails_no_request():
 
 
 @test
+def signals_that_come_while_it_ends_do_not_kill_it():
+    catalog, _, _ = two_generations()
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        for _ in range(3):
+            server = Server(catalog, '--drain-delay', '0')
+            server.send(signal.SIGTERM)
+            while server.process.poll() is None:
+                server.send(number)
+                time.sleep(0.0005)
+            assert server.process.returncode == 0, (number, server.process.returncode)
+
+
+@test
 def strangers_may_not_reload():
     catalog, first, _ = two_generations()
     with open(catalog + '.tokens', 'w') as f:
