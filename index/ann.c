@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ann_inside.h"
+#include "index/ann_inside.h"
 #include "pinsage/generation.h"
 
 /* ------------------------------ Scratch ------------------------------------ */

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ann_inside.h"
+#include "index/ann_inside.h"
 #include "pinsage/catalog.h"
 #include "pinsage/clock.h"
 #include "pinsage/generation.h"
@@ -48,7 +48,7 @@ void factory_auto(uint64_t rows, uint64_t dim, char out[128])
 }
 
 /* FAISS divides by such a number. */
-static int has_zero(const char *factory)
+static bool has_zero(const char *factory)
 {
     for (const char *p = factory; *p; p++)
         if (*p == '0' && (p == factory || p[-1] < '0' || p[-1] > '9') &&

@@ -5,8 +5,8 @@
 #ifndef PINSAGE_INDEX_ANN_INSIDE_H
 #define PINSAGE_INDEX_ANN_INSIDE_H
 
-#include "exact.h"
-#include "faiss.h"
+#include "index/exact.h"
+#include "index/faiss.h"
 #include "pinsage/ann.h"
 #include "pinsage/workers.h"
 

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ann_inside.h"
+#include "index/ann_inside.h"
 #include "pinsage/clock.h"
 #include "pinsage/rng.h"
 

@@ -6,7 +6,7 @@
  *
  * Threads: pure functions. Not here: saying it before main (server/cli/cpu_check.c).
  */
-#include "cpu.h"
+#include "index/cpu.h"
 
 #include "pinsage/ann.h"
 

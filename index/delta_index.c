@@ -21,7 +21,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "exact.h"
+#include "index/exact.h"
 #include "pinsage/chunks.h"
 #include "pinsage/dot.h"
 #include "pinsage/rowmap.h"

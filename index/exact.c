@@ -6,7 +6,7 @@
  *
  * Threads: pure functions on the caller's memory.
  */
-#include "exact.h"
+#include "index/exact.h"
 
 #include <math.h>
 

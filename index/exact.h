@@ -5,9 +5,9 @@
 #ifndef PINSAGE_INDEX_EXACT_H
 #define PINSAGE_INDEX_EXACT_H
 
+#include "index/top.h"
 #include "pinsage/ann.h"
 #include "pinsage/dot.h"
-#include "top.h"
 
 /* Rows as they are searched: by inner product, or by cosine. */
 typedef struct space {

@@ -10,7 +10,7 @@
  * Threads: see the header. FAISS 1.7.3 has no knobs per search: they are state of
  * the index, set once before the first search.
  */
-#include "faiss.h"
+#include "index/faiss.h"
 
 #include <stdlib.h>
 #include <string.h>

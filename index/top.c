@@ -2,7 +2,7 @@
  *
  * Threads: one list, one thread.
  */
-#include "top.h"
+#include "index/top.h"
 
 static int worse(ps_scored a, ps_scored b)
 {

@@ -92,7 +92,7 @@ static void *value_at(const ps_rowmap_table *t, uint32_t i)
     return atomic_load_explicit(&t->slot[i].value, memory_order_relaxed);
 }
 
-/* Room for as many rows again as have something now; 0 when that is too much. */
+/* Room for as many rows again as have something now; 0 when there cannot be so many. */
 static uint32_t next_size(const ps_rowmap_table *old)
 {
     uint64_t rows = 1, slots = FIRST_SLOTS;

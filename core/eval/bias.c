@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inside.h"
+#include "core/eval/inside.h"
 #include "pinsage/rng.h"
 
 enum { SAMPLE = 20000 };

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inside.h"
+#include "core/eval/inside.h"
 #include "pinsage/rng.h"
 
 typedef struct sampling {

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/eval/inside.h"
 #include "core/measures/lines.h"
-#include "inside.h"
 #include "pinsage/rng.h"
 #include "pinsage/workers.h"
 

@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "html_charts.h"
-#include "html_style.h"
-#include "inside.h"
+#include "core/eval/html_charts.h"
+#include "core/eval/html_style.h"
+#include "core/eval/inside.h"
+#include "core/eval/svg.h"
 #include "pinsage/file.h"
-#include "svg.h"
 
 /* ------------------------------ The head ----------------------------------- */
 

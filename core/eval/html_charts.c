@@ -6,13 +6,13 @@
  *
  * Threads: see html_charts.h.
  */
-#include "html_charts.h"
+#include "core/eval/html_charts.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "svg.h"
+#include "core/eval/svg.h"
 
 const char *chart_class(size_t i)
 {

@@ -2,7 +2,7 @@
  *
  * Threads: one buffer, one thread.
  */
-#include "svg.h"
+#include "core/eval/svg.h"
 
 #include <math.h>
 #include <stdarg.h>

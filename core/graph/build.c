@@ -340,7 +340,7 @@ static int write_offsets(build *x, int which, const uint64_t *offset, uint64_t n
     return close_array(x, PS_OK);
 }
 
-/* Boards of pins in order: to the file, and turned round to the lanes of boards. */
+/* Boards of pins in order: to the file, and transposed, to the lanes of boards. */
 static int on_copied(void *cls, const uint32_t *board, size_t n)
 {
     build *x = cls;

@@ -77,7 +77,7 @@ void ps_graph_close(ps_graph *g)
 
 /* ------------------------------ Looking up -------------------------------- */
 
-int ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index)
+bool ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index)
 {
     const uint32_t *at = ps_csr_row(m, row);
     for (uint32_t n = ps_csr_degree(m, row); n;) {

@@ -33,7 +33,7 @@ uint32_t ps_live_edge(const ps_graph *g, ps_side side, uint32_t row, uint32_t i)
     return d ? *ps_delta_pick(d, i) : ps_base_of(ps_graph_csr(g, side), row).row[i];
 }
 
-int ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board)
+bool ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board)
 {
     const ps_delta *d = delta_of(g, PS_PINS, pin);
     const ps_event *e = d ? ps_delta_event(d, board) : NULL;

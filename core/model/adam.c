@@ -58,5 +58,5 @@ int ps_adam_step(ps_adam *a, ps_workers *workers, float rate, float *params, flo
               .fix = (float)(1.0 / sqrt(c2)),
               .params = params,
               .grad = grad};
-    return ps_team_run(workers, a->n, 1 << 14, step_piece, &s);
+    return ps_for_rows(workers, a->n, 1 << 14, step_piece, &s);
 }

@@ -41,7 +41,7 @@ static int undo_normalise(ps_workers *workers, const float *y, const float *norm
                           float *dy, size_t n, size_t width, bool relu)
 {
     undo u = {.y = y, .norm = norm, .dy = dy, .width = width, .relu = relu};
-    return ps_team_run(workers, n, 512, undo_piece, &u);
+    return ps_for_rows(workers, n, 512, undo_piece, &u);
 }
 
 static void undo_relu(const float *y, float *dy, size_t n)

@@ -49,7 +49,7 @@ static int normalise_piece(void *cls, size_t begin, size_t end, unsigned worker)
 static int normalise(ps_workers *workers, float *y, float *norm, size_t n, size_t width)
 {
     rows r = {.y = y, .norm = norm, .width = width};
-    return ps_team_run(workers, n, 512, normalise_piece, &r);
+    return ps_for_rows(workers, n, 512, normalise_piece, &r);
 }
 
 /* ------------------------------ The steps --------------------------------- */

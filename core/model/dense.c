@@ -9,7 +9,7 @@
 
 enum { ROWS = 512, COLUMNS = 64 }; /* pieces: of n, and of the weights' rows */
 
-int ps_team_run(ps_workers *workers, size_t n, size_t grain, ps_work fn, void *cls)
+int ps_for_rows(ps_workers *workers, size_t n, size_t grain, ps_work fn, void *cls)
 {
     if (workers)
         return ps_workers_run(workers, n, grain, fn, cls);
@@ -49,7 +49,7 @@ static int forward_piece(void *cls, size_t begin, size_t end, unsigned worker)
 
 int ps_dense_forward(ps_workers *workers, const ps_dense *l)
 {
-    return ps_team_run(workers, l->n, ROWS, forward_piece, (void *)l);
+    return ps_for_rows(workers, l->n, ROWS, forward_piece, (void *)l);
 }
 
 typedef struct back {
@@ -73,7 +73,7 @@ int ps_dense_backward_data(ps_workers *workers, const ps_dense *l, float *dx, si
                            float beta)
 {
     back b = {.l = l, .dx = dx, .lddx = lddx, .beta = beta};
-    return ps_team_run(workers, l->n, ROWS, data_piece, &b);
+    return ps_for_rows(workers, l->n, ROWS, data_piece, &b);
 }
 
 static int weights_piece(void *cls, size_t begin, size_t end, unsigned worker)
@@ -94,5 +94,5 @@ int ps_dense_backward_weights(ps_workers *workers, const ps_dense *l, float *dw,
                               float *db)
 {
     back b = {.l = l, .dw = dw, .db = db};
-    return ps_team_run(workers, l->out, COLUMNS, weights_piece, &b);
+    return ps_for_rows(workers, l->out, COLUMNS, weights_piece, &b);
 }

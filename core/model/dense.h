@@ -35,6 +35,6 @@ int ps_dense_backward_weights(ps_workers *workers, const ps_dense *l, float *dw,
                               float *db);
 
 /* Run fn over [0, n) by the workers, or on the caller when there is none. */
-int ps_team_run(ps_workers *workers, size_t n, size_t grain, ps_work fn, void *cls);
+int ps_for_rows(ps_workers *workers, size_t n, size_t grain, ps_work fn, void *cls);
 
 #endif

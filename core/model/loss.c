@@ -311,9 +311,9 @@ int ps_loss_backward(ps_workers *workers, const ps_loss_batch *b, const ps_loss_
     if (err)
         return err;
     gather(z, b->negative, b->negatives, b->e, s.n);
-    err = ps_team_run(workers, b->pairs, PAIRS, pairs_piece, &k);
+    err = ps_for_rows(workers, b->pairs, PAIRS, pairs_piece, &k);
     if (!err)
-        err = ps_team_run(workers, b->negatives, NEGATIVES, negatives_piece, &k);
+        err = ps_for_rows(workers, b->negatives, NEGATIVES, negatives_piece, &k);
     if (!err) {
         sum_up(&k, value);
         scatter(&k, dz);

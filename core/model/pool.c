@@ -121,7 +121,7 @@ int ps_pool_forward(ps_workers *workers, const ps_pool *p, const float *messages
                     float *out)
 {
     job j = {.p = p, .messages = messages, .out = out, .sum = PICK(sum_rows)};
-    return ps_team_run(workers, p->n, NODES, forward_piece, &j);
+    return ps_for_rows(workers, p->n, NODES, forward_piece, &j);
 }
 
 int ps_pool_forward_half(ps_workers *workers, const ps_pool *p, const uint16_t *messages,
@@ -129,7 +129,7 @@ int ps_pool_forward_half(ps_workers *workers, const ps_pool *p, const uint16_t *
 {
     job j = {
         .p = p, .messages = messages, .out = out, .sum = PICK(sum_halves), .half = 1};
-    return ps_team_run(workers, p->n, NODES, forward_piece, &j);
+    return ps_for_rows(workers, p->n, NODES, forward_piece, &j);
 }
 
 /* ------------------------------ Backward ---------------------------------- */
@@ -205,8 +205,8 @@ int ps_pool_backward(ps_workers *workers, const ps_pool *p, uint32_t n_in,
              .entry = entry,
              .axpy = PICK(axpy)};
     mask k = {.messages = messages, .din = din, .m = p->m};
-    int err = ps_team_run(workers, n_in, NODES, backward_piece, &j);
-    return err ? err : ps_team_run(workers, n_in, NODES, mask_piece, &k);
+    int err = ps_for_rows(workers, n_in, NODES, backward_piece, &j);
+    return err ? err : ps_for_rows(workers, n_in, NODES, mask_piece, &k);
 }
 
 /* ------------------------------ Weights ----------------------------------- */

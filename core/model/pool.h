@@ -31,7 +31,7 @@ int ps_pool_forward(ps_workers *workers, const ps_pool *p, const float *messages
 int ps_pool_forward_half(ps_workers *workers, const ps_pool *p, const uint16_t *messages,
                          float *out);
 
-/* Lists turned round: the pools that read row v are entry[start[v] .. start[v+1]), each
+/* Lists transposed: the pools that read row v are entry[start[v] .. start[v+1]), each
  * u * T + t. start (n_in + 1) and entry (n * T) are the caller's. */
 void ps_pool_transpose(const ps_pool *p, uint32_t n_in, uint32_t *start, uint32_t *entry);
 /* din (n_in, m) = gradient of the messages from dout (n, m), zero where the message was

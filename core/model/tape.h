@@ -33,7 +33,7 @@ struct ps_tape {
     float *dz, *dhidden; /* (n[K], e), (n[K], d) */
     float *dh[2];        /* (n[k], d), turn about */
     float *dpooled, *dmessage;
-    uint32_t *start, *entry; /* lists turned round */
+    uint32_t *start, *entry; /* lists transposed */
 };
 
 /* The pool of layer k (1-based) over the tape's buffers. */

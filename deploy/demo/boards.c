@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "corpus.h"
+#include "deploy/demo/corpus.h"
 
 typedef struct edge {
     const char *board; /* borrows from boards.names */

@@ -24,7 +24,7 @@
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 
-#include "corpus.h"
+#include "deploy/demo/corpus.h"
 
 static void stay_silent(void *context, const char *format, ...)
 {

@@ -29,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "corpus.h"
+#include "deploy/demo/corpus.h"
 
 static const char help[] =
     "Usage: openclipart [--source DIR] --out DIR [--threads N] [--seed N]\n"

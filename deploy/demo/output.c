@@ -30,7 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "corpus.h"
+#include "deploy/demo/corpus.h"
 
 /* ---------------------------- The folder ---------------------------------- */
 

@@ -19,14 +19,14 @@
  *     test               test    test    test
  *
  * So a test query occurs in no train or valid pair in either place, and no pair is in
- * another split turned round.
+ * another split reversed.
  *
  * Threads: one.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "corpus.h"
+#include "deploy/demo/corpus.h"
 
 static void add_pair(pairs *list, pair x)
 {

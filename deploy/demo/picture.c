@@ -24,7 +24,7 @@
 
 #include <librsvg/rsvg.h>
 
-#include "corpus.h"
+#include "deploy/demo/corpus.h"
 
 enum { SIDE = THUMB_SIDE / 2, HUES = 8, GREYS = 4 };
 

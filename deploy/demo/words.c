@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "corpus.h"
+#include "deploy/demo/corpus.h"
 
 /* ------------------------------ Strings ----------------------------------- */
 

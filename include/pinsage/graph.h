@@ -58,7 +58,7 @@ static inline const uint32_t *ps_csr_row(const ps_csr *m, uint32_t row)
 }
 
 /* True if row holds index (binary search). */
-int ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index);
+bool ps_csr_has(const ps_csr *m, uint32_t row, uint32_t index);
 
 /* ---- Reading a graph, live or not ---- */
 /* Rows of a live graph end nowhere: beyond those of the matrix they are live, and one
@@ -70,7 +70,7 @@ typedef enum ps_side { PS_PINS, PS_BOARDS } ps_side; /* what the rows are */
 uint32_t ps_live_rows(const ps_graph *g, ps_side side);
 uint32_t ps_live_degree(const ps_graph *g, ps_side side, uint32_t row);
 uint32_t ps_live_edge(const ps_graph *g, ps_side side, uint32_t row, uint32_t i);
-int ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board);
+bool ps_live_has(const ps_graph *g, uint32_t pin, uint32_t board);
 
 static inline const ps_csr *ps_graph_csr(const ps_graph *g, ps_side side)
 {
@@ -98,7 +98,7 @@ static inline uint32_t ps_graph_edge(const ps_graph *g, ps_side side, uint32_t r
 }
 
 /* True if pin is saved on board. */
-static inline int ps_graph_has(const ps_graph *g, uint32_t pin, uint32_t board)
+static inline bool ps_graph_has(const ps_graph *g, uint32_t pin, uint32_t board)
 {
     return g->overlay ? ps_live_has(g, pin, board)
                       : ps_csr_has(&g->pin_boards, pin, board);

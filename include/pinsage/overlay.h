@@ -1,6 +1,6 @@
 /* overlay.h - live changes of a mapped graph: saves and unsaves, seen by version.
  *
- * What a row of the graph lacks or has too much is kept beside it, once for the pin and
+ * Edges that a row of the graph gained or lost are kept beside it, once for the pin and
  * once for the board. Every version that is still in use can be read at the same time;
  * a reader's view is a ps_graph value:
  *
@@ -57,7 +57,7 @@ int ps_overlay_clear_pin(ps_overlay *o, uint32_t pin, uint32_t *removed);
 
 typedef struct ps_overlay_counts {
     uint64_t pins, boards;   /* rows that were ever changed */
-    uint64_t added, removed; /* edges that the graph has not, and that it has too much */
+    uint64_t added, removed; /* edges that the graph lacks; edges of it that are gone */
     uint64_t bytes;          /* held in memory, for all versions */
 } ps_overlay_counts;
 ps_overlay_counts ps_overlay_count(const ps_overlay *o);

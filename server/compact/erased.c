@@ -272,7 +272,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int is_folder(const search *s, const char *name)
+static bool is_folder(const search *s, const char *name)
 {
     char path[PS_PATH_MAX];
     struct stat st;

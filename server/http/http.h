@@ -33,7 +33,8 @@ void ps_http_run(void *h);
 int64_t ps_http_timeout(void *h, unsigned turns); /* ms, -1 = none */
 void ps_http_tick(void *h);
 
-/* Answer from this engine, the state's so-manieth, from now on (a reference is taken). */
+/* Answer from this engine from now on (a reference is taken); install is its number, as
+ * ps_state_current told it. */
 int ps_http_install(ps_http *h, ps_engine *e, uint32_t install);
 /* Two steps to take no new connections, some time apart, so that handshakes under way
  * can end: no new ones begin; then the listener closes, and idle connections end within

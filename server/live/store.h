@@ -3,15 +3,17 @@
  * Everything is keyed by names, never by row numbers, so that what was written outlives
  * any generation. Each operation has a log sequence number, one more than the one before,
  * across restarts and compactions. The store holds the newest state of each name, not the
- * history; a generation says up to which number it has compacted the store, and whoever
- * reads passes that number and sees what came after. So it is harmless whether what was
- * compacted is still there.
+ * history; a generation says up to which number it contains the store, and whoever
+ * reads passes that number and sees what came after. So it is harmless whether what a
+ * generation contains is still there.
  *
- *     table   key                                        value (store_record.c)
- *     pins    id                                         lsn died time deleted texts
- * features edges   XXH3-64 of pin, XXH3-128 of pin and board  lsn time saved pin board
- *     votes   lsn u64                                    JSON text
- *     meta    "format" "lsn" "compacted" "garbage"         u64
+ *     table   key                             value (store_record.c)
+ *     pins    id                              lsn died time deleted texts features
+ *     edges   XXH3-64 of pin, XXH3-128 of     lsn time saved pin board
+ *             pin and board
+ *     votes   lsn u64                         JSON text
+ *     meta    "format" "lsn" "compacted"      u64
+ *             "garbage"
  *
  * A pin's `died` is the number of its newest deletion: what a generation holds of that
  * id, edges too, is dead unless the generation contains that number. Edges that were

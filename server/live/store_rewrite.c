@@ -66,7 +66,7 @@ static int copy_put(copy *c, MDB_dbi table, MDB_val key, MDB_val value)
     return rc ? rc : mdb_put(c->txn, table, &key, &value, MDB_APPEND);
 }
 
-static bool is_litter(int table, MDB_val key)
+static bool is_garbage_flag(int table, MDB_val key)
 {
     return table == META && ps_text_is((ps_text){key.mv_data, key.mv_size}, "garbage");
 }
@@ -83,7 +83,7 @@ static int copy_table(copy *c, ps_store *s, MDB_txn *from, int table)
     if (rc)
         return rc;
     while (!(rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)))
-        if (!is_litter(table, key) && (rc = copy_put(c, to, key, value)))
+        if (!is_garbage_flag(table, key) && (rc = copy_put(c, to, key, value)))
             break;
     mdb_cursor_close(cursor);
     return rc == MDB_NOTFOUND ? 0 : rc;

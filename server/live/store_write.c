@@ -4,8 +4,8 @@
  * transaction. So one that fails for want of map is simply applied again to a larger one,
  * and an operation that is refused disturbs no other.
  *
- *     batch   op op op ...      op: bytes of key, bytes of value u32 each, kind u8, key,
- * value
+ *     batch   op op op ...
+ *     op      bytes of key u32, bytes of value u32, kind u8, key, value
  *
  * After a failed commit the store is asked what it holds. Either the batch is not there:
  * the caller is told of the failure. Or it is (the meta page was written, whatever the

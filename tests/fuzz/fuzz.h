@@ -13,8 +13,8 @@
  *
  * Threads: one.
  */
-#ifndef TESTS_FUZZ_FUZZ_H
-#define TESTS_FUZZ_FUZZ_H
+#ifndef PINSAGE_TESTS_FUZZ_FUZZ_H
+#define PINSAGE_TESTS_FUZZ_FUZZ_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -24,4 +24,16 @@ report "every module says which threads may use it" "$(
           head_of "${file%_*}.h"; head_of "include/pinsage/${stem%_*}.h"; } |
             grep -q 'Threads:' || echo "$file: no line 'Threads:' in its head or its header's"
     done)"
+
+# PINSAGE_ and the path as it is included; from the top of the tree, or a contract's.
+report "every header's guard is its path" "$(
+    for file in $(grep '\.h$' <<<"$files"); do
+        path=${file#include/pinsage/} path=${path//[^A-Za-z0-9]/_}
+        grep -qE "^#ifndef PINSAGE_${path^^}$|^ \* No include guard:" "$file" || echo "$file: not PINSAGE_${path^^}"
+    done)"
+report "headers are included by their path from the top" "$(
+    grep -nE '^#include "[^/"]+"' $files | grep -v '\.pb-c\.h"')"
+report "what is true or false is a bool" "$(
+    grep -nE '^(static )?(inline )?int (ps_)?([a-z]+_)?(is|has|may|can)_[a-z_]+\(' $files |
+        grep -v 'cls\|const struct dirent')"
 finish

@@ -2,8 +2,8 @@
  *
  * Threads: one; the catalog in use is global.
  */
-#ifndef TESTS_SUPPORT_CHANGES_H
-#define TESTS_SUPPORT_CHANGES_H
+#ifndef PINSAGE_TESTS_SUPPORT_CHANGES_H
+#define PINSAGE_TESTS_SUPPORT_CHANGES_H
 
 #include <stdbool.h>
 

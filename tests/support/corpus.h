@@ -2,8 +2,8 @@
  *
  * Threads: one. Everything aborts the test when it fails.
  */
-#ifndef TESTS_SUPPORT_CORPUS_H
-#define TESTS_SUPPORT_CORPUS_H
+#ifndef PINSAGE_TESTS_SUPPORT_CORPUS_H
+#define PINSAGE_TESTS_SUPPORT_CORPUS_H
 
 #include <stddef.h>
 #include <stdint.h>

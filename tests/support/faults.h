@@ -5,8 +5,8 @@
  *
  * Threads: one at a time.
  */
-#ifndef TESTS_SUPPORT_FAULTS_H
-#define TESTS_SUPPORT_FAULTS_H
+#ifndef PINSAGE_TESTS_SUPPORT_FAULTS_H
+#define PINSAGE_TESTS_SUPPORT_FAULTS_H
 
 #include <stdbool.h>
 

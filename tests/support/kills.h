@@ -3,8 +3,8 @@
  *
  * Threads: one; a listener may hear several.
  */
-#ifndef TESTS_SUPPORT_KILLS_H
-#define TESTS_SUPPORT_KILLS_H
+#ifndef PINSAGE_TESTS_SUPPORT_KILLS_H
+#define PINSAGE_TESTS_SUPPORT_KILLS_H
 
 #include <stdbool.h>
 

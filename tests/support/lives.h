@@ -7,8 +7,8 @@
  *
  * Threads: one, beside the writer's; several may write, each with an oracle of its own.
  */
-#ifndef TESTS_SUPPORT_LIVES_H
-#define TESTS_SUPPORT_LIVES_H
+#ifndef PINSAGE_TESTS_SUPPORT_LIVES_H
+#define PINSAGE_TESTS_SUPPORT_LIVES_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
  *
  * Threads: one. Everything aborts the test when it fails.
  */
-#ifndef TESTS_SUPPORT_MODELS_H
-#define TESTS_SUPPORT_MODELS_H
+#ifndef PINSAGE_TESTS_SUPPORT_MODELS_H
+#define PINSAGE_TESTS_SUPPORT_MODELS_H
 
 #include "core/neighbours/tables.h"
 #include "pinsage/features.h"

@@ -1,6 +1,6 @@
 /* numpy.h - NumPy as the oracle of the arrays we read and write. */
-#ifndef TESTS_SUPPORT_NUMPY_H
-#define TESTS_SUPPORT_NUMPY_H
+#ifndef PINSAGE_TESTS_SUPPORT_NUMPY_H
+#define PINSAGE_TESTS_SUPPORT_NUMPY_H
 
 #include <stdbool.h>
 

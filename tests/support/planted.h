@@ -6,8 +6,8 @@
  *
  * Threads: one. Everything aborts the test when it fails.
  */
-#ifndef TESTS_SUPPORT_PLANTED_H
-#define TESTS_SUPPORT_PLANTED_H
+#ifndef PINSAGE_TESTS_SUPPORT_PLANTED_H
+#define PINSAGE_TESTS_SUPPORT_PLANTED_H
 
 #include "pinsage/generation.h"
 #include "pinsage/import.h"

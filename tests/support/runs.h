@@ -2,8 +2,8 @@
  *
  * Threads: one, beside those that a training starts.
  */
-#ifndef TESTS_SUPPORT_RUNS_H
-#define TESTS_SUPPORT_RUNS_H
+#ifndef PINSAGE_TESTS_SUPPORT_RUNS_H
+#define PINSAGE_TESTS_SUPPORT_RUNS_H
 
 #include "pinsage/train.h"
 #include "tests/support/planted.h"

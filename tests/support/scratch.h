@@ -2,8 +2,8 @@
  *
  * Threads: one. Everything aborts the test when it fails.
  */
-#ifndef TESTS_SUPPORT_SCRATCH_H
-#define TESTS_SUPPORT_SCRATCH_H
+#ifndef PINSAGE_TESTS_SUPPORT_SCRATCH_H
+#define PINSAGE_TESTS_SUPPORT_SCRATCH_H
 
 #include <stddef.h>
 

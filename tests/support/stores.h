@@ -2,8 +2,8 @@
  *
  * Threads: one. Everything aborts the test when it fails, unless it returns an error.
  */
-#ifndef TESTS_SUPPORT_STORES_H
-#define TESTS_SUPPORT_STORES_H
+#ifndef PINSAGE_TESTS_SUPPORT_STORES_H
+#define PINSAGE_TESTS_SUPPORT_STORES_H
 
 #include <stdbool.h>
 

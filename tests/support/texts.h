@@ -2,8 +2,8 @@
  *
  * Threads: any.
  */
-#ifndef TESTS_SUPPORT_TEXTS_H
-#define TESTS_SUPPORT_TEXTS_H
+#ifndef PINSAGE_TESTS_SUPPORT_TEXTS_H
+#define PINSAGE_TESTS_SUPPORT_TEXTS_H
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  *
  *     pins p0..p4    boards b0 {p0 p1 p2}  b1 {p1 p2 p3}  b2 {p0}    p4 is on none
  */
-#ifndef TESTS_SUPPORT_TINY_H
-#define TESTS_SUPPORT_TINY_H
+#ifndef PINSAGE_TESTS_SUPPORT_TINY_H
+#define PINSAGE_TESTS_SUPPORT_TINY_H
 
 #include "pinsage/catalog.h"
 #include "pinsage/npy.h"
