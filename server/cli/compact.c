@@ -37,8 +37,8 @@ static void print(const char *catalog, const ps_compact_report *r)
     printf("  embedded live    %s pins\n", ps_cli_count(r->embedded));
     if (*r->index)
         printf("  index            %s, recall@10 %.3f\n", r->index, r->recall_at_10);
-    printf("  compacted         writes up to number %s, in %.1f s\n",
-           ps_cli_count(r->compacted), r->seconds);
+    printf("  contains          writes up to number %s, in %.1f s\n",
+           ps_cli_count(r->lsn), r->seconds);
 }
 
 static int run(const ps_parsed *words, void *cls, ps_why *why)

@@ -143,7 +143,7 @@ int compact_source_into(const char *catalog, compact_source from,
                     .why = why,
                     .report = report,
                     .g = ps_view_generation(from.view)};
-    *report = (ps_compact_report){.compacted = from.lsn};
+    *report = (ps_compact_report){.lsn = from.lsn};
     ps_gemm_init();
     int err = ps_draft_begin(&f.draft, catalog, (ps_draft_opts){.step = "compact"}, why);
     if (!err)

@@ -42,7 +42,7 @@ typedef struct ps_compact_opts {
 typedef struct ps_compact_report {
     char generation[32]; /* the current one, new or not */
     bool nothing;        /* nothing was written since it was made */
-    uint64_t compacted;  /* L */
+    uint64_t lsn;        /* L: of the last write that it contains */
     uint32_t pins, boards;
     uint64_t edges, votes;
     uint32_t added, replaced, deleted; /* pins, of the generation before */

@@ -135,10 +135,10 @@ static int trim(alone *a, const ps_compact_report *report, ps_why *why)
     ps_store_counts counts;
     bool more = true;
     int err = ps_store_count(a->store, &counts, why);
-    if (!err && counts.compacted >= report->compacted)
+    if (!err && counts.compacted >= report->lsn)
         more = false;
     while (!err && more)
-        err = ps_store_trim(a->store, report->compacted, true, TRIM, &more, why);
+        err = ps_store_trim(a->store, report->lsn, true, TRIM, &more, why);
     if (!err && ps_store_has_garbage(a->store))
         err = ps_store_rewrite(a->store, why);
     if (!err)

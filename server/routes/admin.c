@@ -78,8 +78,8 @@ static void write_compact(const ps_compact_report *r, ps_buf *b)
 {
     ps_buf_printf(b, "{\"generation\":\"%s\",\"compacted\":%s", r->generation,
                   r->nothing ? "false" : "true");
-    ps_buf_printf(b, ",\"compacted\":%llu,\"pins\":%u,\"boards\":%u,\"edges\":%llu",
-                  (unsigned long long)r->compacted, r->pins, r->boards,
+    ps_buf_printf(b, ",\"lsn\":%llu,\"pins\":%u,\"boards\":%u,\"edges\":%llu",
+                  (unsigned long long)r->lsn, r->pins, r->boards,
                   (unsigned long long)r->edges);
     ps_buf_printf(b, ",\"added\":%u,\"replaced\":%u,\"deleted\":%u,\"embedded\":%u",
                   r->added, r->replaced, r->deleted, r->embedded);

@@ -100,9 +100,9 @@ static void prune(ps_compaction *f, const ps_compaction_request *q)
 static void say(ps_compaction *f, const ps_compaction_request *q)
 {
     const ps_compact_report *r = &q->report;
-    char pins[16], compacted[24], seconds[24], text[600];
+    char pins[16], lsn[24], seconds[24], text[600];
     snprintf(pins, sizeof pins, "%u", r->pins);
-    snprintf(compacted, sizeof compacted, "%" PRIu64, r->compacted);
+    snprintf(lsn, sizeof lsn, "%" PRIu64, r->lsn);
     snprintf(seconds, sizeof seconds, "%.1f", r->seconds);
     if (q->err) {
         ps_why_format(&q->why, q->err, text, sizeof text);
@@ -110,8 +110,7 @@ static void say(ps_compaction *f, const ps_compaction_request *q)
     } else {
         ps_log_say(f->state->log, PS_LOG_INFO,
                    r->nothing ? "nothing to compact" : "compacted", "generation",
-                   r->generation, "pins", pins, "compacted", compacted, "seconds",
-                   seconds, NULL);
+                   r->generation, "pins", pins, "lsn", lsn, "seconds", seconds, NULL);
     }
 }
 

@@ -77,7 +77,7 @@ static void the_generation_is_what_the_view_showed(void **state)
     look(before);
     must(life_compact(&report, NULL, &why), &why);
     assert_false(report.nothing);
-    assert_int_equal(report.compacted, ps_store_lsn(life_writes.store));
+    assert_int_equal(report.lsn, ps_store_lsn(life_writes.store));
     life_check_generation(&known);
     planted_verify();
     must(life_reload(&why), &why);
@@ -346,7 +346,7 @@ static void an_import_keeps_what_was_compacted_and_the_votes(void **state)
     life_write_many(&known, 8, 150);
     life_stop();
     life_compact_alone(&report);
-    uint64_t votes = report.votes, compacted = report.compacted;
+    uint64_t votes = report.votes, compacted = report.lsn;
     assert_in_range(votes, 1, known.votes);
     char *name = strdup(strrchr(catalog, '/') + 1);
     char *folder = strdup(catalog);

@@ -62,7 +62,7 @@ static void one_round(uint64_t *rng)
     }
     life_check(&known);
     if (trim)
-        ps_writer_trim(life_writes.writer, report.compacted);
+        ps_writer_trim(life_writes.writer, report.lsn);
     life_write_many(&known, *rng + 1, (int)ps_rng_below(rng, 40));
     life_check(&known);
 }
@@ -116,7 +116,7 @@ static void compactions_come_through_while_many_write_without_pause(void **state
     for (int i = 0; i < FOLDS; i++) {
         must(life_compact(&report, NULL, &why), &why);
         must(life_reload(&why), &why);
-        ps_writer_trim(life_writes.writer, report.compacted);
+        ps_writer_trim(life_writes.writer, report.lsn);
         while (ps_writer_count(life_writes.writer).trimming)
             usleep(1000);
     }
@@ -151,7 +151,7 @@ static void votes_are_counted_on_over_compactions(void **state)
     for (int i = 0; i < 2; i++) {
         must(life_compact(&report, NULL, &why), &why);
         must(life_reload(&why), &why);
-        ps_writer_trim(life_writes.writer, report.compacted);
+        ps_writer_trim(life_writes.writer, report.lsn);
         while (ps_writer_count(life_writes.writer).trimming)
             usleep(1000);
         assert_int_equal(report.votes, 2 + i);

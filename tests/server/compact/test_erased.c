@@ -189,8 +189,7 @@ static void pages_that_are_free_are_looked_at_too(void **state)
     ps_engine_release(life_engine);
     ps_writer_stop(life_writes.writer);
     while (more)
-        must(ps_store_trim(life_writes.store, report.compacted, true, 100, &more, &why),
-             &why);
+        must(ps_store_trim(life_writes.store, report.lsn, true, 100, &more, &why), &why);
     ps_store_counts counts;
     must(ps_store_count(life_writes.store, &counts, &why), &why);
     assert_int_equal(counts.pins + counts.edges + counts.votes, 0);
@@ -220,7 +219,7 @@ static void bytes_go_when_no_other_process_reads_any_more(void **state)
     assert_int_equal(ps_path_join(path, sizeof path, catalog, "live/readers"), PS_OK);
     int fd = open(path, O_RDONLY | O_CREAT, 0644); /* as a store opened for reading */
     assert_int_equal(flock(fd, LOCK_SH), 0);
-    ps_writer_trim(life_writes.writer, report.compacted);
+    ps_writer_trim(life_writes.writer, report.lsn);
     while (ps_writer_count(life_writes.writer).trimming)
         usleep(1000);
     assert_string_equal(held_by(ID), "live");
