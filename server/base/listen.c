@@ -16,15 +16,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pinsage/text.h"
+
 typedef struct address {
     struct sockaddr_storage name;
     socklen_t len;
 } address;
 
+/* The port is read here: getaddrinfo would keep the low 16 bits of any number. */
+static bool is_port(const char *digits)
+{
+    uint64_t number;
+    return ps_text_number(ps_text_of(digits), &number) && number <= UINT16_MAX;
+}
+
 static bool split(const char *text, char *host, size_t room, const char **port)
 {
     const char *colon = strrchr(text, ':');
-    if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+    if (!colon || !is_port(colon + 1))
         return false;
     size_t len = (size_t)(colon - text);
     if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
@@ -56,7 +65,8 @@ static int resolve(address *out, const char *text, ps_why *why)
     const char *port;
     if (!split(text, host, sizeof host, &port))
         return ps_fail(why, PS_EINVAL, text, 0,
-                       "is not HOST:PORT, [IPV6]:PORT or *:PORT");
+                       "is not HOST:PORT, [IPV6]:PORT or *:PORT with a port of 0 to "
+                       "65535");
     bool all = !*host || strcmp(host, "*") == 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};

@@ -88,8 +88,11 @@ static void addresses_are_read_as_people_write_them(void **state)
 {
     (void)state;
     static const char *const good[] = {"localhost:0", "*:0", ":0", "0.0.0.0:0"};
-    static const char *const bad[] = {"",        "80",       "host",      "::1:80",
-                                      "[::1:80", "1.2.3.4:", "1.2.3.4:x", "127.0.0.1:8 "};
+    static const char *const bad[] = {
+        "", "80", "host", "::1:80", "[::1:80", "1.2.3.4:", "1.2.3.4:x", "127.0.0.1:8 ",
+        /* what 16 bits of a number would make of it */
+        "127.0.0.1:65536", "*:99999", "[::1]:131072", ":4294967296",
+        "localhost:18446744073709551616", "127.0.0.1:-1", "127.0.0.1:+0"};
     int fd;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_int_equal(ps_listen(&fd, 1, good[i], told, NULL), PS_OK);
