@@ -2,7 +2,9 @@
  *
  * Threads: see near.h.
  */
-#include "core/catalog/near.h"
+#include "pinsage/near.h"
+
+#include <string.h>
 
 /* Distance of the first i bytes of the candidate from the first j of the query. */
 static unsigned at(const ps_near *n, size_t i, size_t j)
@@ -76,4 +78,24 @@ unsigned ps_near_compare(ps_near *n, const char *name, size_t len, unsigned most
             return PS_NEAR_FAR;
     unsigned distance = ps_near_distance(n, len);
     return distance > most ? PS_NEAR_FAR : distance;
+}
+
+void ps_guess_init(ps_guess *g, ps_text wrong)
+{
+    size_t len = wrong.len;
+    g->best = NULL;
+    g->most = len > PS_NEAR_LONGEST ? 0 : len > 5 ? PS_NEAR_MAX : len > 1;
+    ps_near_init(&g->near, wrong.data, len > PS_NEAR_LONGEST ? 0 : len);
+}
+
+void ps_guess_offer(ps_guess *g, const char *name)
+{
+    size_t len = strlen(name);
+    if (!g->most || len > PS_NEAR_LONGEST)
+        return;
+    unsigned distance = ps_near_compare(&g->near, name, len, g->most);
+    if (distance > g->most)
+        return;
+    g->best = name;
+    g->most = distance - (distance > 0); /* only what is nearer still */
 }

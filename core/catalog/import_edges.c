@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "core/catalog/import_parts.h"
-#include "core/catalog/near.h"
+#include "pinsage/near.h"
 
 #define BATCH       ((size_t)8192)
 #define TEXT        ((size_t)256 << 10)

@@ -11,7 +11,7 @@
  * When nothing is near, titles that contain the text (of the first few thousand pins)
  * and ids that begin as it does are offered.
  *
- * Threads: see pins.h. Not here: the distance itself (near.c).
+ * Threads: see pins.h. Not here: the distance itself (core/base/near.c).
  */
 #include <ctype.h>
 #include <stdbool.h>
@@ -19,8 +19,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/catalog/near.h"
 #include "core/catalog/pins_db.h"
+#include "pinsage/near.h"
 
 #define SEEKS_ONE 3000 /* budget of the walk at distance 1 */
 #define SEEKS_TWO 4000

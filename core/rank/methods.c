@@ -16,6 +16,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/dot.h"
 #include "pinsage/hash.h"
+#include "pinsage/near.h"
 #include "pinsage/pixie.h"
 #include "pinsage/scorer.h"
 
@@ -364,11 +365,18 @@ static int refuse_unknown(const ps_generation *g, const char *name, ps_why *why)
 {
     ps_buf list = {0};
     char names[32][40];
+    ps_guess guess;
+    ps_guess_init(&guess, ps_text_of(name));
     size_t n = ps_method_list(g, names, sizeof names / sizeof *names);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        ps_guess_offer(&guess, names[i]);
         ps_buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
-    int err = ps_fail(why, PS_EINVAL, "methods", 0, "no method \"%s\"; there are %s",
-                      name, list.failed ? "others" : list.data);
+    }
+    const char *best = guess.best;
+    int err =
+        ps_fail(why, PS_EINVAL, "methods", 0, "no method \"%s\"; %s%s%sthere are %s",
+                name, best ? "did you mean \"" : "", best ? best : "", best ? "\"? " : "",
+                list.failed ? "others" : list.data);
     ps_buf_done(&list);
     return err;
 }

@@ -15,8 +15,12 @@
 
 #include "pinsage/ann.h"
 #include "server/cli/cpu_check.h"
+#include "server/cli/guess.h"
 
 enum { EXIT_USAGE = 64, EXIT_DATA = 65, EXIT_INPUT = 74 };
+
+/* Words that stand where a command may, and have no options. */
+static const char *const others[] = {"help", "completion", "config-schema"};
 
 static int exit_code(int err)
 {
@@ -45,10 +49,10 @@ static void print_commands(FILE *out)
     for (size_t i = 0; ps_commands[i]; i++)
         fprintf(out, "  %-10s %-12s %s\n", ps_commands[i]->name, ps_commands[i]->words,
                 ps_commands[i]->summary);
-    fputs("\n`pinsage COMMAND --help` lists a command's options. `pinsage --version`.\n"
-          "`pinsage completion bash` and `pinsage config-schema` print what a shell and "
-          "an\n"
-          "editor of settings can use.\n",
+    fputs("\n`pinsage COMMAND --help` (or -h) lists a command's options. `pinsage "
+          "--version`.\n"
+          "`pinsage completion bash|zsh|fish` and `pinsage config-schema` print what a "
+          "shell\nand an editor of settings can use.\n",
           out);
 }
 
@@ -89,13 +93,16 @@ static int tell_settings(const ps_command *c, const ps_common *settings)
 static int print_table(int argc, char **argv)
 {
     ps_buf out = {0};
-    if (argc == 3 && strcmp(argv[1], "completion") == 0 && strcmp(argv[2], "bash") == 0)
-        ps_completion_bash(&out);
-    else if (argc == 2 && strcmp(argv[1], "config-schema") == 0)
+    if (argc == 2 && strcmp(argv[1], "config-schema") == 0) {
         ps_settings_schema(&out);
-    else
+        return put(&out);
+    }
+    if (strcmp(argv[1], "completion") != 0)
         return -1;
-    return put(&out);
+    if (argc == 3 && ps_completion(&out, argv[2]))
+        return put(&out);
+    fputs("Usage: pinsage completion bash|zsh|fish\n", stderr);
+    return EXIT_USAGE;
 }
 
 static int run(const ps_command *c, int argc, char **argv)
@@ -124,9 +131,24 @@ static int run(const ps_command *c, int argc, char **argv)
     return code;
 }
 
+static int no_such_command(const char *word)
+{
+    ps_guess g;
+    ps_guess_init(&g, ps_text_of(word));
+    for (size_t i = 0; ps_commands[i]; i++)
+        ps_guess_offer(&g, ps_commands[i]->name);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ps_guess_offer(&g, others[i]);
+    fprintf(stderr, "pinsage: there is no command \"%s\"%s\n", word,
+            ps_did_you_mean(&g, "", "; see `pinsage help`"));
+    return EXIT_USAGE;
+}
+
 static int help(int argc, char **argv)
 {
     const ps_command *c = argc > 2 ? ps_command_find(argv[2]) : NULL;
+    if (argc > 2 && !c && strcmp(argv[1], "help") == 0)
+        return no_such_command(argv[2]);
     if (c) {
         char *words[] = {argv[0], (char[]){"--help"}, NULL};
         return run(c, 2, words); /* prints and exits */
@@ -142,7 +164,8 @@ int ps_cli_main(int argc, char **argv)
         print_commands(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0)
         return help(argc, argv);
     if (strcmp(argv[1], "--version") == 0) {
         puts("pinsage " PS_VERSION);
@@ -152,11 +175,8 @@ int ps_cli_main(int argc, char **argv)
     if (printed >= 0)
         return printed;
     const ps_command *c = ps_command_find(argv[1]);
-    if (!c) {
-        fprintf(stderr, "pinsage: there is no command \"%s\"; see `pinsage help`\n",
-                argv[1]);
-        return EXIT_USAGE;
-    }
+    if (!c)
+        return no_such_command(argv[1]);
     return run(c, argc - 1, argv + 1);
 }
 

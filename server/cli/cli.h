@@ -11,6 +11,7 @@
 
 #include "pinsage/buf.h"
 #include "pinsage/err.h"
+#include "pinsage/near.h"
 #include "pinsage/progress.h"
 #include "server/cli/options.h"
 
@@ -70,8 +71,9 @@ int ps_cli_main(int argc, char **argv);
  * for any such file, from the same tables (settings.c). */
 void ps_settings_print(ps_buf *out, const ps_command *c, const void *settings);
 void ps_settings_schema(ps_buf *out);
-/* What to source in a shell for completion of commands, options and choices. */
-void ps_completion_bash(ps_buf *out);
+/* What a shell ("bash", "zsh", "fish") reads for completion of commands, options and
+ * choices; false for a shell that is none of these. */
+bool ps_completion(ps_buf *out, const char *shell);
 
 /* A listener that shows progress on stderr: a bar on a terminal, else a line each 10 %.
  * SIGINT and SIGTERM then cancel the work under way cleanly. */

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/cli/cli.h"
+#include "server/cli/guess.h"
 
 static bool known_somewhere(const char *name)
 {
@@ -56,6 +56,23 @@ static int set_value(const ps_option *o, void *settings, const json_t *value,
     return err;
 }
 
+/* At the top level a key may be of any command, or a command. */
+static int no_such_key(const char *key, const ps_command *c, bool top, const char *path,
+                       ps_why *why)
+{
+    ps_guess g;
+    ps_guess_init(&g, ps_text_of(key));
+    for (size_t i = 0; ps_commands[i]; i++) {
+        if (top)
+            ps_guess_offer(&g, ps_commands[i]->name);
+        for (const ps_option *o = ps_commands[i]->options; o->name; o++)
+            if (top || ps_commands[i] == c)
+                ps_guess_offer(&g, o->name);
+    }
+    return ps_fail(why, PS_EINVAL, path, 0, "\"%.64s\" is no setting of %s%s", key,
+                   top ? "any command" : c->name, ps_did_you_mean(&g, "", ""));
+}
+
 static int apply_object(json_t *object, const ps_command *c, void *settings, bool top,
                         const char *path, ps_why *why)
 {
@@ -70,8 +87,7 @@ static int apply_object(json_t *object, const ps_command *c, void *settings, boo
         if (o)
             err = set_value(o, settings, value, path, why);
         else if (!top || !known_somewhere(key))
-            err = ps_fail(why, PS_EINVAL, path, 0, "\"%s\" is no setting of %s", key,
-                          top ? "any command" : c->name);
+            err = no_such_key(key, c, top, path, why);
     }
     return err;
 }

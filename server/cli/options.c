@@ -18,6 +18,7 @@
 #include "pinsage/arena.h"
 #include "pinsage/buf.h"
 #include "server/cli/cli.h"
+#include "server/cli/guess.h"
 
 #define LONG_KEY 0x1000 /* argp keys of options without a short flag */
 
@@ -184,10 +185,9 @@ bool ps_option_is_meta(const ps_option *o)
            strcmp(o->name, "check-config") == 0;
 }
 
-/* "PINSAGE_HIT_AT" for "hit-at", into out (n bytes). */
-static void env_name(const ps_option *o, char *out, size_t n)
+void ps_option_env(const ps_option *o, char *out, size_t n)
 {
-    snprintf(out, n, "PINSAGE_%s", o->name);
+    snprintf(out, n, PS_ENV "%s", o->name);
     for (char *c = out; *c; c++)
         *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
 }
@@ -235,6 +235,8 @@ static error_t on_argument(int key, char *value, struct argp_state *state)
             argp_error(state, "needs %s", p->command->words);
         return 0;
     }
+    if (key == 'h')
+        argp_state_help(state, stdout, ARGP_HELP_STD_HELP); /* exits */
     for (size_t i = 0; p->command->options[i].name; i++)
         if (key_of(&p->command->options[i], i) == key) {
             set_or_exit(state, &p->command->options[i], value);
@@ -263,10 +265,10 @@ static struct argp_option *argp_table(const ps_option *options)
     size_t n = 0;
     while (options[n].name)
         n++;
-    struct argp_option *table = ps_arena_alloc(&kept, (n + 1) * sizeof *table);
+    struct argp_option *table = ps_arena_alloc(&kept, (n + 2) * sizeof *table);
     if (!table)
         abort();
-    memset(table, 0, (n + 1) * sizeof *table);
+    memset(table, 0, (n + 2) * sizeof *table);
     for (size_t i = 0; i < n; i++) {
         ps_buf text = {0};
         ps_buf_text(&text, options[i].help);
@@ -276,6 +278,8 @@ static struct argp_option *argp_table(const ps_option *options)
                                         .arg = options[i].arg,
                                         .doc = keep_buf(&text)};
     }
+    /* argp itself has --help and -? only. */
+    table[n] = (struct argp_option){.key = 'h', .flags = OPTION_HIDDEN, .doc = "help"};
     return table;
 }
 
@@ -315,7 +319,7 @@ static int apply_environment(const ps_command *c, void *settings, ps_why *why)
     int err = PS_OK;
     for (const ps_option *o = c->options; o->name && !err; o++) {
         char name[80];
-        env_name(o, name, sizeof name);
+        ps_option_env(o, name, sizeof name);
         const char *value = getenv(name);
         if (!value)
             continue;
@@ -345,13 +349,16 @@ void ps_options_parse(const ps_command *c, int argc, char **argv, void *settings
 {
     ps_why why = {0};
     const char *config = config_path(argc, argv);
-    int err = apply_defaults(c, settings, &why);
+    int err = ps_flags_check(c, argc, argv, &why);
+    if (!err)
+        err = apply_defaults(c, settings, &why);
     if (!err && config)
         err = ps_config_apply(config, c, settings, &why);
     if (!err)
         err = apply_environment(c, settings, &why);
     if (err)
         die_usage(c, &why, err);
+    ps_environment_check(c);
 
     parse p = {.command = c, .settings = settings, .words = words};
     struct argp argp = {.options = argp_table(c->options),

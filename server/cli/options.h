@@ -68,6 +68,10 @@ bool ps_option_is_meta(const ps_option *o);
 /* A command's option of that name, NULL when it has none. */
 const ps_option *ps_option_find(const struct ps_command *c, const char *name);
 
+/* "PINSAGE_HIT_AT" for "hit-at", into out (n bytes). */
+#define PS_ENV "PINSAGE_"
+void ps_option_env(const ps_option *o, char *out, size_t n);
+
 /* Read a JSON file of settings: members of the top level, then of the member named as the
  * command. Keys that belong to another command are ignored, unknown ones refused. */
 int ps_config_apply(const char *path, const struct ps_command *c, void *settings,

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "pinsage/methods.h"
+#include "pinsage/near.h"
 #include "server/engine/engine_inside.h"
 
 const char *const ps_source_name[PS_SOURCES] = {
@@ -123,10 +124,16 @@ static void take_sample(ps_engine *e)
 int engine_refuse_method(const ps_engine *e, ps_text name, ps_why *why)
 {
     ps_buf list = {0};
-    for (unsigned i = 0; i < e->n_methods; i++)
+    ps_guess guess;
+    ps_guess_init(&guess, name);
+    for (unsigned i = 0; i < e->n_methods; i++) {
+        ps_guess_offer(&guess, e->methods[i].name);
         ps_buf_printf(&list, "%s%s", i ? ", " : "", e->methods[i].name);
-    int err = ps_fail(why, PS_EINVAL, NULL, 0, "no method \"%.*s\"; there are %s",
+    }
+    const char *best = guess.best;
+    int err = ps_fail(why, PS_EINVAL, NULL, 0, "no method \"%.*s\"; %s%s%sthere are %s",
                       (int)(name.len < 60 ? name.len : 60), name.data,
+                      best ? "did you mean \"" : "", best ? best : "", best ? "\"? " : "",
                       list.failed ? "others" : list.data);
     ps_buf_done(&list);
     return err;
