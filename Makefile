@@ -155,9 +155,12 @@ share := $(DESTDIR)$(PREFIX)/share
 install: man
 	install -D -m 0755 $(B)/pinsage $(DESTDIR)$(PREFIX)/bin/pinsage
 	install -d $(share)/man/man1 $(share)/bash-completion/completions $(share)/pinsage \
+	    $(share)/zsh/site-functions $(share)/fish/vendor_completions.d \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 $(B)/man/*.1 $(share)/man/man1
 	$(B)/pinsage completion bash > $(share)/bash-completion/completions/pinsage
+	$(B)/pinsage completion zsh > $(share)/zsh/site-functions/_pinsage
+	$(B)/pinsage completion fish > $(share)/fish/vendor_completions.d/pinsage.fish
 	$(B)/pinsage config-schema > $(share)/pinsage/config.schema.json
 	$(Q)for unit in $(notdir $(wildcard deploy/systemd/*.service deploy/systemd/*.socket \
 	        deploy/systemd/*.timer)); do \

@@ -3,6 +3,7 @@ schema, completion for a shell, manual pages."""
 import glob
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -159,7 +160,7 @@ def a_shell_completes_commands_options_choices_and_files():
     open(where + '/a file', 'w').close()
     assert set(completed('')) == set(commands()) | {'help', 'completion', 'config-schema'}
     assert completed('ser') == ['serve']
-    assert completed('completion', '') == ['bash']
+    assert completed('completion', '') == ['bash', 'zsh', 'fish']
     assert 'train' in completed('help', 'tr')
     assert completed('serve', '--log-f') == ['--log-format=']
     assert completed('serve', '--log-format=') == ['logfmt', 'json']
@@ -172,6 +173,91 @@ def a_shell_completes_commands_options_choices_and_files():
     for command in commands():
         offered = {word.rstrip('=').lstrip('-') for word in completed(command, '--')}
         assert offered - {'help'} == flags(command), command
+
+
+def asked_of_fish(*words):
+    done = subprocess.run(['fish', '--no-config', '-c', 'source $argv[1]; complete -C $argv[2]',
+                           where + '/completion.fish', ' '.join(('pinsage',) + words)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=where)
+    assert not done.stderr, done.stderr
+    return [line.split('\t')[0].rstrip('/') for line in done.stdout.splitlines()]
+
+
+@test
+def fish_completes_the_same():
+    if not shutil.which('fish'):
+        return 'no fish on this machine'
+    with open(where + '/completion.fish', 'w') as f:
+        f.write(program('completion', 'fish')[1])
+    assert set(asked_of_fish('')) == set(commands()) | {'help', 'completion', 'config-schema'}
+    assert asked_of_fish('ser') == ['serve']
+    assert set(asked_of_fish('completion', '')) == {'bash', 'zsh', 'fish'}
+    assert 'train' in asked_of_fish('help', 'tr')
+    assert asked_of_fish('serve', 'c', '--log-f') == ['--log-format']
+    assert set(asked_of_fish('serve', '--log-format', '')) == {'logfmt', 'json'}
+    assert asked_of_fish('serve', '--log-format=j') == ['--log-format=json']
+    assert asked_of_fish('serve', 'a') == ['a folder'], 'a catalog is a folder'
+    assert set(asked_of_fish('import', '--pins', 'a\\ ')) == {'a file', 'a folder'}
+    for command in commands():
+        offered = {w.lstrip('-') for w in asked_of_fish(command, '--')}
+        assert offered - {'help'} == flags(command), command
+
+
+# Whatever compadd is told goes to a file: what an interactive zsh would offer.
+ZSH = r'''
+autoload -Uz compinit; compinit -D -u; . ./completion.zsh
+compadd() {
+    [[ ${@[1,(i)(-|--)]} == *-[OAD]\ * ]] && { builtin compadd "$@"; return }
+    local -a __offered; builtin compadd -A __offered "$@"; print -rl -- $__offered >> offered
+    builtin compadd "$@"
+}
+zle -C offer complete-word _main_complete
+offer-and-end() { BUFFER=$ASKED CURSOR=$#ASKED; zle offer; exit }
+zle -N offer-and-end; bindkey ^X offer-and-end; print READY
+'''
+
+
+def asked_of_zsh(*words):
+    open(where + '/offered', 'w').close()
+    env = dict(HOME, ASKED=' '.join(('pinsage',) + words), TERM='dumb', ZDOTDIR=where, PS1='')
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(where)
+        os.execvpe('zsh', ['zsh', '-i'], env)
+    said = b''
+    while b'READY' not in said:
+        said += os.read(fd, 4096)
+    os.write(fd, b'\x18')
+    try:
+        while said:
+            said = os.read(fd, 4096)
+    except OSError:  # the other end is gone
+        pass
+    os.close(fd)
+    os.waitpid(pid, 0)
+    with open(where + '/offered') as f:
+        return {line.rstrip('/').replace('\\ ', ' ') for line in f.read().splitlines()} - {''}
+
+
+@test
+def zsh_completes_the_same():
+    if not shutil.which('zsh'):
+        return 'no zsh on this machine'
+    with open(where + '/completion.zsh', 'w') as f:
+        f.write(program('completion', 'zsh')[1])
+    with open(where + '/.zshrc', 'w') as f:
+        f.write(ZSH)
+    assert asked_of_zsh('') == set(commands()) | {'help', 'completion', 'config-schema'}
+    assert asked_of_zsh('ser') == {'serve'}
+    assert asked_of_zsh('completion', '') == {'bash', 'zsh', 'fish'}
+    assert 'train' in asked_of_zsh('help', 'tr')
+    assert asked_of_zsh('serve', 'c', '--log-f') == {'--log-format'}
+    assert asked_of_zsh('serve', '--log-format=') == {'logfmt', 'json'}
+    assert asked_of_zsh('serve', 'a') == {'a folder'}, 'a catalog is a folder'
+    assert asked_of_zsh('import', '--pins=a') == {'a file', 'a folder'}
+    for command in ('import', 'serve', 'related'):
+        offered = {w.lstrip('-') for w in asked_of_zsh(command, '--')}
+        assert offered - {'help'} == flags(command), (command, offered ^ flags(command))
 
 
 # ------------------------------ Manual pages --------------------------------
