@@ -120,12 +120,12 @@ static int collect(const ps_ann *a, const asked *q, size_t fetch, scratch *s, si
     return PS_OK;
 }
 
-static void rerank(const ps_ann *a, const asked *q, scratch *s, size_t n, top *best)
+static void rerank(const ps_ann *a, const asked *q, scratch *s, size_t n, ps_topk *best)
 {
     space_scores(&a->space, q->query, s->row, n, s->score, s->distance);
     for (size_t i = 0; i < n; i++)
-        if (top_wants(best, s->row[i], s->score[i]))
-            top_keep(best, s->row[i], s->score[i]);
+        if (ps_topk_wants(best, s->row[i], s->score[i]))
+            ps_topk_keep(best, s->row[i], s->score[i]);
 }
 
 /* Asking for an eighth of all rows costs more than looking at them. */
@@ -134,7 +134,7 @@ static int worth_asking(const ps_ann *a, uint64_t fetch)
     return fetch * 8 <= a->space.n;
 }
 
-static int search(const ps_ann *a, const asked *q, scratch *s, top *best, ps_why *why)
+static int search(const ps_ann *a, const asked *q, scratch *s, ps_topk *best, ps_why *why)
 {
     /* A few more for what is nearly always skipped: the query itself, what it excludes.
      * Asked for in any case, so that the measured recall is the one of every search. */
@@ -177,11 +177,11 @@ int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip s
     if (!s || make_room(s, 0, a->space.rows.dim))
         return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory to search");
     asked q = {query, direction(a, query, s->query), k, skip, cls};
-    top best = {.at = out, .k = k};
+    ps_topk best = {.at = out, .k = k};
     int err = k ? search(a, &q, s, &best, why) : PS_OK;
     if (err)
         return err;
-    *found = top_finish(&best, space_scale(&a->space, query));
+    *found = ps_topk_finish(&best, space_scale(&a->space, query));
     return PS_OK;
 }
 

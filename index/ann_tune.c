@@ -67,9 +67,9 @@ static int on_truth(void *cls, size_t begin, size_t end, unsigned worker)
     tuning *t = cls;
     size_t n = end - begin;
     ps_scored best[EXACT_BLOCK][BEST];
-    top lists[EXACT_BLOCK];
+    ps_topk lists[EXACT_BLOCK];
     for (size_t i = 0; i < n; i++)
-        lists[i] = (top){.at = best[i], .k = t->best};
+        lists[i] = (ps_topk){.at = best[i], .k = t->best};
     exact_block(&t->a->space, t->query + begin * t->a->space.rows.dim, n, is_row,
                 t->row + begin, sizeof *t->row, lists);
     for (size_t i = 0; i < n; i++) {

@@ -283,7 +283,7 @@ typedef struct scan {
     const float *query;
     ps_ann_skip skip;
     void *cls;
-    top list;
+    ps_topk list;
 } scan;
 
 /* Places of the chunk with a vector as of the scan, and their rows; returns how many. A
@@ -315,9 +315,9 @@ static void scan_chunk(scan *s, const chunk *c)
         ps_dot_list(s->query, rows, place, n, score);
     for (uint32_t i = 0; i < n; i++) {
         float inverse = c->inverse[place[i]], x = score[i] * inverse;
-        if (inverse != 0 && top_wants(&s->list, row[i], x) &&
+        if (inverse != 0 && ps_topk_wants(&s->list, row[i], x) &&
             !(s->skip && s->skip(s->cls, row[i])))
-            top_keep(&s->list, row[i], x);
+            ps_topk_keep(&s->list, row[i], x);
     }
 }
 
@@ -334,5 +334,5 @@ void ps_delta_index_search(const ps_delta_index *t, const float *query, uint32_t
     for (uint32_t i = 0; i < n && k; i++)
         scan_chunk(&s, chunk_at(t, i));
     float scale = t->opts.cosine ? inverse_length(query, t->opts.dim) : 1;
-    *found = top_finish(&s.list, scale);
+    *found = ps_topk_finish(&s.list, scale);
 }

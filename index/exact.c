@@ -63,18 +63,18 @@ static void score_piece(const space *s, const float *queries, size_t n, size_t f
             scores[i * PIECE + r] *= norms[r];
 }
 
-static void offer(top *list, const float *scores, size_t first, size_t rows,
+static void offer(ps_topk *list, const float *scores, size_t first, size_t rows,
                   ps_ann_skip skip, void *cls)
 {
     for (size_t r = 0; r < rows; r++) {
         uint32_t row = (uint32_t)(first + r);
-        if (top_wants(list, row, scores[r]) && !(skip && skip(cls, row)))
-            top_keep(list, row, scores[r]);
+        if (ps_topk_wants(list, row, scores[r]) && !(skip && skip(cls, row)))
+            ps_topk_keep(list, row, scores[r]);
     }
 }
 
 void exact_block(const space *s, const float *queries, size_t n, ps_ann_skip skip,
-                 void *cls, size_t cls_size, top *lists)
+                 void *cls, size_t cls_size, ps_topk *lists)
 {
     float scores[EXACT_BLOCK * PIECE];
     for (size_t first = 0; first < s->n; first += PIECE) {
@@ -92,8 +92,8 @@ int ps_exact_search(const ps_npy *vectors, int cosine, const float *query, uint3
     if (vectors->dtype != PS_F32 && vectors->dtype != PS_F16)
         return PS_EINVAL;
     space s = space_of(vectors, cosine);
-    top list = {.at = out, .k = k};
+    ps_topk list = {.at = out, .k = k};
     exact_block(&s, query, 1, skip, cls, 0, &list);
-    *found = top_finish(&list, space_scale(&s, query));
+    *found = ps_topk_finish(&list, space_scale(&s, query));
     return PS_OK;
 }

@@ -5,9 +5,9 @@
 #ifndef PINSAGE_INDEX_EXACT_H
 #define PINSAGE_INDEX_EXACT_H
 
-#include "index/top.h"
 #include "pinsage/ann.h"
 #include "pinsage/dot.h"
+#include "pinsage/topk.h"
 
 /* Rows as they are searched: by inner product, or by cosine. */
 typedef struct space {
@@ -33,6 +33,6 @@ enum { EXACT_BLOCK = 8 };
 /* For each of n queries (n, dim), what all rows together leave in its list, unscaled and
  * unsorted. skip is asked for rows about to be kept; cls + i * cls_size is query i's. */
 void exact_block(const space *s, const float *queries, size_t n, ps_ann_skip skip,
-                 void *cls, size_t cls_size, top *lists);
+                 void *cls, size_t cls_size, ps_topk *lists);
 
 #endif

@@ -13,8 +13,8 @@
  */
 #include "pinsage/dot.h"
 
-#include "core/base/half.h"
 #include "core/base/wide.h"
+#include "pinsage/half.h"
 
 /* ------------------------------ Plain -------------------------------------- */
 

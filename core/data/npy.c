@@ -4,7 +4,7 @@
  * to the byte, so that a file cut off by a full disk or a broken copy is told at open
  * and not by SIGBUS under a walk.
  *
- * Threads: see npy.h. Not here: the header's syntax (npy_header.c), halves (f16.c).
+ * Threads: see npy.h. Not here: the header's syntax (npy_header.c), halves (half.h).
  */
 #include "pinsage/npy.h"
 
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/data/npy_header.h"
+#include "pinsage/half.h"
 
 /* Bytes of the data; false when the product does not fit. */
 static bool data_size(const ps_npy *a, size_t *size)

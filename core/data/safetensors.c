@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "pinsage/file.h"
+#include "pinsage/half.h"
 #include "pinsage/npy.h"
 
 enum { LENGTH_BYTES = 8, HEADER_MAX = 100000000 };

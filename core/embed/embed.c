@@ -13,6 +13,7 @@
  */
 #include "pinsage/embed.h"
 #include "pinsage/clock.h"
+#include "pinsage/half.h"
 
 #include <inttypes.h>
 #include <stdio.h>

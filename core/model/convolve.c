@@ -18,6 +18,7 @@
 
 #include "core/model/dense.h"
 #include "core/model/tape.h"
+#include "pinsage/half.h"
 #include "pinsage/npy.h"
 
 /* Length of each row into norm (may be NULL), rows divided by it; a row shorter than this

@@ -12,7 +12,7 @@
 #include "core/base/wide.h"
 #include "core/model/dense.h"
 #include "pinsage/err.h"
-#include "pinsage/npy.h"
+#include "pinsage/half.h"
 
 enum { NODES = 64 }; /* a worker's piece */
 

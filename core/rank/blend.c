@@ -15,7 +15,8 @@
 
 #include "core/rank/blend_inside.h"
 #include "core/rank/blend_newton.h"
-#include "core/sample/topk.h"
+#include "pinsage/half.h"
+#include "pinsage/topk.h"
 
 static const ps_graph *graph_of(const ps_blend_source *s)
 {
@@ -214,30 +215,19 @@ int blend_gather(ps_blend *b, uint32_t query, uint64_t seed, const ps_scored *ne
 
 /* ------------------------------ Ranking ------------------------------------ */
 
-/* Bits of any float that is a number, so that they compare as it does. */
-static uint32_t sortable(float score)
-{
-    uint32_t bits;
-    memcpy(&bits, &score, sizeof bits);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
 static float score_of(const ps_blend *b, uint32_t i)
 {
     return (float)newton_dot(b->model.weight, input(b, i, 0), b->model.n);
 }
 
 uint32_t blend_nearest(const float *scores, uint32_t n, uint32_t not, uint32_t k,
-                       uint64_t *key, ps_scored *out)
+                       ps_scored *out)
 {
-    uint32_t kept = 0;
+    ps_topk best = {.at = out, .k = k};
     for (uint32_t r = 0; r < n; r++)
-        if (r != not )
-            key[kept++] = ps_key(sortable(scores[r]), r);
-    uint32_t found = (uint32_t)ps_top(key, kept, k);
-    for (uint32_t i = 0; i < found; i++)
-        out[i] = (ps_scored){ps_key_row(key[i]), scores[ps_key_row(key[i])]};
-    return found;
+        if (r != not &&ps_topk_wants(&best, r, scores[r]))
+            ps_topk_keep(&best, r, scores[r]);
+    return ps_topk_finish(&best, 1);
 }
 
 int ps_blend_related(ps_blend *b, uint32_t row, uint64_t seed, const ps_scored *near,
@@ -248,12 +238,11 @@ int ps_blend_related(ps_blend *b, uint32_t row, uint64_t seed, const ps_scored *
         return err;
     for (uint32_t i = 0; i < b->n; i++) {
         b->dot[i] = score_of(b, i);
-        b->key[i] = ps_key(sortable(b->dot[i]), b->row[i]);
+        b->key[i] = ps_key_score(b->dot[i], b->row[i]);
     }
     *found = (uint32_t)ps_top(b->key, b->n, max);
     for (uint32_t i = 0; i < *found; i++) {
-        uint32_t pin = ps_key_row(b->key[i]);
-        out[i] = (ps_scored){pin, b->dot[*slot_of(b, pin) - 1]};
+        out[i] = (ps_scored){ps_key_row(b->key[i]), ps_key_as_score(b->key[i])};
     }
     return PS_OK;
 }

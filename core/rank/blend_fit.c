@@ -37,7 +37,6 @@ typedef struct fit {
     ps_blend **blend;    /* (n_workers) */
     uint64_t *hash;      /* (N) XXH3 of the ids */
     float *scores;       /* (n_workers, N) */
-    uint64_t *key;       /* (n_workers, N) */
     ps_scored *near;     /* (n_workers, C) */
     newton_query *query; /* (groups.n) */
     int32_t *place;      /* (pairs.n) number among the candidates, -1: none */
@@ -139,8 +138,7 @@ static int gather_query(fit *f, size_t q, unsigned worker)
     ps_blend *b = f->blend[worker];
     blend_read_row(f->source->z, row, b->vector);
     ps_dot_block(b->vector, 1, f->source->z, 0, n, scores, n);
-    uint32_t found = blend_nearest(scores, n, row, f->model.candidates,
-                                   f->key + (size_t)worker * n, near);
+    uint32_t found = blend_nearest(scores, n, row, f->model.candidates, near);
     int err =
         blend_gather(b, row, ps_pin_seed_of(f->opts->seed, f->hash[row]), near, found);
     if (err)
@@ -238,15 +236,14 @@ static int make_room(fit *f, ps_why *why)
     f->blend = calloc(f->n_workers, sizeof *f->blend);
     f->hash = malloc(n * sizeof *f->hash + 1);
     f->scores = malloc(f->n_workers * n * sizeof *f->scores + 1);
-    f->key = malloc(f->n_workers * n * sizeof *f->key + 1);
     f->near = malloc((size_t)f->n_workers * f->model.candidates * sizeof *f->near);
     f->query = calloc(f->groups.n + 1, sizeof *f->query);
     f->place = malloc(pairs * sizeof *f->place);
     f->outside = calloc(pairs, sizeof *f->outside);
     f->similarity = calloc(pairs, sizeof *f->similarity);
     f->rank = calloc(pairs, sizeof *f->rank);
-    if (!f->blend || !f->hash || !f->scores || !f->key || !f->near || !f->query ||
-        !f->place || !f->outside || !f->similarity || !f->rank)
+    if (!f->blend || !f->hash || !f->scores || !f->near || !f->query || !f->place ||
+        !f->outside || !f->similarity || !f->rank)
         return ps_fail(why, PS_ENOMEM, "blend", 0, "no memory to fit it");
     int err = ps_pins_reader_new(&reader, f->source->g->pins);
     if (!err)
@@ -268,7 +265,6 @@ static void fit_done(fit *f)
     free(f->blend);
     free(f->hash);
     free(f->scores);
-    free(f->key);
     free(f->near);
     free(f->query);
     free(f->place);

@@ -20,7 +20,6 @@ typedef struct blend_scratch {
     ps_blend *blend;
     ps_pins_reader *reader;
     float *query;    /* (PS_SCORER_BLOCK, E) */
-    uint64_t *key;   /* (N) */
     ps_scored *near; /* (2 C) the near ones, then the ranking */
 } blend_scratch;
 
@@ -41,7 +40,6 @@ static void free_blend(void *self)
         ps_blend_free(w->blend);
         ps_pins_reader_free(w->reader);
         free(w->query);
-        free(w->key);
         free(w->near);
     }
     free(s);
@@ -67,7 +65,7 @@ static int score_one(const blend_scorer *s, const blend_scratch *w, uint32_t que
     if (err)
         return err;
     uint64_t seed = ps_pin_seed(s->seed, pin.id.data, pin.id.len);
-    uint32_t near = blend_nearest(scores, n, query, most, w->key, w->near);
+    uint32_t near = blend_nearest(scores, n, query, most, w->near);
     err =
         ps_blend_related(w->blend, query, seed, w->near, near, w->near, 2 * most, &found);
     if (!err)
@@ -100,11 +98,9 @@ static int scratch_init(const blend_scorer *s, blend_scratch *w,
     if (err)
         return err;
     w->query = malloc(PS_SCORER_BLOCK * s->z.dim * sizeof *w->query);
-    w->key = malloc(s->g->n_pins * sizeof *w->key);
     w->near = malloc(2 * (size_t)s->candidates * sizeof *w->near);
-    return w->query && w->key && w->near
-               ? PS_OK
-               : ps_fail(why, PS_ENOMEM, "blend", 0, "no memory to rank");
+    return w->query && w->near ? PS_OK
+                               : ps_fail(why, PS_ENOMEM, "blend", 0, "no memory to rank");
 }
 
 int blend_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts, ps_why *why)

@@ -28,7 +28,7 @@
 
 #include "core/sample/lanes.h"
 #include "core/sample/tally.h"
-#include "core/sample/topk.h"
+#include "pinsage/topk.h"
 
 #define AHEAD 16 /* slots prefetched before they are needed */
 

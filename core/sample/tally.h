@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/sample/topk.h"
+#include "pinsage/topk.h"
 #include "pinsage/walk.h"
 
 typedef struct ps_tally {

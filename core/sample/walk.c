@@ -19,7 +19,7 @@
 
 #include "core/sample/lanes.h"
 #include "core/sample/tally.h"
-#include "core/sample/topk.h"
+#include "pinsage/topk.h"
 
 /* A pin whose walks are under way. */
 typedef struct job {

@@ -16,8 +16,8 @@
 
 #include "pinsage/err.h"
 #include "pinsage/npy.h"
-#include "pinsage/pixie.h"
 #include "pinsage/progress.h"
+#include "pinsage/scored.h"
 
 typedef struct ps_ann ps_ann;
 

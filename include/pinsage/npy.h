@@ -45,8 +45,4 @@ int ps_npy_create(ps_npy *a, void **data, const char *path, ps_dtype dtype, uint
 /* Row r as float32 into out (cols); F32 and F16 arrays only. */
 void ps_npy_row_f32(const ps_npy *a, uint64_t r, float *out);
 
-/* IEEE half precision, round to nearest even; hardware (F16C) where there is one. */
-void ps_f16_to_f32(const uint16_t *in, float *out, size_t n);
-void ps_f32_to_f16(const float *in, uint16_t *out, size_t n);
-
 #endif

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "pinsage/graph.h"
+#include "pinsage/scored.h"
 
 typedef struct ps_pixie_opts {
     uint32_t steps;    /* total hops; default 20000, 1..10000000 */
@@ -39,11 +40,6 @@ typedef struct ps_pixie_query {
     float weight;  /* > 0 */
     uint64_t seed; /* ps_pin_seed of the pin */
 } ps_pixie_query;
-
-typedef struct ps_scored {
-    uint32_t row;
-    float score;
-} ps_scored;
 
 typedef struct ps_pixie ps_pixie;
 /* Borrows g. PS_EINVAL for options out of range. */

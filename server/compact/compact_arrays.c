@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinsage/half.h"
 #include "pinsage/structure.h"
 #include "server/compact/compact_inside.h"
 

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "index/ann_inside.h"
+#include "pinsage/half.h"
 #include "pinsage/rng.h"
 
 enum { N = 6000, D = 32, CLUSTERS = 150 };

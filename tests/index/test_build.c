@@ -23,6 +23,7 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/generation.h"
+#include "pinsage/half.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
 #include "tests/support/kills.h"

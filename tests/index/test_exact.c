@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "index/exact.h"
+#include "pinsage/half.h"
 #include "pinsage/rng.h"
 
 enum { N = 1400, D = 37 };

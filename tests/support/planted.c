@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "pinsage/buf.h"
+#include "pinsage/half.h"
 #include "pinsage/npy.h"
 #include "pinsage/rng.h"
 #include "tests/support/changes.h"

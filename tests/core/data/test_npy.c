@@ -11,6 +11,7 @@
 
 #include "core/data/npy_header.h"
 #include "pinsage/buf.h"
+#include "pinsage/half.h"
 #include "tests/support/numpy.h"
 #include "tests/support/scratch.h"
 

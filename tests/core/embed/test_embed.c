@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "pinsage/half.h"
 #include "tests/support/changes.h"
 #include "tests/support/models.h"
 #include "tests/support/numpy.h"

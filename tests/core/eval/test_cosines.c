@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/eval/inside.h"
+#include "pinsage/half.h"
 #include "pinsage/rng.h"
 
 #define assert_near(got, want, room) assert_true(fabs((got) - (want)) <= (room))

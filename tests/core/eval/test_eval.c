@@ -19,6 +19,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/dot.h"
 #include "pinsage/eval.h"
+#include "pinsage/half.h"
 #include "pinsage/rng.h"
 #include "tests/support/kills.h"
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "pinsage/half.h"
 #include "pinsage/npy.h"
 #include "pinsage/rng.h"
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/rank/blend_inside.h"
+#include "pinsage/half.h"
 #include "pinsage/rng.h"
 #include "tests/support/graphs.h"
 
@@ -57,9 +58,8 @@ static int drop_all(void **state)
 static uint32_t find_near(uint32_t query)
 {
     static float scores[N];
-    static uint64_t key[N];
     ps_dot_block(z + query * E, 1, source.z, 0, N, scores, N);
-    return blend_nearest(scores, N, query, C, key, near);
+    return blend_nearest(scores, N, query, C, near);
 }
 
 static double plain_cosine(const float *m, uint32_t a, uint32_t b)
@@ -181,13 +181,12 @@ static void nearest_are_sorted_ties_by_row_without_the_query(void **state)
 {
     (void)state;
     const float scores[6] = {-1, 3, -2, 3, 9, -.5f};
-    uint64_t key[6];
     ps_scored out[6];
-    assert_int_equal(blend_nearest(scores, 6, 4, 4, key, out), 4);
+    assert_int_equal(blend_nearest(scores, 6, 4, 4, out), 4);
     const uint32_t want[4] = {1, 3, 5, 0};
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(out[i].row, want[i]);
-    assert_int_equal(blend_nearest(scores, 6, 4, 6, key, out), 5);
+    assert_int_equal(blend_nearest(scores, 6, 4, 6, out), 5);
 }
 
 static void a_missing_block_is_refused_in_words(void **state)

@@ -15,6 +15,7 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/embed.h"
+#include "pinsage/half.h"
 #include "pinsage/rng.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"

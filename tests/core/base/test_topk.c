@@ -1,5 +1,5 @@
 /* test_topk.c - the largest k are the first k of everything sorted. */
-#include "core/sample/topk.h"
+#include "pinsage/topk.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "core/sample/tally.h"
 #include "pinsage/rng.h"
 
 static int descending(const void *a, const void *b)
@@ -75,32 +74,41 @@ static void heavier_comes_first_and_ties_go_to_the_smaller_row(void **state)
     assert_int_equal(ps_key_row(ps_key(7, 4294967294u)), 4294967294u);
     assert_int_equal(ps_key_weight(ps_key(7, 4294967294u)), 7);
     assert_true(ps_key_as_score(ps_key_score(1.75f, 1)) == 1.75f);
+    assert_true(ps_key_score(-0.25f, 9) > ps_key_score(-0.5f, 1));
+    assert_true(ps_key_score(0, 9) > ps_key_score(-0.5f, 1));
+    assert_true(ps_key_as_score(ps_key_score(-1.75f, 1)) == -1.75f);
 }
 
-static void a_tally_counts_any_rows_and_forgets_them(void **state)
+static float any_score(uint64_t *rng, uint64_t kinds)
+{
+    return ((float)ps_rng_below(rng, kinds) - (float)(kinds / 2)) * 0.37f;
+}
+
+/* Both ways, whatever the sign: the same rows in the same order. */
+static void a_stream_keeps_what_an_array_does(void **state)
 {
     (void)state;
-    enum { ROOM = 300 };
-    ps_tally t;
-    uint64_t rng = 5;
-    assert_int_equal(ps_tally_init(&t, ROOM), PS_OK);
-    for (int turn = 0; turn < 50; turn++) {
-        uint32_t count[ROOM] = {0}, stride = 1u << ps_rng_below(&rng, 23);
-        size_t distinct = 0;
-        for (int i = 0; i < 1000; i++) {
-            uint32_t x = (uint32_t)ps_rng_below(&rng, ROOM);
-            distinct += count[x] == 0;
-            assert_int_equal(ps_tally_add(&t, x * stride), ++count[x]);
+    enum { N = 2000 };
+    static uint64_t key[N];
+    static ps_scored kept[N + 5];
+    uint64_t rng = 11;
+    for (int i = 0; i < 300; i++) {
+        uint32_t n = (uint32_t)ps_rng_below(&rng, N);
+        uint32_t k = (uint32_t)ps_rng_below(&rng, i % 4 ? 60 : N + 5);
+        ps_topk list = {.at = kept, .k = k};
+        for (uint32_t j = 0; j < n; j++) {
+            uint32_t row = (j * 7919u + 13) % n; /* not in the order of rows */
+            float score = any_score(&rng, i % 2 ? 5 : 1000000);
+            key[j] = ps_key_score(score, row);
+            if (ps_topk_wants(&list, row, score))
+                ps_topk_keep(&list, row, score);
         }
-        assert_int_equal(t.n, distinct);
-        for (size_t i = 0; i < t.n; i++) {
-            const ps_visit *v = &t.slot[t.used[i]];
-            assert_int_equal(v->count, count[v->row / stride]);
+        assert_int_equal(ps_topk_finish(&list, 1), ps_top(key, n, k));
+        for (uint32_t j = 0; j < list.n; j++) {
+            assert_int_equal(kept[j].row, ps_key_row(key[j]));
+            assert_true(kept[j].score == ps_key_as_score(key[j]));
         }
-        ps_tally_clear(&t);
     }
-    ps_tally_done(&t);
-    assert_int_equal(ps_tally_init(&t, ((size_t)1 << 30) + 1), PS_ERANGE);
 }
 
 int main(void)
@@ -109,7 +117,7 @@ int main(void)
         cmocka_unit_test(the_first_k_are_those_of_a_full_sort),
         cmocka_unit_test(ordered_reversed_and_equal_keys_are_no_worse),
         cmocka_unit_test(heavier_comes_first_and_ties_go_to_the_smaller_row),
-        cmocka_unit_test(a_tally_counts_any_rows_and_forgets_them),
+        cmocka_unit_test(a_stream_keeps_what_an_array_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

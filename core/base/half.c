@@ -1,4 +1,4 @@
-/* f16.c - half precision to single and back.
+/* half.c - half precision to single and back.
  *
  * Widening is half.h's. Narrowing lets the floating-point adder round: adding a number
  * whose last bit stands where the half's last bit will be drops everything below it, to
@@ -6,11 +6,9 @@
  *
  * Threads: pure functions.
  */
-#include "core/data/f16.h"
+#include "pinsage/half.h"
 
-#include "core/base/half.h"
 #include "core/base/wide.h"
-#include "pinsage/npy.h"
 
 /* ------------------------------ Plain ------------------------------------- */
 

@@ -1,5 +1,5 @@
-/* test_f16.c - half precision against arithmetic and against the hardware. */
-#include "core/data/f16.h"
+/* test_half.c - half precision against arithmetic and against the hardware. */
+#include "pinsage/half.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#include "pinsage/npy.h"
 
 #define HALVES 65536
 
