@@ -298,13 +298,14 @@ static const method methods[] = {
 
 enum { METHODS = sizeof methods / sizeof methods[0] };
 
-const char *const ps_baseline_name[PS_BASELINES] = {
+static const char *const baselines[PS_BASELINES] = {
     [PS_BASELINE_COMBINED] = "combined",
     [PS_BASELINE_COMBINED_STRUCTURE] = "combined-structure",
     [PS_BASELINE_KHOP] = "khop",
     [PS_BASELINE_MEANPOOL] = "meanpool",
     [PS_BASELINE_MAXPOOL] = "maxpool",
 };
+const ps_enum ps_baseline_names = PS_ENUM(baselines);
 
 /* ------------------------------ By name ------------------------------------ */
 
@@ -337,8 +338,8 @@ static void list_baselines(name_list *l, const ps_generation *g)
 {
     const char *file;
     for (size_t i = 0; i < PS_BASELINES; i++)
-        if (is_baseline(g, ps_baseline_name[i]))
-            list_name(l, ps_baseline_name[i], strlen(ps_baseline_name[i]));
+        if (is_baseline(g, baselines[i]))
+            list_name(l, baselines[i], strlen(baselines[i]));
     for (size_t i = 0; (file = ps_manifest_file_at(g->manifest, i)); i++) {
         size_t len = strlen(file);
         if (len > 14 && !strncmp(file, "baselines/", 10) &&

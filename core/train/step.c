@@ -87,15 +87,10 @@ static int check_pairs(const step *s, ps_why *why)
 static int check_variants(const char *list, ps_why *why)
 {
     ps_text rest = ps_text_of(list), name;
-    while (ps_text_cut(&rest, ',', &name)) {
-        size_t i = 0;
-        while (ps_variant_at(i) &&
-               !ps_text_is(name, ps_baseline_name[ps_variant_at(i)->baseline]))
-            i++;
-        if (name.len && !ps_variant_at(i))
+    while (ps_text_cut(&rest, ',', &name))
+        if (name.len && ps_enum_find(ps_baseline_names, name) < 0)
             return ps_fail(why, PS_EINVAL, NULL, 0, "there is no baseline \"%.*s\"",
                            name.len < 64 ? (int)name.len : 64, name.data);
-    }
     return PS_OK;
 }
 
@@ -270,12 +265,13 @@ static int train_variant(step *s, const ps_variant *v, ps_why *why)
     ps_train_opts o = s->train;
     ps_model model = {0};
     char file[64];
+    const char *name = ps_enum_name(ps_baseline_names, v->baseline);
     ps_train_result *result = malloc(sizeof *result);
     float *z = malloc((size_t)s->g->n_pins * o.model.e * sizeof *z + 1);
     o.checkpoint = NULL;
-    o.stage = ps_baseline_name[v->baseline];
+    o.stage = name;
     v->change(&o);
-    snprintf(file, sizeof file, "baselines/%s.npy", ps_baseline_name[v->baseline]);
+    snprintf(file, sizeof file, "baselines/%s.npy", name);
     int err = result && z ? ps_train(&model, s->corpus, &s->pairs, &s->valid, &o, result,
                                      s->progress, why)
                           : PS_ENOMEM;
@@ -296,11 +292,10 @@ static bool possible(const step *s, const ps_variant *v)
 {
     bool structure = ps_generation_block(s->g, "structure") != NULL;
     bool content = s->g->n_blocks > (structure ? 1 : 0);
-    if (strcmp(ps_baseline_name[v->baseline], "combined") == 0)
+    if (v->baseline == PS_BASELINE_COMBINED)
         return content;
     /* The block was made from the whole graph: it knows the boards held out. */
-    return strcmp(ps_baseline_name[v->baseline], "combined-structure") != 0 ||
-           (structure && !s->held_out);
+    return v->baseline != PS_BASELINE_COMBINED_STRUCTURE || (structure && !s->held_out);
 }
 
 static int train_variants(step *s, ps_why *why)
@@ -308,7 +303,7 @@ static int train_variants(step *s, ps_why *why)
     int err = PS_OK;
     for (size_t i = 0; ps_variant_at(i) && !err; i++)
         if (ps_list_has(s->opts->variants,
-                        ps_baseline_name[ps_variant_at(i)->baseline]) &&
+                        ps_enum_name(ps_baseline_names, ps_variant_at(i)->baseline)) &&
             possible(s, ps_variant_at(i)))
             err = train_variant(s, ps_variant_at(i), why);
     return err;

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pinsage/enum.h"
 #include "pinsage/err.h"
 #include "pinsage/generation.h"
 
@@ -26,7 +27,7 @@ typedef enum ps_baseline {
     PS_BASELINE_MAXPOOL,
     PS_BASELINES
 } ps_baseline;
-extern const char *const ps_baseline_name[PS_BASELINES];
+extern const ps_enum ps_baseline_names;
 
 /* Queries that are scored together, at most: a block of products reads rows once. */
 #define PS_SCORER_BLOCK 8

@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pinsage/enum.h"
+
 #define WAITING_ROOM ((size_t)1 << 20)
 
 struct ps_log {
@@ -32,7 +34,8 @@ struct ps_log {
     _Atomic uint64_t dropped;
 };
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static const char *const levels[] = {"debug", "info", "warn", "error"};
+static const ps_enum level_names = PS_ENUM(levels);
 
 /* ------------------------------ Writing ----------------------------------- */
 
@@ -77,17 +80,9 @@ static void *write_lines(void *arg)
     return NULL;
 }
 
-static int level_of(const char *name)
-{
-    for (int i = 0; i < (int)(sizeof level_names / sizeof *level_names); i++)
-        if (strcmp(level_names[i], name) == 0)
-            return i;
-    return PS_EINVAL;
-}
-
 int ps_log_start(ps_log **out, int fd, const char *format, const char *level, ps_why *why)
 {
-    int wanted = level_of(level);
+    int wanted = ps_enum_find(level_names, ps_text_of(level));
     bool json = strcmp(format, "json") == 0;
     if (wanted < 0)
         return ps_fail(why, PS_EINVAL, "log level", 0,
@@ -227,7 +222,7 @@ void ps_line_begin(ps_line *l, const ps_log *log, ps_level level, const char *ms
     add_time(l);
     if (log->json)
         ps_buf_char(&l->text, '"');
-    ps_line_text(l, "level", ps_text_of(level_names[level]));
+    ps_line_text(l, "level", ps_text_of(ps_enum_name(level_names, level)));
     ps_line_text(l, "msg", ps_text_of(msg));
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pinsage/base64.h"
+
 void ps_reply_reset(ps_reply *r)
 {
     ps_buf_clear(&r->body);
@@ -84,21 +86,6 @@ ps_code ps_code_of(int err)
 
 /* ------------------------------ Details ------------------------------------ */
 
-/* Base64 without padding, as Connect wants it. */
-static void add_base64(ps_buf *out, const unsigned char *data, size_t size)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        unsigned v = (unsigned)data[i] << 16;
-        v |= left > 1 ? (unsigned)data[i + 1] << 8 : 0;
-        v |= left > 2 ? (unsigned)data[i + 2] : 0;
-        for (size_t d = 0; d < (left > 2 ? 4 : left + 1); d++)
-            ps_buf_char(out, digits[v >> (18 - 6 * d) & 63]);
-    }
-}
-
 /* Field 1, repeated string: tag 0x0a, length as a varint, bytes. */
 static void add_strings(ps_buf *out, const ps_suggestions *near)
 {
@@ -114,7 +101,7 @@ static void add_near(ps_buf *b, const ps_suggestions *near)
     ps_buf message = {0};
     add_strings(&message, near);
     ps_buf_printf(b, "{\"type\":\"%s\",\"value\":\"", near->type);
-    add_base64(b, (const unsigned char *)message.data, message.size);
+    ps_base64_add(b, (ps_text){message.data, message.size});
     ps_buf_printf(b, "\",\"debug\":{\"%s\":[", near->field);
     for (size_t i = 0; i < near->n; i++) {
         if (i)

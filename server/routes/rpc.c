@@ -4,8 +4,7 @@
  */
 #include "server/routes/rpc.h"
 
-#include <string.h>
-
+#include "pinsage/base64.h"
 #include "server/api/answer.h"
 #include "server/api/calls.h"
 #include "server/routes/health.h"
@@ -26,43 +25,6 @@ static bool refuse_packing(ps_reply *out, ps_text packing)
     ps_reply_header(out, "Accept-Encoding", "identity");
     return REFUSE(UNIMPLEMENTED, "unknown compression \"%.*s\": there is identity",
                   (int)(packing.len < 60 ? packing.len : 60), packing.data);
-}
-
-/* ------------------------------ Base64 ------------------------------------- */
-
-static int digit_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '-' || c == '+' || c == ' ') /* a plus in an address reads as a space */
-        return 62;
-    return c == '_' || c == '/' ? 63 : -1;
-}
-
-/* Both alphabets, with padding or without; false when it is neither. */
-static bool decode_base64(ps_text in, ps_arena *arena, ps_text *out)
-{
-    uint32_t bits = 0;
-    size_t n = 0;
-    for (int pads = 0; in.len && in.data[in.len - 1] == '=' && pads < 2; pads++)
-        in.len--;
-    char *bytes = ps_arena_alloc(arena, in.len);
-    if (!bytes || in.len % 4 == 1)
-        return false;
-    for (size_t i = 0; i < in.len; i++) {
-        int digit = digit_of(in.data[i]);
-        if (digit < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
-        if (i % 4)
-            bytes[n++] = (char)(bits >> (6 - i % 4 * 2));
-    }
-    *out = (ps_text){bytes, n};
-    return true;
 }
 
 /* ------------------------------ The message -------------------------------- */
@@ -100,7 +62,7 @@ static bool take_get(const ps_request *r, ps_body *b, ps_reply *out)
     b->dialect = json ? PS_LOOSE_JSON : PS_BINARY;
     b->bytes = *message;
     if (base64 && ps_text_is(*base64, "1") &&
-        !decode_base64(*message, r->arena, &b->bytes))
+        !ps_base64_read(*message, r->arena, &b->bytes))
         return REFUSE(INVALID_ARGUMENT, "message: not base64");
     return true;
 }

@@ -39,11 +39,11 @@ static void what_evaluation_knows_is_reserved_and_nothing_else(void **state)
         assert_true(ps_method_is_reserved(list[i]) || ps_generation_block(g, list[i]) ||
                     !strcmp(list[i], "visual") || !strcmp(list[i], "annotation"));
     for (size_t i = 0; i < PS_BASELINES; i++)
-        assert_true(ps_method_is_reserved(ps_baseline_name[i]));
+        assert_true(ps_method_is_reserved(ps_enum_name(ps_baseline_names, i)));
     for (size_t i = 0; ps_method_name(i); i++) {
         bool baseline = false;
         for (size_t v = 0; v < PS_BASELINES; v++)
-            baseline |= !strcmp(ps_baseline_name[v], ps_method_name(i));
+            baseline |= !strcmp(ps_enum_name(ps_baseline_names, v), ps_method_name(i));
         assert_true(baseline || is_of(ps_method_name(i), list, n));
     }
     assert_false(ps_method_is_reserved("visual"));
