@@ -23,7 +23,7 @@ typedef struct ps_enum {
     }
 
 /* "" for what is no value of it. */
-static inline const char *ps_enum_name(ps_enum e, unsigned value)
+static inline const char *ps_enum_name(ps_enum e, size_t value)
 {
     return value < e.n && e.name[value] ? e.name[value] : "";
 }
