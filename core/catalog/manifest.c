@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "pinsage/file.h"
+#include "pinsage/hash.h"
 
 #define FORMAT 1
 /* 12 digits print 0.95 as 0.95 and lose nothing that anybody measured. */
@@ -314,6 +315,14 @@ int ps_manifest_set_json(ps_manifest *m, const char *path, const char *value)
         return PS_EFORMAT;
     set(m, path, parsed);
     return PS_OK;
+}
+
+uint64_t ps_manifest_identity(const ps_manifest *m)
+{
+    char *text = sure(json_dumps(m->root, STYLE));
+    uint64_t hash = ps_hash(text, strlen(text));
+    free(text);
+    return hash;
 }
 
 char *ps_manifest_json(const ps_manifest *m, const char *path)

@@ -50,7 +50,7 @@ static int unknown(loader *l, ps_text id)
     char shown[PS_SHOWN], other[PS_SHOWN];
     ps_text near;
     ps_import_shown(shown, id);
-    if (ps_pins_suggest(l->pins, id.data, id.len, &near, 1) == 0)
+    if (ps_pins_suggest(l->pins, NULL, id, &near, 1) == 0)
         return ps_fail(l->why, PS_EFORMAT, ps_tsv_path(l->file), ps_tsv_line(l->file),
                        "pin \"%s\" is not in the catalog", shown);
     return ps_fail(l->why, PS_EFORMAT, ps_tsv_path(l->file), ps_tsv_line(l->file),

@@ -206,7 +206,8 @@ void ps_pins_reader_free(ps_pins_reader *r)
     free(r);
 }
 
-static uint32_t number_of(ps_pins_reader *r, int table, const char *name, size_t len)
+static uint32_t number_of(ps_pins_reader *r, int table, uint32_t n, const char *name,
+                          size_t len)
 {
     uint32_t number;
     MDB_val value, key = {.mv_size = len, .mv_data = (void *)(uintptr_t)name};
@@ -215,17 +216,17 @@ static uint32_t number_of(ps_pins_reader *r, int table, const char *name, size_t
         value.mv_size != sizeof number)
         return PS_NO_ROW;
     memcpy(&number, value.mv_data, sizeof number);
-    return number;
+    return number < n ? number : PS_NO_ROW; /* it is an index for whoever asked */
 }
 
 uint32_t ps_pins_row(ps_pins_reader *r, const char *id, size_t len)
 {
-    return number_of(r, PIN_ROW, id, len);
+    return number_of(r, PIN_ROW, r->pins->count, id, len);
 }
 
 uint32_t ps_pins_board(ps_pins_reader *r, const char *board, size_t len)
 {
-    return number_of(r, BOARD_NUM, board, len);
+    return number_of(r, BOARD_NUM, r->pins->boards, board, len);
 }
 
 int ps_pins_board_name(ps_pins_reader *r, uint32_t number, ps_text *name)

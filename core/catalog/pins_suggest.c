@@ -11,6 +11,10 @@
  * When nothing is near, titles that contain the text (of the first few thousand pins)
  * and ids that begin as it does are offered.
  *
+ * Pins that came after the table was written are in nobody's order: the newest few
+ * thousand are compared one by one. Whether a pin is there, and what it is called, says
+ * whoever asks (ps_pins_seen), so that no deleted pin is offered.
+ *
  * Threads: see pins.h. Not here: the distance itself (core/base/near.c).
  */
 #include <ctype.h>
@@ -25,8 +29,11 @@
 #define SEEKS_ONE 3000 /* budget of the walk at distance 1 */
 #define SEEKS_TWO 4000
 #define TITLES    4096
+#define NEWEST    4096 /* pins after those of the table */
 
 typedef struct search {
+    const ps_pins_seen *seen;
+    uint32_t n_stored; /* pins in the table; those after them are newer */
     MDB_cursor *ids;
     ps_near near;
     unsigned most; /* distance allowed */
@@ -54,6 +61,18 @@ static void offer(search *s, ps_text id, unsigned distance)
     s->out[at] = id;
     s->distance[at] = (unsigned char)distance;
     s->n += s->n < s->max;
+}
+
+/* The pin that an entry of the table is, if it is there still. */
+static void offer_entry(search *s, MDB_val key, MDB_val value, unsigned distance)
+{
+    uint32_t row;
+    ps_pin pin;
+    if (value.mv_size != sizeof row)
+        return;
+    memcpy(&row, value.mv_data, sizeof row);
+    if (s->seen->pin(s->seen->cls, row, &pin) == PS_OK)
+        offer(s, (ps_text){key.mv_data, key.mv_size}, distance);
 }
 
 /* ------------------------------ The walk ---------------------------------- */
@@ -120,7 +139,7 @@ static void walk(search *s, unsigned most, int seeks)
     while (!rc && seeks-- > 0) {
         ps_text id = {key.mv_data, key.mv_size};
         if (look(s, id, &far))
-            offer(s, id, ps_near_distance(&s->near, id.len));
+            offer_entry(s, key, value, ps_near_distance(&s->near, id.len));
         if (!far) {
             rc = mdb_cursor_get(s->ids, &key, &value, MDB_NEXT);
             continue;
@@ -129,6 +148,26 @@ static void walk(search *s, unsigned most, int seeks)
             return;
         key = (MDB_val){s->filled, s->name};
         rc = mdb_cursor_get(s->ids, &key, &value, MDB_SET_RANGE);
+    }
+}
+
+/* ------------------------------ The newest -------------------------------- */
+
+static uint32_t first_of_newest(const search *s)
+{
+    uint32_t n = s->seen->rows;
+    return n > s->n_stored + (uint64_t)NEWEST ? n - NEWEST : s->n_stored;
+}
+
+static void offer_newest(search *s, unsigned most)
+{
+    ps_pin pin;
+    for (uint32_t row = s->seen->rows; row-- > first_of_newest(s);) {
+        if (s->seen->pin(s->seen->cls, row, &pin))
+            continue;
+        unsigned distance = ps_near_compare(&s->near, pin.id.data, pin.id.len, most);
+        if (distance <= most)
+            offer(s, pin.id, distance);
     }
 }
 
@@ -144,15 +183,14 @@ static bool contains(ps_text hay, const char *needle, size_t len)
     return false;
 }
 
-static void offer_titles(search *s, ps_pins_reader *r, const char *text, size_t len)
+static void offer_titles(search *s, const char *text, size_t len, uint32_t begin,
+                         uint32_t end)
 {
     ps_pin pin;
-    for (uint32_t row = 0; row < TITLES && s->n < s->max; row++) {
-        if (ps_pins_get(r, row, &pin))
-            return;
-        if (contains(pin.title, text, len))
+    for (uint32_t row = begin; row < end && s->n < s->max; row++)
+        if (s->seen->pin(s->seen->cls, row, &pin) == PS_OK &&
+            contains(pin.title, text, len))
             offer(s, pin.id, PS_NEAR_FAR);
-    }
 }
 
 static size_t shared(MDB_val key, const char *text, size_t len)
@@ -173,33 +211,51 @@ static void offer_neighbours(search *s, const char *text, size_t len)
         if (back)
             rc = mdb_cursor_get(s->ids, &key, &value, rc ? MDB_LAST : MDB_PREV);
         while (!rc && s->n < s->max && shared(key, text, len) >= need) {
-            offer(s, (ps_text){key.mv_data, key.mv_size}, PS_NEAR_FAR + 1);
+            offer_entry(s, key, value, PS_NEAR_FAR + 1);
             rc = mdb_cursor_get(s->ids, &key, &value, back ? MDB_PREV : MDB_NEXT);
         }
     }
 }
 
-size_t ps_pins_suggest(ps_pins_reader *r, const char *id, size_t len, ps_text *out,
-                       size_t max)
+static int stored_pin(void *cls, uint32_t row, ps_pin *pin)
 {
-    search *s = max && len ? calloc(1, sizeof *s + max) : NULL;
+    return ps_pins_get(cls, row, pin);
+}
+
+/* Distance by distance, and the far ones only while there is room. */
+static void search_all(search *s, const char *text, size_t len)
+{
+    uint32_t titles = s->n_stored < TITLES ? s->n_stored : TITLES;
+    ps_near_init(&s->near, text, len);
+    walk(s, 1, SEEKS_ONE);
+    offer_newest(s, 1);
+    if (s->n < s->max && len > 3) {
+        walk(s, 2, SEEKS_TWO);
+        offer_newest(s, 2);
+    }
+    if (s->n < s->max && len > 2) {
+        offer_titles(s, text, len, 0, titles);
+        offer_titles(s, text, len, first_of_newest(s), s->seen->rows);
+    }
+    if (s->n == 0)
+        offer_neighbours(s, text, len);
+}
+
+size_t ps_pins_suggest(ps_pins_reader *r, const ps_pins_seen *seen, ps_text id,
+                       ps_text *out, size_t max)
+{
+    const ps_pins_seen stored = {stored_pin, r, r->pins->count};
+    search *s = max && id.len ? calloc(1, sizeof *s + max) : NULL;
     size_t n = 0;
     if (!s)
         return 0;
+    s->seen = seen ? seen : &stored;
+    s->n_stored = r->pins->count;
     s->out = out;
     s->max = max;
     s->distance = (unsigned char *)(s + 1);
-    if (len > PS_ID_MAX)
-        len = PS_ID_MAX;
     if (mdb_cursor_open(r->txn, r->pins->dbi[PIN_ROW], &s->ids) == 0) {
-        ps_near_init(&s->near, id, len);
-        walk(s, 1, SEEKS_ONE);
-        if (s->n < max && len > 3)
-            walk(s, 2, SEEKS_TWO);
-        if (s->n < max && len > 2)
-            offer_titles(s, r, id, len);
-        if (s->n == 0)
-            offer_neighbours(s, id, len);
+        search_all(s, id.data, id.len < PS_ID_MAX ? id.len : PS_ID_MAX);
         mdb_cursor_close(s->ids);
         n = s->n;
     }

@@ -30,6 +30,9 @@ typedef struct ps_manifest ps_manifest;
 ps_manifest *ps_manifest_new(void);
 /* PS_EFORMAT with line: no JSON, or not our shape; PS_EUNSUPPORTED: a newer format. */
 int ps_manifest_load(ps_manifest **m, const char *path, ps_why *why);
+/* XXH3 of all that it says: checksums of every file, when it was made and from what. Two
+ * generations with one identity are copies of each other. */
+uint64_t ps_manifest_identity(const ps_manifest *m);
 /* Appears at once: written beside, fsynced, renamed. Keys sorted, so that two manifests
  * can be compared by diff. */
 int ps_manifest_save(const ps_manifest *m, const char *path, ps_why *why);

@@ -56,12 +56,21 @@ int ps_pins_board_name(ps_pins_reader *r, uint32_t number, ps_text *name);
 
 /* XXH3 of every id, in row order, into out (N): seeds of walks come from these. */
 int ps_pins_hashes(ps_pins_reader *r, uint64_t *out);
+/* Pins as somebody else sees them, who may have deleted some, renamed some and added
+ * others after the stored ones. pin fills in a row's record, in memory that outlives the
+ * search, and fails for a pin that is not there. */
+typedef struct ps_pins_seen {
+    int (*pin)(void *cls, uint32_t row, ps_pin *pin);
+    void *cls;
+    uint32_t rows; /* one past the largest */
+} ps_pins_seen;
 /* Ids nearest to a misspelt one, best first, at most max; returns how many. Those one or
  * two edits away; then pins among the first few thousand whose title contains it; if
  * there are none, ids that begin like it. Bounded work: a few thousand seeks, never a
- * scan of a large catalog (a few milliseconds in one of a million ids). */
-size_t ps_pins_suggest(ps_pins_reader *r, const char *id, size_t len, ps_text *out,
-                       size_t max);
+ * scan of a large catalog (a few milliseconds in one of a million ids). Of the pins that
+ * seen has; NULL: of those that are stored. */
+size_t ps_pins_suggest(ps_pins_reader *r, const ps_pins_seen *seen, ps_text id,
+                       ps_text *out, size_t max);
 
 /* ---- Writing, import only ---- */
 typedef struct ps_pins_writer ps_pins_writer;

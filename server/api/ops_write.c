@@ -82,7 +82,8 @@ static void submit(ps_context *d, const ps_request *r, ps_write write, ps_then t
 
 /* ------------------------------ Answers ------------------------------------ */
 
-/* What an ETag says: "123" of a pin that was written, "g7" of one as generation 7 has it;
+/* What an ETag says: "123" of a pin that was written, "g7" of one as the generation with
+ * identity 7 has it;
  * also with W/ in front, or without quotes. False for anything else. */
 static bool parse_etag(ps_text t, uint64_t *lsn)
 {

@@ -157,8 +157,9 @@ int ps_image_open(ps_image *out, const ps_images *images, ps_text name, ps_why *
                       .type = types[type].type,
                       .modified = st.st_mtim.tv_sec,
                       .script = types[type].script};
-    snprintf(out->etag, sizeof out->etag, "\"%llx-%llx-%lx\"",
-             (unsigned long long)st.st_mtim.tv_sec, (unsigned long long)st.st_size,
-             (unsigned long)st.st_mtim.tv_nsec);
+    /* Not the time of its last change, which copying tools set back. */
+    snprintf(out->etag, sizeof out->etag, "\"%llx-%llx-%llx-%lx\"",
+             (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
+             (unsigned long long)st.st_ctim.tv_sec, (unsigned long)st.st_ctim.tv_nsec);
     return PS_OK;
 }

@@ -21,7 +21,7 @@ typedef struct ps_image {
     uint64_t size;
     const char *type; /* "image/png" */
     time_t modified;
-    char etag[48]; /* with its quotes */
+    char etag[72]; /* with its quotes */
     int script;    /* 1: the format can carry scripts (SVG), serve it sandboxed */
 } ps_image;
 

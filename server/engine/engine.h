@@ -21,6 +21,7 @@
 #include "pinsage/generation.h"
 #include "pinsage/pixie.h"
 #include "pinsage/text.h"
+#include "server/live/view.h"
 #include "server/message/questions.h"
 
 typedef struct ps_engine ps_engine;
@@ -81,6 +82,10 @@ void ps_reader_end(ps_reader *r);
 /* Rows to begin a look around with: pins on many boards, spread over the catalog. In the
  * reader until its next question. */
 uint32_t ps_reader_sample(ps_reader *r, const uint32_t **rows);
+/* What the reader's answers are made of, and whether all that it read since it began is
+ * of that (ps_view_settled). */
+ps_view_identity ps_reader_identity(const ps_reader *r);
+bool ps_reader_settled(const ps_reader *r);
 /* The graph as the reader sees it. */
 const ps_graph *ps_reader_graph(const ps_reader *r);
 
@@ -149,7 +154,7 @@ void ps_reader_set_deadline(ps_reader *r, uint64_t deadline);
 /* PS_ENOENT in words. */
 int ps_reader_find_pin(ps_reader *r, ps_text id, uint32_t *row, ps_why *why);
 int ps_reader_find_board(ps_reader *r, ps_text name, uint32_t *board, ps_why *why);
-/* Number of the write that made the pin what it is; 0: it is as in the generation. */
+/* What made the pin what it is, for its ETag (ps_view_lsn). */
 uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row);
 /* Records of rows that exist. */
 int ps_reader_pin(ps_reader *r, uint32_t row, ps_pin *pin);

@@ -103,6 +103,16 @@ uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row)
     return ps_view_lsn(r->e->live.view, &r->snap, row);
 }
 
+ps_view_identity ps_reader_identity(const ps_reader *r)
+{
+    return ps_view_identify(r->e->live.view, &r->snap);
+}
+
+bool ps_reader_settled(const ps_reader *r)
+{
+    return ps_view_settled(r->e->live.view, &r->snap);
+}
+
 const ps_graph *ps_reader_graph(const ps_reader *r)
 {
     return &r->snap.graph;
@@ -151,7 +161,7 @@ int ps_reader_board(ps_reader *r, uint32_t board, ps_text *name)
 
 size_t ps_reader_suggest(ps_reader *r, ps_text id, ps_text *out, size_t max)
 {
-    return ps_pins_suggest(r->pins, id.data, id.len, out, max);
+    return ps_view_suggest(r->e->live.view, &r->snap, r->pins, id, out, max);
 }
 
 /* ------------------------------ The filter --------------------------------- */

@@ -109,6 +109,7 @@ int ps_embedding_content(ps_embedding *e, uint32_t row, const ps_content *c)
 {
     ps_snapshot s;
     uint32_t n = 0;
+    ps_view_unsettle(e->v);
     ps_view_newest(e->v, &s);
     int err = boards_of(e, &s, row, &n);
     for (uint32_t b = 0; b < e->featurizer->g->n_blocks && !err; b++)
@@ -118,6 +119,7 @@ int ps_embedding_content(ps_embedding *e, uint32_t row, const ps_content *c)
 
 void ps_embedding_drop(ps_embedding *e, uint32_t row)
 {
+    ps_view_unsettle(e->v);
     for (uint32_t b = 0; b < e->featurizer->g->n_blocks; b++)
         ps_delta_index_drop(ps_view_block(e->v, b), ps_view_next(e->v), row);
     if (ps_view_embeddings(e->v))
@@ -230,6 +232,7 @@ int ps_embedding_rows(ps_embedding *e, const uint32_t *rows, uint32_t n)
     int err = PS_OK;
     for (uint32_t step = 1; step <= e->featurizer->model.config.layers + 1 && !err;
          step++) {
+        ps_view_unsettle(e->v);
         ps_view_newest(e->v, &s);
         err = ps_embedder_on(
             e->embedder, &s.graph,

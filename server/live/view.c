@@ -2,30 +2,11 @@
  *
  * Threads: see view.h.
  */
-#include "server/live/view.h"
+#include "server/live/view_inside.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "pinsage/features.h"
-#include "pinsage/rowmap.h"
-#include "server/live/names.h"
-
-struct ps_view {
-    ps_generation *g; /* a reference */
-    ps_epoch *epoch;
-    ps_names *pins, *boards;
-    ps_overlay *overlay;
-    ps_rowmap states;                     /* row -> newest ps_row_state */
-    ps_rowmap edged;                      /* row -> newest edged */
-    ps_rowmap stale;                      /* row -> touched */
-    ps_delta_index *embeddings;           /* NULL without embeddings */
-    ps_delta_index *block[PS_BLOCKS_MAX]; /* of the generation's blocks, in order */
-    ps_pins_reader *base;                 /* the writer's */
-    uint64_t version, next;               /* the newest published; the one being made */
-    _Atomic uint32_t dead;
-};
+#include <sys/random.h>
 
 /* Which operation changed the boards of a row. */
 typedef struct edged {
@@ -65,9 +46,12 @@ int ps_view_new(ps_view **out, ps_generation *g, uint32_t message_bytes, ps_why 
     if (!v)
         return ps_fail(why, PS_ENOMEM, g->dir, 0, "no memory for live pins");
     v->g = ps_generation_acquire(g);
-    v->version = 1;
-    v->next = 2;
+    v->version = FIRST_VERSION;
+    v->next = FIRST_VERSION + 1;
+    v->identity = ps_manifest_identity(g->manifest);
     int err = ps_epoch_new(&v->epoch, v->version);
+    if (!err && getrandom(&v->number, sizeof v->number, 0) != sizeof v->number)
+        err = PS_EIO;
     if (!err)
         err = ps_names_new(&v->pins, g->n_pins, v->epoch);
     if (!err)
@@ -167,6 +151,7 @@ void ps_view_publish(ps_view *v)
     v->version = v->next++;
     ps_overlay_commit(v->overlay);
     ps_epoch_publish(v->epoch, v->version);
+    atomic_store(&v->unsettled, false); /* after the version: see ps_view_settled */
     ps_epoch_reclaim(v->epoch);
 }
 
@@ -209,7 +194,7 @@ uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row)
     while (e && e->version > s->version)
         e = e->older;
     if (!state && !e)
-        return PS_STORED_IN | strtoull(v->g->name + strlen("gen-"), NULL, 10);
+        return PS_STORED_IN | v->identity;
     uint64_t content = state ? state->lsn : 0, boards = e ? e->lsn : 0;
     return content > boards ? content : boards;
 }

@@ -63,18 +63,35 @@ uint32_t ps_view_board_number(const ps_view *v, const ps_snapshot *s,
                               ps_pins_reader *base, ps_text name);
 /* Grows whenever an answer may be another than before. Any thread. */
 uint64_t ps_view_version(const ps_view *v);
+/* What answers at a snapshot are made of: equal identities, equal answers, in whatever
+ * process. A view is numbered at random, for versions begin anew with each, and the
+ * store's own number would not do: how vectors came to be embedded, one by one as pins
+ * were written or all at once after a start, shows in them. While nothing was written the
+ * generation is all there is, and number is 0: then servers of one generation agree. */
+typedef struct ps_view_identity {
+    uint64_t generation, number, version;
+} ps_view_identity;
+ps_view_identity ps_view_identify(const ps_view *v, const ps_snapshot *s);
+/* Asked after an answer was made: is all that was read of this snapshot? Vectors are the
+ * newest, so one that changed meanwhile may be in it. */
+bool ps_view_settled(const ps_view *v, const ps_snapshot *s);
 bool ps_view_alive(const ps_view *v, const ps_snapshot *s, uint32_t row);
 /* The row's state at the snapshot, NULL when it was not written since the generation. */
 const ps_row_state *ps_view_state(const ps_view *v, const ps_snapshot *s, uint32_t row);
 /* The version of a row that is there, for its ETag: the newest operation on the pin or on
  * its boards, or for one that was not written since, PS_STORED_IN | the generation's
- * number, since after a compaction it is stored in another with all that was written. */
+ * identity, since after a compaction it is stored in another with all that was written.
+ * (Its number would do within one catalog; another catalog put in its place begins to
+ * count anew.) */
 #define PS_STORED_IN (UINT64_C(1) << 63)
 uint64_t ps_view_lsn(const ps_view *v, const ps_snapshot *s, uint32_t row);
 /* Record of a row that is there: the generation's, or what was written. Texts are valid
  * until the reader exits. */
 int ps_view_pin(const ps_view *v, const ps_snapshot *s, ps_pins_reader *base,
                 uint32_t row, ps_pin *pin);
+/* Ids of pins that are there, near to a misspelt one (ps_pins_suggest). */
+size_t ps_view_suggest(const ps_view *v, const ps_snapshot *s, ps_pins_reader *base,
+                       ps_text id, ps_text *out, size_t max);
 int ps_view_board_name(const ps_view *v, ps_pins_reader *base, uint32_t board,
                        ps_text *name);
 /* One past the largest row and board number that there may be. */
@@ -116,6 +133,8 @@ int ps_view_delete_pin(ps_view *v, ps_text id, uint64_t lsn, double time, uint32
 int ps_view_put_edge(ps_view *v, ps_text pin, ps_text board, bool saved, uint64_t lsn,
                      uint32_t *row);
 void ps_view_publish(ps_view *v);
+/* Vectors are about to change; until the next publication. */
+void ps_view_unsettle(ps_view *v);
 /* Free what no reader can be looking at any more; returns how much is left. */
 size_t ps_view_reclaim(ps_view *v);
 /* The writer's own reader of the generation's pins. Borrowed. */

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pinsage/dot.h"
 #include "pinsage/hash.h"
-#include "pinsage/manifest.h"
 #include "server/base/process.h"
 #include "server/message/params.h"
 #include "server/routes/admin.h"
@@ -241,26 +241,27 @@ bool ps_route_admit(ps_context *d, ps_request *r, ps_reply *out)
     return !err;
 }
 
-/* The same for the same question as long as the answer is, on every server that has this
- * generation and these writes. */
-static void make_etag(ps_context *d, uint64_t version)
+/* Two answers to one question with one ETag are equal, whichever process gave them: it
+ * says all that an answer is made of. Vectors are multiplied by kernels that differ in
+ * the last digit, and addresses of images depend on whether there are any. */
+static void make_etag(ps_context *d, ps_view_identity made_of)
 {
-    const ps_generation *g = ps_engine_generation(ps_reader_engine(d->reader));
-    char text[300];
-    int n = snprintf(text, sizeof text, "%s %s %s %llu %d", ps_version(), g->name,
-                     ps_manifest_text(g->manifest, "created", ""),
-                     (unsigned long long)version, d->state->images != NULL);
-    uint64_t hash = ps_hash(text, (size_t)n < sizeof text ? (size_t)n : sizeof text);
+    char text[200];
+    int n = snprintf(text, sizeof text, "%.80s %s %llx %llx %llu %d", ps_version(),
+                     ps_dot_path(), (unsigned long long)made_of.generation,
+                     (unsigned long long)made_of.number,
+                     (unsigned long long)made_of.version, d->state->images != NULL);
+    uint64_t hash = ps_hash(text, (size_t)n);
     snprintf(d->etag, sizeof d->etag, "W/\"%016llx\"", (unsigned long long)hash);
     d->etag_install = d->install;
-    d->etag_version = version;
+    d->etag_version = made_of.version;
 }
 
 /* The same for all answers of one version. */
-static const char *etag_of(ps_context *d, const ps_request *r, uint64_t version)
+static const char *etag_of(ps_context *d, const ps_request *r, ps_view_identity made_of)
 {
-    if (d->etag_install != d->install || d->etag_version != version)
-        make_etag(d, version);
+    if (d->etag_install != d->install || d->etag_version != made_of.version)
+        make_etag(d, made_of);
     return ps_arena_copy(r->arena, d->etag, strlen(d->etag));
 }
 
@@ -268,15 +269,16 @@ static void ask_engine(ps_context *d, const ps_request *r, ps_reply *out)
 {
     const ps_route *route = &routes[r->route];
     out->install = d->install;
-    out->version = ps_context_version(d);
     ps_reader_begin(d->reader); /* at what has been written by now */
     ps_reader_set_deadline(d->reader, r->deadline_ns);
+    ps_view_identity made_of = ps_reader_identity(d->reader);
+    out->version = made_of.version;
     route->handle(d, r, out);
+    out->cacheable = route->cacheable && out->status == 200 && !out->later &&
+                     !out->uncacheable && ps_reader_settled(d->reader);
     ps_reader_end(d->reader);
-    out->cacheable =
-        route->cacheable && out->status == 200 && !out->later && !out->uncacheable;
     if (out->cacheable && !out->etag)
-        out->etag = etag_of(d, r, out->version);
+        out->etag = etag_of(d, r, made_of);
 }
 
 void ps_route_run(ps_context *d, const ps_request *r, ps_reply *out)

@@ -267,7 +267,7 @@ static char found[4096];
 static const char *suggest(const char *id, size_t max)
 {
     ps_text near[16];
-    size_t n = ps_pins_suggest(reader, id, strlen(id), near, max), used = 0;
+    size_t n = ps_pins_suggest(reader, NULL, ps_text_of(id), near, max), used = 0;
     assert_true(n <= max);
     found[0] = '\0';
     for (size_t i = 0; i < n; i++)
@@ -392,7 +392,7 @@ static void the_walk_over_ids_finds_what_a_scan_finds(void **state)
                 count[d]++;
         }
         ps_text out[512];
-        size_t n = ps_pins_suggest(reader, query, len, out, 512);
+        size_t n = ps_pins_suggest(reader, NULL, (ps_text){query, len}, out, 512);
         for (size_t i = 0; i < n; i++) {
             char id[16];
             snprintf(id, sizeof id, "%.*s", (int)out[i].len, out[i].data);

@@ -189,6 +189,82 @@ static void a_stored_pin_has_the_generations_version_until_it_is_written(void **
     leave(&after);
 }
 
+static bool same(ps_view_identity a, ps_view_identity b)
+{
+    return a.generation == b.generation && a.number == b.number && a.version == b.version;
+}
+
+static void views_agree_while_nothing_was_written_and_never_after(void **state)
+{
+    (void)state;
+    ps_view *other;
+    ps_snapshot mine, theirs;
+    assert_int_equal(ps_view_new(&other, g, 8, NULL), PS_OK);
+    for (int turn = 0; turn < 3; turn++) {
+        ps_view_newest(view, &mine);
+        ps_view_newest(other, &theirs);
+        assert_int_equal(mine.version, theirs.version);
+        assert_int_equal(
+            same(ps_view_identify(view, &mine), ps_view_identify(other, &theirs)), !turn);
+        ps_view_begin(view);
+        post("new", "x");
+        ps_view_publish(view);
+        ps_view_begin(other);
+        ps_view_publish(other);
+    }
+    ps_view_free(other);
+}
+
+static void what_vectors_changed_under_is_not_settled(void **state)
+{
+    (void)state;
+    looker before = enter();
+    assert_true(ps_view_settled(view, &before.s));
+    ps_view_unsettle(view);
+    looker during = enter();
+    assert_false(ps_view_settled(view, &before.s));
+    assert_false(ps_view_settled(view, &during.s));
+    ps_view_begin(view);
+    ps_view_publish(view);
+    looker after = enter();
+    assert_false(ps_view_settled(view, &before.s));
+    assert_false(ps_view_settled(view, &during.s));
+    assert_true(ps_view_settled(view, &after.s));
+    leave(&before);
+    leave(&during);
+    leave(&after);
+}
+
+static const char *near(const char *pin, char out[64])
+{
+    looker l = enter();
+    ps_text id[5];
+    size_t n = ps_view_suggest(view, &l.s, base, ps_text_of(pin), id, 5);
+    snprintf(out, 64, "%.*s", n ? (int)id[0].len : 0, n ? id[0].data : "");
+    leave(&l);
+    return out;
+}
+
+static void only_pins_that_are_there_are_suggested(void **state)
+{
+    (void)state;
+    char out[64];
+    assert_string_equal(near("zebrb", out), "");
+    ps_view_begin(view);
+    post("zebra", "striped horse");
+    drop("p7");
+    ps_view_publish(view);
+    assert_string_equal(near("zebrb", out), "zebra");
+    assert_string_equal(near("striped", out), "zebra");
+    assert_string_not_equal(near("p7", out), "p7");
+    ps_view_begin(view);
+    drop("zebra");
+    post("p7", "again");
+    ps_view_publish(view);
+    assert_string_equal(near("zebrb", out), "");
+    assert_string_equal(near("p7", out), "p7");
+}
+
 static void dead_pins_are_counted_and_ids_keep_their_rows(void **state)
 {
     (void)state;
@@ -289,6 +365,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_VIEW(a_reader_sees_the_version_it_entered),
         WITH_VIEW(a_stored_pin_has_the_generations_version_until_it_is_written),
+        WITH_VIEW(views_agree_while_nothing_was_written_and_never_after),
+        WITH_VIEW(what_vectors_changed_under_is_not_settled),
+        WITH_VIEW(only_pins_that_are_there_are_suggested),
         WITH_VIEW(dead_pins_are_counted_and_ids_keep_their_rows),
         WITH_VIEW(rows_are_stale_from_the_first_change_until_they_are_settled),
         WITH_VIEW(a_pin_written_again_and_again_takes_no_more_memory),
