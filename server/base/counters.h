@@ -48,8 +48,9 @@ typedef struct ps_stats {
     ps_count started, finished;   /* requests */
     ps_count bytes_in, bytes_out; /* bodies */
     ps_count cache_hits, cache_misses, cache_evicted, cache_entries, cache_bytes;
-    ps_count refused;   /* requests that broke a rule of HTTP */
-    ps_count timed_out; /* connections closed by the deadline sweep */
+    ps_count bodies_refused; /* for want of --body-memory */
+    ps_count refused;        /* requests that broke a rule of HTTP */
+    ps_count timed_out;      /* connections closed by the deadline sweep */
     ps_count ticks, tick_ns;
     ps_count requests[PS_ROUTES_MAX][PS_STATUSES];
     ps_hist latency[PS_ROUTES_MAX];

@@ -85,7 +85,11 @@ static const ps_option options[] = {
     {"header-bytes", 0, PS_OPT_U64, "SIZE", AT(header_bytes), "32K", 4096, 1048576, NULL,
      "Memory for a connection's request line and headers"},
     {"body-bytes", 0, PS_OPT_U64, "SIZE", AT(body_bytes), "1M", 0, 1073741824, NULL,
-     "Longest request body"},
+     "Longest request body, unpacked if it is gzip"},
+    {"body-memory", 0, PS_OPT_U64, "SIZE", AT(body_memory), "256M", 1048576,
+     1099511627776, NULL,
+     "Memory for all request bodies at once, unpacked; who sends more is told to come "
+     "back"},
     {"bulk-bytes", 0, PS_OPT_U64, "SIZE", AT(bulk_bytes), "64M", 0, 1073741824, NULL,
      "Longest body of many writes at once"},
     {"image-bytes", 0, PS_OPT_U64, "SIZE", AT(image_bytes), "64M", 1, 4294967296, NULL,

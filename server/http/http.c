@@ -53,20 +53,12 @@ static size_t on_unescape(void *cls, struct MHD_Connection *c, char *text)
     return strlen(text);
 }
 
-/* Keeps a body up to the limit and throws the rest away; one twice as long ends the
- * connection, for there is no answering in the middle of an upload. */
-static enum MHD_Result take_body(ps_http *h, exchange *x, const char *data, size_t *size)
+/* Before its body, if it has one, is read: the library takes an answer now and ends the
+ * connection after it. */
+static enum MHD_Result send_early(ps_http *h, exchange *x)
 {
-    x->uploaded += *size;
-    if (x->uploaded > 2 * x->limit + 65536)
-        return MHD_NO;
-    http_allow(x, x->started + (uint64_t)h->state->opts->header_timeout * MS +
-                      x->uploaded / HTTP_RATE * 1000 * MS);
-    if (x->uploaded <= x->limit)
-        ps_buf_add(&x->body, data, *size);
-    ps_count_add(&h->stats->bytes_in, *size);
-    *size = 0;
-    return MHD_YES;
+    x->reply.close = x->conn->unread = true;
+    return http_send(h, x);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
@@ -81,14 +73,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     http_at_hand(x->conn);
     if (!x->begun) {
         x->begun = true;
-        if (!http_guard(h, x, c, method, version))
-            return MHD_YES;
-        ps_count_add(&h->stats->refused, 1);
-        x->reply.close = x->conn->unread = true;
-        return http_send(h, x);
+        bool odd = http_guard(h, x, c, method, version);
+        ps_count_add(&h->stats->refused, odd);
+        return odd || http_admit(h, x) ? send_early(h, x) : MHD_YES;
     }
     if (*size)
-        return take_body(h, x, data, size);
+        return http_take(h, x, data, size);
     return http_answer(h, x);
 }
 
@@ -197,10 +187,7 @@ void ps_http_stop(ps_http *h)
     free(h->by_fd);
     for (exchange *x = h->spare, *next; x; x = next) {
         next = x->next_free;
-        ps_reply_done(&x->reply);
-        ps_arena_done(&x->arena);
-        ps_buf_done(&x->body);
-        free(x);
+        http_free(x);
     }
     ps_line_done(&h->log);
     free(h);

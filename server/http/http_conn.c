@@ -16,6 +16,7 @@
 
 #define LOG_BATCH 32768
 #define ROOM_KEPT 65536
+#define SPARE_MAX 64u /* exchanges of a loop that are kept with their room */
 
 /* ------------------------------ Connections -------------------------------- */
 
@@ -157,10 +158,12 @@ void http_sweep(ps_http *h)
 static exchange *take_spare(ps_http *h)
 {
     exchange *x = h->spare;
-    if (x)
+    if (x) {
         h->spare = x->next_free;
-    else
+        h->n_spare--;
+    } else {
         x = calloc(1, sizeof *x);
+    }
     return x;
 }
 
@@ -181,10 +184,11 @@ exchange *http_begin(ps_http *h, conn *c, const char *uri)
         c->in_handshake = false;
         h->handshakes--;
     }
-    x->begun = x->admitted = x->answered = x->abandoned = x->refused = false;
+    x->begun = x->admitted = x->answered = x->abandoned = false;
+    x->declined = x->refused = x->chunked = x->bodyless = false;
     x->wait = (ps_wait){.finish = http_wait_finish};
     x->then = NULL;
-    x->uploaded = x->sent = 0;
+    x->declared = x->uploaded = x->limit = x->sent = 0;
     x->variant = 0;
     x->status = 0;
     ps_reply_reset(&x->reply);
@@ -299,9 +303,23 @@ void http_recycle(ps_http *h, exchange *x)
     if (x->wait.end)
         x->wait.end(x->wait.end_cls);
     x->wait.end = NULL;
+    http_body_release(h, x);
+    if (h->n_spare == SPARE_MAX) {
+        http_free(x);
+        return;
+    }
     ps_arena_reset(&x->arena);
     clear(&x->body);
     clear(&x->reply.body);
     x->next_free = h->spare;
     h->spare = x;
+    h->n_spare++;
+}
+
+void http_free(exchange *x)
+{
+    ps_reply_done(&x->reply);
+    ps_arena_done(&x->arena);
+    ps_buf_done(&x->body);
+    free(x);
 }

@@ -118,24 +118,14 @@ static bool refuse(exchange *x, ps_code code, unsigned status, const char *text)
     return true;
 }
 
-static bool is_too_long(ps_text length, uint64_t limit)
+/* The library has seen to it that these are digits, and no more than fit. */
+static uint64_t number_of(ps_text digits)
 {
     uint64_t value = 0;
-    for (size_t i = 0; i < length.len && value <= limit; i++)
-        value = value * 10 + (uint64_t)(length.data[i] - '0');
-    return value > limit;
+    return ps_text_number(digits, &value) ? value : 0;
 }
 
-/* So much is not read from just anybody. False: x->reply says why. */
-static bool admit_bulk(ps_http *h, exchange *x)
-{
-    uint64_t bulk = h->state->opts->bulk_bytes;
-    x->limit = bulk > x->limit ? bulk : x->limit;
-    x->admitted = ps_route_admit(&h->context, &x->request, &x->reply);
-    return x->admitted;
-}
-
-static bool guard_headers(ps_http *h, exchange *x, const look *l, bool newest)
+static bool guard_headers(exchange *x, const look *l, bool newest)
 {
     if (l->odd_name)
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "a header name is malformed");
@@ -153,12 +143,8 @@ static bool guard_headers(ps_http *h, exchange *x, const look *l, bool newest)
     if (l->lengths > 1 || (l->lengths && l->codings))
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400,
                       "the length of the body is told twice");
-    x->limit = h->state->opts->body_bytes;
-    bool large = l->codings || is_too_long(l->length, x->limit);
-    if (large && ps_route_is_bulk(&x->request) && !admit_bulk(h, x))
-        return true;
-    if (is_too_long(l->length, x->limit))
-        return refuse(x, PS_CODE_RESOURCE_EXHAUSTED, 413, "the body is too long");
+    x->chunked = l->codings > 0;
+    x->declared = l->lengths ? number_of(l->length) : 0;
     return false;
 }
 
@@ -184,5 +170,5 @@ bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *m
         return refuse(x, PS_CODE_UNIMPLEMENTED, 505, "HTTP/1.1 is spoken here");
     if (x->request.raw.len > h->state->opts->url_bytes)
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 414, "the request target is too long");
-    return guard_headers(h, x, &l, newest);
+    return guard_headers(x, &l, newest);
 }

@@ -16,6 +16,7 @@
 #include "pinsage/arena.h"
 #include "pinsage/buf.h"
 #include "server/base/cache.h"
+#include "server/base/gunzip.h"
 #include "server/base/gzip.h"
 #include "server/base/loop.h"
 #include "server/http/http.h"
@@ -56,13 +57,19 @@ typedef struct exchange {
     void *cls;
     unsigned worker; /* that had it last */
     uint64_t started, hash;
-    uint64_t uploaded, limit; /* bytes of the body, also those that were thrown away */
+    uint64_t client_ms;       /* that the client waits; 0: any time */
+    uint64_t declared;        /* Content-Length, 0 without */
+    uint64_t uploaded, limit; /* bytes of the body as it is sent; and it may have */
+    uint64_t reserved;        /* of the memory for all bodies */
+    ps_gunzip *gunzip;        /* its body is packed; NULL: it is not */
+    bool chunked, bodyless;   /* it comes in chunks; it must not have any */
     const char *raw_end;      /* in the library's memory: where the target ended */
     char *raw_key;            /* the variant, then the target */
     ps_text key;              /* of the cache */
     uint8_t variant;
     bool begun, admitted, answered, working, abandoned;
-    bool refused; /* by http_refuse */
+    bool declined; /* its headers are enough to say no; the reply does */
+    bool refused;  /* by http_refuse */
     unsigned status;
     uint64_t sent;   /* bytes of the answer's body */
     char place[512]; /* of the key, when it fits */
@@ -90,7 +97,8 @@ struct ps_http {
     int n_by_fd;
     struct lingerer *lingering; /* (n_lingering), owned */
     unsigned n_lingering;
-    exchange *spare;     /* ready for the next requests */
+    exchange *spare; /* (n_spare) ready for the next requests */
+    unsigned n_spare;
     unsigned abandoned;  /* exchanges that ended before their wait did */
     ps_line log;         /* access lines on their way */
     uint64_t logged;     /* good answers counted for sampling */
@@ -109,10 +117,21 @@ static inline void http_allow(exchange *x, uint64_t until)
 }
 
 /* ---- http_guard.c ---- */
-/* Look at all headers: fills x->request.header, x->limit. True: refused, x->reply says
- * why. */
+/* Look at all headers: fills x->request.header, x->declared, x->chunked. True: refused,
+ * x->reply says why. */
 bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *method,
                 const char *version);
+
+/* ---- http_body.c ---- */
+/* With its headers: may it ask this, and send that? True: it is refused before it sends
+ * it. (Declined without a body to come, it is answered at its end, and may go on.) */
+bool http_admit(ps_http *h, exchange *x);
+/* Take a piece of the body. */
+enum MHD_Result http_take(ps_http *h, exchange *x, const char *data, size_t *size);
+/* False: its end is missing, x->reply says so. */
+bool http_taken(exchange *x);
+/* It is of no use any more. */
+void http_body_release(ps_http *h, exchange *x);
 
 /* ---- http_refuse.c ---- */
 /* Answer at once what stands in x->reply, past the library, and end the connection: also
@@ -133,6 +152,8 @@ void http_linger_on(ps_http *h);  /* read what has come, close what is over */
 void http_linger_end(ps_http *h); /* close all */
 
 /* ---- http_reply.c ---- */
+/* True if x may ask what it asks, once and for all; else x->reply says why not. */
+bool http_may_ask(ps_http *h, exchange *x);
 enum MHD_Result http_answer(ps_http *h, exchange *x);
 /* Send what stands in x->reply. */
 enum MHD_Result http_send(ps_http *h, exchange *x);
@@ -170,6 +191,7 @@ void http_on_connection(void *cls, struct MHD_Connection *c, void **slot,
 exchange *http_begin(ps_http *h, conn *c, const char *uri);
 void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how);
 void http_recycle(ps_http *h, exchange *x);
+void http_free(exchange *x);
 void http_sweep(ps_http *h);
 
 #endif

@@ -139,31 +139,32 @@ enum MHD_Result http_send(ps_http *h, exchange *x)
 
 /* The sooner of what the client allows, from its first line on, and what we do, from its
  * last. */
-static void set_deadline(ps_http *h, exchange *x, uint64_t client_ms)
+static void set_deadline(ps_http *h, exchange *x)
 {
     bool no_deadline = ps_route_at(x->request.route)->no_deadline;
     uint64_t ours_ms = no_deadline ? 0 : h->state->opts->deadline;
-    uint64_t client = client_ms ? x->started + client_ms * MS : UINT64_MAX;
+    uint64_t client = x->client_ms ? x->started + x->client_ms * MS : UINT64_MAX;
     uint64_t ours = ours_ms ? ps_now_ns() + ours_ms * MS : UINT64_MAX;
     uint64_t sooner = client < ours ? client : ours;
     x->request.deadline_ns = sooner == UINT64_MAX ? 0 : sooner;
 }
 
-/* False: the reply is a refusal. */
-static bool admit(ps_http *h, exchange *x)
+/* Fills x->client_ms; false after refusing what is no time. */
+static bool read_timeout(exchange *x)
 {
     ps_why why = {0};
-    uint64_t client_ms;
-    int err = ps_request_timeout(&x->request, &client_ms, &why);
-    if (err) {
+    int err = ps_request_timeout(&x->request, &x->client_ms, &why);
+    if (err)
         ps_reply_failed(&x->reply, err, &why);
-        return false;
-    }
-    if (!x->admitted && !ps_route_admit(&h->context, &x->request, &x->reply))
-        return false;
-    set_deadline(h, x, client_ms);
-    x->request.body = (ps_text){x->body.data, x->body.size};
-    return true;
+    return !err;
+}
+
+bool http_may_ask(ps_http *h, exchange *x)
+{
+    if (!x->admitted)
+        x->admitted =
+            read_timeout(x) && ps_route_admit(&h->context, &x->request, &x->reply);
+    return x->admitted;
 }
 
 enum MHD_Result http_answer(ps_http *h, exchange *x)
@@ -173,17 +174,14 @@ enum MHD_Result http_answer(ps_http *h, exchange *x)
     x->answered = true;
     x->variant = http_variant(h, &x->request);
     x->raw_key[0] = (char)x->variant;
-    if (x->uploaded > x->limit) {
-        ps_failure f = {.code = PS_CODE_RESOURCE_EXHAUSTED, .status = 413};
-        ps_reply_error(&x->reply, f, "the body is too long");
+    if (x->declined || !http_taken(x) || !read_timeout(x))
         return http_send(h, x);
-    }
-    if (x->body.failed) {
-        ps_reply_failed(&x->reply, PS_ENOMEM, NULL);
-        return http_send(h, x);
-    }
     kept *k = find_kept(h, x);
     if (k)
         return send_kept(h, x, k);
-    return admit(h, x) && !http_make(h, x) ? MHD_YES : http_send(h, x);
+    if (!http_may_ask(h, x))
+        return http_send(h, x);
+    set_deadline(h, x);
+    x->request.body = (ps_text){x->body.data, x->body.size};
+    return http_make(h, x) ? http_send(h, x) : MHD_YES;
 }

@@ -72,6 +72,16 @@ bool ps_type_is(ps_text content_type, const char *type)
     return ps_text_alike(trim(content_type), ps_text_of(type));
 }
 
+ps_coding ps_coding_of(ps_text content_encoding)
+{
+    ps_text t = trim(content_encoding);
+    if (!t.len || ps_text_alike(t, ps_text_of("identity")))
+        return PS_CODING_NONE;
+    bool gzip = ps_text_alike(t, ps_text_of("gzip")) ||
+                ps_text_alike(t, ps_text_of("x-gzip")); /* RFC 9110: the same */
+    return gzip ? PS_CODING_GZIP : PS_CODING_UNKNOWN;
+}
+
 bool ps_etag_matches(ps_text if_none_match, const char *etag)
 {
     ps_text t = trim(if_none_match);

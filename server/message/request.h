@@ -72,6 +72,9 @@ const ps_text *ps_request_param(const ps_request *r, const char *name);
 bool ps_header_names(ps_text value, const char *token);
 /* True if a Content-Type is that media type, whatever its parameters. */
 bool ps_type_is(ps_text content_type, const char *type);
+/* What a Content-Encoding says: none ("", "identity"), gzip, or what we cannot read. */
+typedef enum ps_coding { PS_CODING_NONE, PS_CODING_GZIP, PS_CODING_UNKNOWN } ps_coding;
+ps_coding ps_coding_of(ps_text content_encoding);
 /* True if an If-None-Match value holds etag (weak or strong) or is "*". */
 bool ps_etag_matches(ps_text if_none_match, const char *etag);
 

@@ -191,6 +191,7 @@ typedef struct row {
     }
 VALUE(in_flight, SUM(f, started) - SUM(f, finished))
 VALUE(connections, SUM(f, accepted) - SUM(f, closed))
+VALUE(body_bytes, f->body_bytes)
 VALUE(workers, f->workers)
 VALUE(busy, SUM(f, jobs_begun) - SUM(f, jobs_done))
 VALUE(queue, f->queue)
@@ -260,6 +261,11 @@ static const row rows[] = {
      SUMMED(refused)},
     {"pinsage_http_request_body_bytes_total", "counter", "Bodies received.",
      SUMMED(bytes_in)},
+    {"pinsage_http_request_bodies_held_bytes", "gauge",
+     "Request bodies in memory, of which --body-memory is the most.",
+     .value = body_bytes},
+    {"pinsage_http_request_bodies_refused_total", "counter",
+     "Requests whose body found no memory left.", SUMMED(bodies_refused)},
     {"pinsage_http_response_body_bytes_total", "counter", "Bodies sent.",
      SUMMED(bytes_out)},
     {"pinsage_connections", "gauge", "Connections open.", .value = connections},

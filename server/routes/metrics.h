@@ -24,6 +24,7 @@ typedef struct ps_facts {
     unsigned workers, queue, waiting; /* threads; jobs that may wait, and do */
     bool ready, draining;
     uint64_t log_dropped;
+    uint64_t body_bytes;       /* of request bodies held now */
     double start_time;         /* Unix seconds */
     int64_t certificate_until; /* the same; 0: no TLS */
     struct ps_engine_facts {

@@ -70,6 +70,7 @@ void ps_rest_metrics(ps_context *d, const ps_request *r, ps_reply *out)
                       .queue = s->opts->queue,
                       .waiting = ps_worker_pool_waiting(s->pool),
                       .ready = ps_health_is_ready(s),
+                      .body_bytes = atomic_load(&s->body_bytes),
                       .draining = atomic_load(&s->draining),
                       .log_dropped = ps_log_dropped(s->log),
                       .start_time = s->start_time,

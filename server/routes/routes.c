@@ -24,7 +24,7 @@
 #define WRITE     .engine = true, .write = true
 #define BULK                                                                             \
     .engine = true, .write = true, .on_worker = true, .no_deadline = true, .bulk = true
-#define ADMIN .admin = true, .no_deadline = true
+#define ADMIN .admin = true, .no_deadline = true, .bodyless = true
 #define PROBE .probe = true
 #define FREE  .engine = false
 
@@ -32,16 +32,16 @@
 #define RPC_READ(method)                                                                 \
     {PS_GET, RPC method, ps_rpc_call, CACHED},                                           \
     {                                                                                    \
-        PS_POST, RPC method, ps_rpc_call, ASKED                                          \
+        PS_POST, RPC method, ps_rpc_call, ASKED, .rpc = true                             \
     }
 #define RPC_WORK(method)                                                                 \
     {PS_GET, RPC method, ps_rpc_call, ON_WORKER},                                        \
     {                                                                                    \
-        PS_POST, RPC method, ps_rpc_call, ON_WORKER                                      \
+        PS_POST, RPC method, ps_rpc_call, ON_WORKER, .rpc = true                         \
     }
 #define RPC_WRITE(method)                                                                \
     {                                                                                    \
-        PS_POST, RPC method, ps_rpc_call, WRITE                                          \
+        PS_POST, RPC method, ps_rpc_call, WRITE, .rpc = true                             \
     }
 
 /* Parameters of the rows: see ps_params_check. */
@@ -61,7 +61,8 @@ static const ps_route routes[] = {
     {PS_PUT, "/pins/{pin}", ps_rest_put_pin, WRITE, .params = none},
     {PS_POST, "/pins", ps_rest_put_pins, BULK, .params = none},
     {PS_DELETE, "/pins/{pin}", ps_rest_delete_pin, WRITE, .params = none},
-    {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE, .params = none},
+    {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE, .bodyless = true,
+     .params = none},
     {PS_DELETE, "/boards/{board}/pins/{pin}", ps_rest_unsave, WRITE, .params = none},
     {PS_POST, "/votes", ps_rest_vote, WRITE, .params = none},
     {PS_GET, "/images/{image...}", ps_rest_image, FREE},
@@ -89,8 +90,8 @@ static const ps_route routes[] = {
     RPC_WRITE("UnsavePin"),
     RPC_WRITE("Vote"),
     {PS_GET, RPC "{method}", ps_rpc_unknown, .exists = ps_rpc_is_unknown},
-    {PS_POST, RPC "{method}", ps_rpc_unknown, .exists = ps_rpc_is_unknown},
-    {PS_POST, "/grpc.health.v1.Health/Check", ps_rpc_health, PROBE},
+    {PS_POST, RPC "{method}", ps_rpc_unknown, .rpc = true, .exists = ps_rpc_is_unknown},
+    {PS_POST, "/grpc.health.v1.Health/Check", ps_rpc_health, PROBE, .rpc = true},
     {PS_GET, "none", NULL, FREE},
 };
 
@@ -196,13 +197,9 @@ static void answer_unmatched(ps_request *r, unsigned verbs_there, ps_reply *out)
         ps_reply_header(out, "Allow", allow);
 }
 
-bool ps_route_is_bulk(ps_request *r)
+bool ps_route_takes_body(const ps_route *route)
 {
-    unsigned verbs_there;
-    int i = ps_target_parse(&r->target, r->raw, r->arena, NULL)
-                ? -1
-                : find_route(r, &verbs_there);
-    return i >= 0 && routes[i].bulk;
+    return (route->verb & (PS_POST | PS_PUT | PS_PATCH)) && !route->bodyless;
 }
 
 /* "OPTIONS *" asks about the server as such. */

@@ -27,6 +27,8 @@ typedef struct ps_route {
     bool on_worker;              /* always done by a worker */
     bool no_deadline;            /* --deadline does not count, only the client's own */
     bool bulk;                   /* its body may have --bulk-bytes */
+    bool bodyless;               /* it takes no body, though its verb would */
+    bool rpc;                    /* a call: it says itself what coding it cannot read */
     bool (*exists)(ps_text arg); /* NULL, or: the row fits only if this says so */
     const char *const *params;   /* as ps_params_check takes them; NULL: not checked */
 } ps_route;
@@ -36,8 +38,8 @@ typedef struct ps_route {
 const ps_route *ps_route_at(unsigned i);
 unsigned ps_route_unmatched(void);
 
-/* True if r is for a row whose body may be long. */
-bool ps_route_is_bulk(ps_request *r);
+/* True if requests for the row may have a body. */
+bool ps_route_takes_body(const ps_route *route);
 /* Parse r's target, find its row (r->route) and see whether it may be asked. False: out,
  * which was reset, is the answer. */
 bool ps_route_admit(ps_context *d, ps_request *r, ps_reply *out);

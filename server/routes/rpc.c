@@ -7,6 +7,7 @@
 #include "pinsage/base64.h"
 #include "server/api/answer.h"
 #include "server/api/calls.h"
+#include "server/base/gunzip.h"
 #include "server/routes/health.h"
 
 #define REFUSE(code_, ...)                                                               \
@@ -22,8 +23,9 @@ static bool refuse_type(ps_reply *out, const char *text)
 
 static bool refuse_packing(ps_reply *out, ps_text packing)
 {
-    ps_reply_header(out, "Accept-Encoding", "identity");
-    return REFUSE(UNIMPLEMENTED, "unknown compression \"%.*s\": there is identity",
+    ps_reply_header(out, "Accept-Encoding", "gzip, identity");
+    return REFUSE(UNIMPLEMENTED,
+                  "unknown compression \"%.*s\": there are gzip and identity",
                   (int)(packing.len < 60 ? packing.len : 60), packing.data);
 }
 
@@ -36,14 +38,32 @@ static bool take_post(const ps_request *r, ps_body *b, ps_reply *out)
     if (!json && !(type.data && ps_type_is(type, "application/proto")))
         return refuse_type(out,
                            "Content-Type: wanted application/json or application/proto");
-    if (packing.data && packing.len && !ps_text_is(packing, "identity"))
+    if (ps_coding_of(packing) == PS_CODING_UNKNOWN) /* gzip is unpacked by now */
         return refuse_packing(out, packing);
     b->dialect = json ? PS_LOOSE_JSON : PS_BINARY;
     b->bytes = r->body;
     return true;
 }
 
-static bool take_get(const ps_request *r, ps_body *b, ps_reply *out)
+/* A message in an address, packed: it may be as long as one in a body. */
+static bool unpack(const ps_context *d, const ps_request *r, ps_text *message)
+{
+    ps_gunzip *g = NULL;
+    ps_buf text = {0};
+    const char *kept = NULL;
+    int err = ps_gunzip_new(&g);
+    if (!err)
+        err = ps_gunzip_add(g, message->data, message->len, &text,
+                            (size_t)d->state->opts->body_bytes);
+    if (!err && ps_gunzip_is_whole(g))
+        kept = ps_arena_copy(r->arena, text.size ? text.data : "", text.size);
+    *message = (ps_text){kept, text.size};
+    ps_gunzip_free(g);
+    ps_buf_done(&text);
+    return kept != NULL;
+}
+
+static bool take_get(const ps_context *d, const ps_request *r, ps_body *b, ps_reply *out)
 {
     const ps_text *encoding = ps_request_param(r, "encoding");
     const ps_text *message = ps_request_param(r, "message");
@@ -55,7 +75,8 @@ static bool take_get(const ps_request *r, ps_body *b, ps_reply *out)
         return refuse_type(out, "encoding: wanted json or proto");
     if (version && !ps_text_is(*version, "v1"))
         return REFUSE(INVALID_ARGUMENT, "connect: wanted v1");
-    if (packing && packing->len && !ps_text_is(*packing, "identity"))
+    ps_coding coding = packing ? ps_coding_of(*packing) : PS_CODING_NONE;
+    if (coding == PS_CODING_UNKNOWN)
         return refuse_packing(out, *packing);
     if (!message)
         return REFUSE(INVALID_ARGUMENT, "message: is required");
@@ -64,6 +85,8 @@ static bool take_get(const ps_request *r, ps_body *b, ps_reply *out)
     if (base64 && ps_text_is(*base64, "1") &&
         !ps_base64_read(*message, r->arena, &b->bytes))
         return REFUSE(INVALID_ARGUMENT, "message: not base64");
+    if (coding == PS_CODING_GZIP && b->bytes.len && !unpack(d, r, &b->bytes))
+        return REFUSE(INVALID_ARGUMENT, "message: not gzip, or too long unpacked");
     return true;
 }
 
@@ -75,7 +98,7 @@ static bool take_message(const ps_context *d, const ps_request *r, ps_body *b,
     *b = (ps_body){.request = r, .k_max = d->state->opts->k_max, .arena = r->arena};
     if (version.data && !ps_text_is(version, "1"))
         return REFUSE(INVALID_ARGUMENT, "Connect-Protocol-Version: wanted 1");
-    bool taken = r->verb == PS_POST ? take_post(r, b, out) : take_get(r, b, out);
+    bool taken = r->verb == PS_POST ? take_post(r, b, out) : take_get(d, r, b, out);
     out->binary = taken && b->dialect == PS_BINARY;
     return taken;
 }

@@ -5,7 +5,8 @@
  *
  * The message is JSON or protobuf, by Content-Type (application/json, application/proto)
  * or by encoding (json, proto), and so is the answer. A message in an address may be
- * base64 (base64=1), of the kind that is safe there, padded or not. Neither side packs.
+ * base64 (base64=1), of the kind that is safe there, padded or not. Either side may pack
+ * with gzip.
  * An error is JSON whatever was asked for.
  *
  * Threads: the loop that owns the context.

@@ -52,6 +52,8 @@ typedef struct ps_serve_opts {
     uint64_t url_bytes;    /* 8192, 256..65536: longest request target; 414 above */
     uint64_t header_bytes; /* 32768, 4096..1048576: memory of a connection; 431 above */
     uint64_t body_bytes;   /* 1048576, 0..1073741824: longest request body; 413 above */
+    uint64_t body_memory;  /* 268435456, 1048576..1099511627776: all request bodies at
+                              once, unpacked; 503 above */
     uint64_t bulk_bytes;   /* 67108864, 0..1073741824: the same of many writes at once */
     uint64_t image_bytes;  /* 67108864, 1..4294967296: largest image served */
     uint64_t cache_bytes;  /* 67108864, 0..1099511627776: ready answers; 0 = none */
@@ -87,6 +89,7 @@ typedef struct ps_serve_opts {
                      .url_bytes = 8192,                                                  \
                      .header_bytes = 32768,                                              \
                      .body_bytes = 1048576,                                              \
+                     .body_memory = 268435456,                                           \
                      .bulk_bytes = 67108864,                                             \
                      .image_bytes = 67108864,                                            \
                      .cache_bytes = 67108864,                                            \

@@ -37,6 +37,7 @@ typedef struct ps_state {
     ps_worker_pool *pool;
     double start_time;
     _Atomic uint64_t reloads, reloads_failed;
+    _Atomic uint64_t body_bytes; /* of request bodies held now, by all loops */
     _Atomic bool draining;
     pthread_mutex_t lock;
     struct ps_recall *recall;         /* NULL: it is not watched */

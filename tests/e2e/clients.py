@@ -25,7 +25,7 @@ def every_client_understands_every_answer():
     want = {'related': server.json('/related/p10?k=5'), 'pin': server.json('/pins/p3'),
             'board': server.json('/boards/b3?limit=4')}
     lines = [json.loads(line) for line in npm.script('connect_client.mjs', url).splitlines()]
-    assert len(lines) == 8, lines
+    assert len(lines) == 11, lines
     for name, said, life in lines:
         print('# %s: %s' % (name, json.dumps(said)[:160]))
         assert life == LIFE, (name, life)

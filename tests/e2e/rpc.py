@@ -229,7 +229,7 @@ def other_types_packings_versions_and_methods_are_refused():
         assert (status, headers['Accept-Post']) == (415, JSON + ', ' + PROTO), kind
     status, headers, text = post('Related', {'pin': 'p1'}, Content_Encoding='br')
     refused((status, headers, text), 501, 'unimplemented', 'br')
-    assert headers['Accept-Encoding'] == 'identity'
+    assert headers['Accept-Encoding'] == 'gzip, identity'
     assert post('Related', {'pin': 'p1'}, Content_Encoding='identity')[0] == 200
     refused(post('Related', {'pin': 'p1'}, Connect_Protocol_Version='2'), 400,
             'invalid_argument')
@@ -237,7 +237,9 @@ def other_types_packings_versions_and_methods_are_refused():
     refused(get('Nothing', {}), 404, 'unimplemented')
     refused(get('PutPin', {}), 405, 'unimplemented')
     refused(get('Related', {'pin': 'p1'}, 'xml'), 415, 'unknown')
-    refused(get('Related', {'pin': 'p1'}, more='&compression=gzip'), 501, 'unimplemented')
+    refused(get('Related', {'pin': 'p1'}, more='&compression=br'), 501, 'unimplemented')
+    refused(get('Related', {'pin': 'p1'}, more='&compression=gzip'), 400, 'invalid_argument',
+            'gzip')
     refused(get('Related', '%%%', more='&base64=1'), 400, 'invalid_argument', 'base64')
     refused(get('Related', 'abcde', more='&base64=1'), 400, 'invalid_argument', 'base64')
     path = '/%s/Related?' % SERVICE

@@ -222,8 +222,12 @@ def other_methods_are_told_which_are_allowed():
 
 
 @test
-def a_body_on_a_get_is_swallowed():
-    assert server.json('/related/p1', body=b'x' * 5000)['pin'] == 'p1'
+def a_body_where_none_belongs_is_refused():
+    for path, method in (('/related/p1', 'GET'), ('/livez', 'GET'), ('/pins/p1', 'DELETE'),
+                         ('/boards/b1/pins/p1', 'PUT'), ('/boards/b1/pins/p1', 'DELETE'),
+                         ('/admin/reload', 'POST'), ('/admin/compact', 'POST')):
+        e = server.error(path, 400, 'invalid_argument', method=method, body=b'x' * 5000)
+        assert 'takes no body' in e['message'], (path, e)
 
 
 @test

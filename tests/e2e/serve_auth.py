@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, 'tests/support')
 from serving import PINSAGE, Server, make_catalog, run, scratch, test
@@ -55,6 +56,78 @@ def write(server, path='/pins/new', **headers):
         return None, None
     e = json.loads(body.decode())
     return (status, e['code']), sent
+
+
+MEBIBYTE = 1 << 20
+
+
+def start_upload(server, lines, size=MEBIBYTE, headers=''):
+    """A connection on which all but the last byte of a body was sent, and what came back
+    until then."""
+    s = server.connect()
+    s.settimeout(20)
+    try:
+        s.sendall(('%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s\r\n' % (
+            lines, size, headers)).encode() + b'x' * (size - 1))
+    except OSError:
+        pass  # it was refused already
+    return s
+
+
+@test
+def a_token_is_asked_for_before_the_body_is_read():
+    with open(where + '/tokens', 'w') as f:
+        f.write('a-token-of-some-length\n')
+    server = Server(catalog, '--token-file', where + '/tokens', '--drain-delay', '0',
+                    '--body-bytes', '1M')
+    rpc = 'POST /pinsage.v1.RecommendService/'
+    doors = ['PUT /pins/x', 'POST /pins', 'POST /votes', 'DELETE /pins/x', 'POST /admin/reload',
+             'POST /admin/compact', 'PUT /boards/b/pins/p', 'DELETE /boards/b/pins/p',
+             *(rpc + m for m in ('PutPin', 'DeletePin', 'SavePin', 'UnsavePin', 'Vote'))]
+    before = metric(server, 'pinsage_http_request_body_bytes_total')
+    for line in doors:
+        for headers in ('', 'Expect: 100-continue\r\n', 'Authorization: Bearer wrong\r\n'):
+            with start_upload(server, line, 1000, headers) as s:
+                out = s.recv(65536)
+            assert out.startswith(b'HTTP/1.1 401 ') and b'"unauthenticated"' in out, (line, out)
+    assert metric(server, 'pinsage_http_request_body_bytes_total') == before
+    assert server.stop() == 0
+
+
+def metric(server, name):
+    for line in server.ask('/metrics')[2].decode().splitlines():
+        if line.startswith(name + ' '):
+            return float(line.split()[1])
+    raise AssertionError(name)
+
+
+@test
+def bodies_take_no_more_memory_than_they_may():
+    server = Server(catalog, '--token-file', where + '/tokens', '--drain-delay', '0',
+                    '--body-memory', '8M', '--header-timeout', '60s')
+    start = metric(server, 'pinsage_resident_anon_bytes')
+    held = [start_upload(server, line) for line in
+            ['PUT /pins/x'] * 40 + ['POST /related'] * 40]
+    most = metric(server, 'pinsage_resident_anon_bytes') - start
+    assert metric(server, 'pinsage_http_request_bodies_held_bytes') <= 8 * MEBIBYTE
+    assert metric(server, 'pinsage_http_request_bodies_refused_total') >= 30
+    assert server.ask('/livez')[0] == 200 and server.json('/related/p1')
+    status, headers, _ = server.ask('/related', 'POST', {'Content-Type': 'application/json'},
+                                    b'{"positives":[{"pin":"p1"}]}' + b' ' * (MEBIBYTE * 3 // 4))
+    print('# %d bytes more for 80 uploads' % most)
+    assert most < 40 * MEBIBYTE or 'address' in os.environ.get('PS_SAN', ''), most
+    assert (status, headers['Retry-After']) in ((503, '1'), (200, None)), status
+    for s in held:
+        s.close()
+    for _ in range(100):
+        if not metric(server, 'pinsage_http_request_bodies_held_bytes'):
+            break
+        time.sleep(0.1)
+    assert metric(server, 'pinsage_http_request_bodies_held_bytes') == 0
+    assert metric(server, 'pinsage_http_requests_in_flight') == 1
+    assert server.json('/related', method='POST', headers={'Content-Type': 'application/json'},
+                       body=b'{"positives":[{"pin":"p1"}]}')['results']
+    assert server.stop() == 0
 
 
 def bearer(token):

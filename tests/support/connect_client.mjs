@@ -1,7 +1,7 @@
 // connect_client.mjs URL - asks a server with the public Connect clients, unmodified, each
 // in its ways, and prints what they understood: a line of JSON a client.
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
-import { createConnectTransport as nodeTransport } from '@connectrpc/connect-node';
+import { compressionGzip, createConnectTransport as nodeTransport } from '@connectrpc/connect-node';
 import { createConnectTransport as webTransport } from '@connectrpc/connect-web';
 import { toJson } from '@bufbuild/protobuf';
 import { Health, HealthCheckResponse_ServingStatus as Status } from './gen/grpc/health/v1/health_pb.js';
@@ -10,12 +10,16 @@ import * as pins from './gen/pinsage/v1/pinsage_pb.js';
 const baseUrl = process.argv[2];
 const node = (options) => nodeTransport({ baseUrl, httpVersion: '1.1', ...options });
 const web = (options) => webTransport({ baseUrl, ...options });
+const packed = { sendCompression: compressionGzip, compressMinBytes: 1 };
 const clients = {
   'connect-node, binary': node({}),
   'connect-node, JSON': node({ useBinaryFormat: false }),
   'connect-node, binary by GET': node({ useHttpGet: true }),
   'connect-node, JSON by GET': node({ useBinaryFormat: false, useHttpGet: true }),
   'connect-node, with a deadline': node({ defaultTimeoutMs: 5000 }),
+  'connect-node, binary, packed': node(packed),
+  'connect-node, JSON, packed': node({ ...packed, useBinaryFormat: false }),
+  'connect-node, binary by GET, packed': node({ ...packed, useHttpGet: true }),
   'connect-web, JSON': web({}),
   'connect-web, binary': web({ useBinaryFormat: true }),
   'connect-web, JSON by GET': web({ useHttpGet: true }),

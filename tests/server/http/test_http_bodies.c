@@ -1,7 +1,7 @@
 /* test_http_bodies.c - bodies and deadlines as handlers find them.
  *
  * The handler here says what it was given.
- * Link: -Wl,--wrap=ps_route_run -Wl,--wrap=ps_route_is_bulk
+ * Link: -Wl,--wrap=ps_route_run
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -17,7 +18,6 @@
 #include "tests/support/httpd.h"
 
 void __wrap_ps_route_run(ps_context *d, const ps_request *r, ps_reply *out);
-bool __wrap_ps_route_is_bulk(ps_request *r);
 
 static atomic_int runs;
 
@@ -33,11 +33,6 @@ void __wrap_ps_route_run(ps_context *d, const ps_request *r, ps_reply *out)
             r->deadline_ns ? (int64_t)(r->deadline_ns - ps_now_ns()) : INT64_MAX;
         ps_buf_printf(&out->body, "%lld ms", (long long)left / 1000000);
     }
-}
-
-bool __wrap_ps_route_is_bulk(ps_request *r)
-{
-    return r->raw.len == 6 && memcmp(r->raw.data, "/votes", 6) == 0;
 }
 
 static int set_up(void **state)
@@ -72,7 +67,7 @@ static void the_sooner_deadline_counts(void **state)
 static void bodies_arrive_whole_with_every_verb(void **state)
 {
     (void)state;
-    static const char *const lines[] = {"PUT /pins/a", "POST /related", "DELETE /pins/a"};
+    static const char *const lines[] = {"PUT /pins/a", "POST /related", "POST /votes"};
     char text[500];
     httpd_start();
     for (int i = 0; i < 3; i++) {
@@ -110,19 +105,119 @@ static void rows_for_bulk_take_more(void **state)
     for (int chunked = 0; chunked < 2; chunked++) {
         httpd_expect(post("/related", 1000, chunked), "200 OK", "1000 bytes");
         httpd_expect(post("/related", 1001, chunked), "413 ", "too long");
-        httpd_expect(post("/votes", 5000, chunked), "200 OK", "5000 bytes");
-        httpd_expect(post("/votes", 5001, chunked), "413 ", "too long");
+        httpd_expect(post("/pins", 5000, chunked), "200 OK", "5000 bytes");
+        httpd_expect(post("/pins", 5001, chunked), "413 ", "too long");
     }
     httpd_stop();
     httpd_opts.auth.read_only = true;
     httpd_start();
     int before = runs;
-    httpd_expect(post("/votes", 5000, false), "403 ", "permission_denied");
-    httpd_expect(httpd_send("POST /votes HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n"
+    httpd_expect(post("/pins", 5000, false), "403 ", "permission_denied");
+    httpd_expect(httpd_send("POST /pins HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n"
                             "Expect: 100-continue\r\n\r\n"),
                  "HTTP/1.1 403 ", "Connection: close");
     assert_int_equal(runs, before);
     httpd_stop();
+}
+
+/* A request line and headers, and nothing after them. */
+static int head(const char *line, const char *headers)
+{
+    char text[500];
+    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n", line,
+             headers);
+    return httpd_send(text);
+}
+
+#define LENGTH "Content-Length: 900\r\n"
+
+static void what_is_refused_is_told_before_its_body_is_read(void **state)
+{
+    (void)state;
+    static const char *const writes[] = {
+        "PUT /pins/a",
+        "POST /pins",
+        "POST /votes",
+        "POST /pinsage.v1.RecommendService/PutPin",
+        "POST /pinsage.v1.RecommendService/Vote",
+    };
+    httpd_opts.auth.read_only = true;
+    httpd_start();
+    int before = runs;
+    for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
+        httpd_expect(head(writes[i], LENGTH), "HTTP/1.1 403 ", "read-only");
+        httpd_expect(head(writes[i], LENGTH "Expect: 100-continue\r\n"), "HTTP/1.1 403 ",
+                     "read-only");
+        httpd_expect(head(writes[i], "Transfer-Encoding: chunked\r\n"), "403 ",
+                     "read-only");
+    }
+    httpd_expect(head("POST /nowhere", LENGTH), "404 ", "nothing at this path");
+    httpd_expect(head("POST /pins/a", LENGTH), "405 ", "Allow: GET, HEAD, PUT");
+    httpd_expect(head("POST /related?k=3", LENGTH), "400 ", "no parameter");
+    httpd_expect(head("POST /related", LENGTH "Connect-Timeout-Ms: -1\r\n"), "400 ",
+                 "digits");
+    assert_int_equal(runs, before);
+    assert_int_equal(HTTPD_SUM(bytes_in), 0);
+    httpd_stop();
+}
+
+static void bodies_are_refused_where_none_belongs(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"GET /boards/b",        "DELETE /pins/a",
+                                        "PUT /boards/b/pins/p", "POST /admin/reload",
+                                        "GET /livez",           "OPTIONS /livez"};
+    httpd_start();
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        int before = runs;
+        const char *status = i == 5 ? "204 " : "400 ";
+        httpd_expect(head(lines[i], LENGTH), status, i == 5 ? "Allow" : "takes no body");
+        if (i == 5)
+            continue;
+        char chunk[200];
+        snprintf(chunk, sizeof chunk,
+                 "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "1\r\nx",
+                 lines[i]);
+        httpd_expect(httpd_send(chunk), "400 ", "takes no body");
+        assert_int_equal(runs, before);
+        httpd_expect(head(lines[i], "Content-Length: 0\r\nConnection: close\r\n"), "200 ",
+                     "");
+        assert_int_equal(runs, before + 1);
+    }
+    httpd_stop();
+}
+
+static void all_bodies_together_have_a_limit(void **state)
+{
+    (void)state;
+    enum { HALF = 3000 };
+    static char text[HALF + 200];
+    httpd_opts.body_bytes = httpd_opts.bulk_bytes = 2 * HALF;
+    httpd_opts.body_memory = 2 * HALF;
+    httpd_start();
+    int n = snprintf(text, sizeof text,
+                     "POST /related HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+                     "Content-Length: %d\r\n\r\n",
+                     HALF + 1);
+    memset(text + n, 'x', HALF);
+    text[n + HALF] = '\0';
+    int first = httpd_send(text);
+    while (atomic_load(&httpd_state.body_bytes) < HALF)
+        ;
+    httpd_expect(post("/related", HALF + 1, false), "503 ", "Retry-After: 1");
+    httpd_expect(post("/related", HALF + 1, true), "503 ", "too many request bodies");
+    httpd_expect(post("/related", HALF, false), "200 OK", "3000 bytes");
+    httpd_expect(
+        head("POST /related", "Expect: 100-continue\r\nContent-Length: 5000\r\n"),
+        "HTTP/1.1 503 ", "Connection: close");
+    httpd_expect(head("POST /related", "Content-Length: 6001\r\n"), "413 ", "too long");
+    assert_int_equal(send(first, "x", 1, MSG_NOSIGNAL), 1);
+    httpd_expect(first, "200 OK", "3001 bytes");
+    httpd_expect(post("/related", HALF + 1, false), "200 OK", "3001 bytes");
+    assert_int_equal(HTTPD_SUM(bodies_refused), 3);
+    httpd_stop();
+    assert_int_equal(atomic_load(&httpd_state.body_bytes), 0);
 }
 
 int main(void)
@@ -132,6 +227,9 @@ int main(void)
         cmocka_unit_test_setup(the_sooner_deadline_counts, set_up),
         cmocka_unit_test_setup(bodies_arrive_whole_with_every_verb, set_up),
         cmocka_unit_test_setup(rows_for_bulk_take_more, set_up),
+        cmocka_unit_test_setup(what_is_refused_is_told_before_its_body_is_read, set_up),
+        cmocka_unit_test_setup(bodies_are_refused_where_none_belongs, set_up),
+        cmocka_unit_test_setup(all_bodies_together_have_a_limit, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
