@@ -269,7 +269,7 @@ $(proto_o): %.o: %.c $(B)/flags.txt
 $(filter $(B)/server/api/body%,$(lib_o)) $(addprefix $(B)/tests/,server/api/test_body.o \
     server/api/test_answer.o server/routes/test_openapi.o bench/bench_answer.o): | $(proto_h)
 
-# Pages of the explorer, gzipped into the program: see server/routes/assets.h.
+# Pages of the explorer, gzipped into the program: see server/base/assets.h.
 $(B)/web/assets.c: deploy/setup/embed.sh $(pages) $(B)/web/pages.txt
 	$(call say,EMBED,server/web)deploy/setup/embed.sh $(B)/web $(pages)
 

@@ -20,7 +20,4 @@ void cosines_describe(float *value, uint32_t n, ps_eval_cosines *out);
 void bias_find(const ps_generation *g, const ps_pairs *pairs, uint64_t seed,
                ps_eval_report *report);
 
-/* html.c: the page, whole, into out. */
-void html_page(ps_buf *out, const ps_eval_report *r, const ps_generation *g);
-
 #endif

@@ -5,7 +5,10 @@
  *
  * Threads: none. Not here: printing (server/cli).
  */
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pinsage/buf.h"
@@ -83,7 +86,9 @@ static void json_cosines(ps_buf *o, const ps_eval_cosines *c)
         ps_buf_printf(o, "%s\"%s\":", q ? "," : ",\"quantiles\":{", cosine_at[q]);
         ps_buf_real(o, c->quantile[q], 6);
     }
-    ps_buf_text(o, "}}");
+    for (size_t b = 0; b < PS_EVAL_BINS; b++)
+        ps_buf_printf(o, "%s%u", b ? "," : "},\"bins\":[", c->bin[b]);
+    ps_buf_text(o, "]}");
 }
 
 static void json_bias(ps_buf *o, const ps_eval_bias *b)
@@ -100,7 +105,38 @@ static void json_bias(ps_buf *o, const ps_eval_bias *b)
     ps_buf_text(o, "],");
 }
 
-static void json_result(ps_buf *o, const ps_eval_report *r, const ps_eval_result *m)
+/* Share of the pairs with rank k or better. */
+static double hit_rate_at(const ps_eval_report *r, const ps_eval_result *m, uint64_t k)
+{
+    size_t hits = 0;
+    for (size_t i = 0; i < r->n_ranks; i++)
+        hits += m->rank[i] > 0 && (double)m->rank[i] <= (double)k;
+    return r->pairs ? (double)hits / (double)r->pairs : 0;
+}
+
+enum { CURVE_POINTS = 61, CURVE_LAST = 1000 };
+
+/* "curve":[[K,share],..]: K from 1 on, evenly in their logarithms. */
+static void json_curve(ps_buf *o, const ps_eval_report *r, const ps_eval_result *m,
+                       uint32_t n_pins)
+{
+    double last = n_pins > CURVE_LAST ? CURVE_LAST : n_pins > 2 ? n_pins - 1 : 2;
+    uint64_t before = 0;
+    ps_buf_text(o, ",\"curve\":[");
+    for (int p = 0; p < CURVE_POINTS; p++) {
+        uint64_t k = (uint64_t)(pow(last, p / (CURVE_POINTS - 1.0)) + .5);
+        if (k == before)
+            continue;
+        ps_buf_printf(o, "%s[%llu,", before ? "," : "", (unsigned long long)k);
+        ps_buf_real(o, hit_rate_at(r, m, k), 4);
+        ps_buf_char(o, ']');
+        before = k;
+    }
+    ps_buf_char(o, ']');
+}
+
+static void json_result(ps_buf *o, const ps_eval_report *r, const ps_eval_result *m,
+                        const ps_generation *g)
 {
     ps_buf_text(o, "{\"method\":");
     ps_buf_json(o, m->method, strlen(m->method));
@@ -123,12 +159,52 @@ static void json_result(ps_buf *o, const ps_eval_report *r, const ps_eval_result
         json_paired(o, r, m);
     if (m->cosines.pairs)
         json_cosines(o, &m->cosines);
+    if (g)
+        json_curve(o, r, m, g->n_pins);
     ps_buf_text(o, ",\"seconds\":");
     ps_buf_real(o, m->seconds, 4);
     ps_buf_char(o, '}');
 }
 
-void ps_eval_json(const ps_eval_report *r, ps_buf *o)
+/* A part of the manifest, "null" when it is missing. */
+static void json_part(ps_buf *o, const ps_manifest *m, const char *path)
+{
+    char *text = ps_manifest_json(m, path);
+    ps_buf_text(o, text ? text : "null");
+    free(text);
+}
+
+static void json_generation(ps_buf *o, const ps_generation *g)
+{
+    const ps_manifest *m = g->manifest;
+    ps_buf_text(o, "\"catalog\":{\"generation\":");
+    ps_buf_json(o, g->name, strlen(g->name));
+    ps_buf_printf(o, ",\"pins\":%u,\"boards\":%u,\"edges\":%llu},\"training\":{",
+                  g->n_pins, g->n_boards, (unsigned long long)g->graph.pin_boards.edges);
+    static const char *const numbers[] = {"epochs", "best_epoch", "pairs", "valid_pairs"};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char path[40];
+        snprintf(path, sizeof path, "train.%s", numbers[i]);
+        ps_buf_printf(o, "\"%s\":%llu,", numbers[i],
+                      (unsigned long long)ps_manifest_u64(m, path, 0));
+    }
+    bool cosine = !strcmp(ps_manifest_text(m, "model.similarity", ""), "cosine");
+    const char *blocks = ps_manifest_text(m, "model.blocks", "");
+    ps_buf_printf(
+        o, "\"similarity\":\"%s\",\"blocks\":", cosine ? "cosine" : "inner product");
+    ps_buf_json(o, blocks, strlen(blocks));
+    ps_buf_text(o, ",\"curve\":");
+    json_part(o, m, "train.curve");
+    ps_buf_text(o, "},");
+    if (!ps_manifest_length(m, "blend.valid.ahead.hit_100"))
+        return;
+    ps_buf_printf(o, "\"blend\":{\"pairs\":%llu,\"ahead\":",
+                  (unsigned long long)ps_manifest_u64(m, "blend.valid.pairs", 0));
+    json_part(o, m, "blend.valid.ahead.hit_100");
+    ps_buf_text(o, "},");
+}
+
+void ps_eval_json(const ps_eval_report *r, const ps_generation *g, ps_buf *o)
 {
     ps_buf_printf(
         o,
@@ -139,11 +215,13 @@ void ps_eval_json(const ps_eval_report *r, ps_buf *o)
         (unsigned long long)r->left_out.self, (unsigned long long)r->left_out.repeated,
         (unsigned long long)r->left_out.unknown, r->bucket_edge[0], r->bucket_edge[1]);
     json_bias(o, &r->bias);
+    if (g)
+        json_generation(o, g);
     ps_buf_text(o, "\"methods\":[");
     for (size_t i = 0; i < r->n; i++) {
         if (i)
             ps_buf_char(o, ',');
-        json_result(o, r, &r->result[i]);
+        json_result(o, r, &r->result[i], g);
     }
     ps_buf_text(o, "]}\n");
 }

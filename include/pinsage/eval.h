@@ -29,6 +29,9 @@
 
 #define PS_EVAL_METHODS_MAX 32
 
+/* In the catalog: the newest report, as JSON. */
+#define PS_EVAL_FILE "eval.json"
+
 /* How alike the vectors of two pins taken at random are. Vectors that spread, and so
  * can tell pins apart, have a low kurtosis (section 4.1 of the paper: PinSage 0.43,
  * visual 1.20, annotation 2.49; it is the excess, 0 for a normal distribution). */
@@ -96,13 +99,10 @@ int ps_eval(ps_generation *g, const ps_pairs *pairs, const ps_eval_opts *opts,
             ps_eval_report *report, const ps_progress *progress, ps_why *why);
 void ps_eval_report_done(ps_eval_report *r);
 
-/* The report as JSON, {"pairs":N,"methods":[..]}, shares of 1; and as a table for
- * people, in percent. */
-void ps_eval_json(const ps_eval_report *r, ps_buf *out);
+/* The report as JSON, {"pairs":N,"methods":[..]}, shares of 1, with g's size, how its
+ * model was trained and hit rates for many K, as server/web/eval.js shows it (g NULL:
+ * without those two); and as a table for people, in percent. */
+void ps_eval_json(const ps_eval_report *r, const ps_generation *g, ps_buf *out);
 void ps_eval_table(const ps_eval_report *r, ps_buf *out);
-/* The report as one HTML page that needs nothing beside it, put in place whole. g tells
- * how the model was trained. */
-int ps_eval_html(const ps_eval_report *r, const ps_generation *g, const char *path,
-                 ps_why *why);
 
 #endif

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "pinsage/buf.h"
+#include "pinsage/file.h"
 #include "server/cli/commands.h"
+#include "server/cli/eval_page.h"
 
 typedef struct settings {
     ps_common common;
@@ -35,7 +37,7 @@ static const ps_option options[] = {
     {"json", 0, PS_OPT_FLAG, NULL, AT(json), NULL, 0, 0, NULL,
      "The report as JSON instead of a table"},
     {"html", 0, PS_OPT_TEXT, "FILE", AT(html), NULL, 0, 0, NULL,
-     "And as one page with drawings, written there"},
+     "And as one page with drawings, written there; the explorer shows it at /eval.html"},
     PS_COMMON_OPTIONS,
     {0},
 };
@@ -81,16 +83,30 @@ static int check_page(const char *path, ps_why *why)
     return PS_OK;
 }
 
-static int print_report(const ps_eval_report *report, bool json)
+/* The report where it is wanted: as a page, kept beside the generations for the explorer,
+ * and printed. A catalog that may not be written to has no page in the explorer. */
+static int tell(const settings *s, const char *catalog, const ps_eval_report *report,
+                const ps_generation *g, ps_why *why)
 {
-    ps_buf text = {0};
-    if (json)
-        ps_eval_json(report, &text);
-    else
+    ps_buf json = {0}, text = {0};
+    char path[PS_PATH_MAX];
+    ps_eval_json(report, g, &json);
+    int err = json.failed ? PS_ENOMEM : PS_OK;
+    if (!err && s->html) {
+        ps_eval_page(&text, json.data, json.size);
+        err = text.failed ? ps_fail(why, PS_ENOMEM, s->html, 0, "no memory for the page")
+                          : ps_file_put(s->html, text.data, text.size, why);
+        ps_buf_clear(&text);
+    }
+    if (!err && !ps_path_join(path, sizeof path, catalog, PS_EVAL_FILE))
+        ps_file_put(path, json.data, json.size, NULL);
+    if (!err && !s->json)
         ps_eval_table(report, &text);
-    int err = text.failed ? PS_ENOMEM : PS_OK;
+    if (!err && text.failed)
+        err = PS_ENOMEM;
     if (!err)
-        fputs(text.data, stdout);
+        fputs(s->json ? json.data : text.data, stdout);
+    ps_buf_done(&json);
     ps_buf_done(&text);
     return err;
 }
@@ -119,10 +135,8 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
     if (!err)
         err = ps_eval(g, &pairs, &opts, &report, &progress, why);
     ps_cli_progress_end();
-    if (!err && s->html)
-        err = ps_eval_html(&report, g, s->html, why);
     if (!err)
-        err = print_report(&report, s->json);
+        err = tell(s, words->word[0], &report, g, why);
     ps_eval_report_done(&report);
     ps_pairs_free(&pairs);
     ps_generation_release(g);

@@ -78,6 +78,7 @@ static const ps_route routes[] = {
     {PS_GET, "/metrics", ps_rest_metrics, FREE},
     {PS_GET, "/", ps_web_page, FREE},
     {PS_GET, "/openapi.json", ps_web_page, FREE},
+    {PS_GET, "/eval.json", ps_web_eval, FREE},
     {PS_GET, "/{page}", ps_web_page, .exists = ps_web_has},
     RPC_READ("Related"),
     RPC_WORK("Recommend"),

@@ -6,27 +6,22 @@
 #include "server/routes/web.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
-#include "server/routes/assets.h"
+#include "pinsage/eval.h"
+#include "pinsage/file.h"
+#include "server/base/assets.h"
+#include "server/base/stamp.h"
 
 /* Pictures may come from anywhere: pins name them. Everything else is ours. */
 static const char policy[] =
     "default-src 'self'; img-src 'self' https: http: data:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-static const ps_asset *find_asset(ps_text name)
-{
-    for (size_t i = 0; i < ps_n_assets; i++)
-        if (ps_text_is(name, ps_assets[i].name))
-            return &ps_assets[i];
-    return NULL;
-}
-
 bool ps_web_has(ps_text name)
 {
-    return find_asset(name) != NULL;
+    return ps_asset_find(name) != NULL;
 }
 
 static const char *type_of(const char *name)
@@ -48,23 +43,10 @@ static const char *type_of(const char *name)
     return "application/octet-stream";
 }
 
-static bool inflate_into(void *out, const ps_asset *a)
-{
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)a->gzip,
-                  .avail_in = (uInt)a->gzip_size,
-                  .next_out = out,
-                  .avail_out = (uInt)a->size};
-    if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
-        return false;
-    bool whole = inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_out == a->size;
-    inflateEnd(&z);
-    return whole;
-}
-
 static void send_plain(const ps_asset *a, const ps_request *r, ps_reply *out)
 {
     void *text = ps_arena_alloc(r->arena, a->size);
-    if (!text || !inflate_into(text, a)) {
+    if (!text || !ps_asset_inflate(a, text)) {
         ps_reply_error(out, (ps_failure){.code = PS_CODE_INTERNAL},
                        "the page cannot be unpacked");
         return;
@@ -101,10 +83,27 @@ void ps_web_page(ps_context *d, const ps_request *r, ps_reply *out)
     (void)d;
     bool root = r->target.n_segments == 1 && r->target.segment[0].len == 0;
     const ps_asset *a =
-        find_asset(root ? (ps_text){"index.html", 10} : r->target.segment[0]);
+        ps_asset_find(root ? (ps_text){"index.html", 10} : r->target.segment[0]);
     if (a)
         send_asset(a, r, out);
     else
         ps_reply_error(out, (ps_failure){.code = PS_CODE_NOT_FOUND},
                        "this program carries no such page");
+}
+
+enum { EVAL_BYTES = 16 << 20 };
+
+void ps_web_eval(ps_context *d, const ps_request *r, ps_reply *out)
+{
+    (void)r;
+    char path[PS_PATH_MAX];
+    ps_slurp file = {0};
+    if (ps_path_join(path, sizeof path, d->state->opts->catalog, PS_EVAL_FILE) ||
+        ps_slurp_file(&file, path, EVAL_BYTES, NULL)) {
+        ps_reply_error(out, (ps_failure){.code = PS_CODE_NOT_FOUND},
+                       "there is no report yet: run `pinsage eval`");
+        return;
+    }
+    ps_buf_add(&out->body, file.text, file.size);
+    free(file.text);
 }

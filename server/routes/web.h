@@ -9,5 +9,7 @@
 
 void ps_web_page(ps_context *d, const ps_request *r, ps_reply *out);
 bool ps_web_has(ps_text name);
+/* GET /eval.json: the newest report that `pinsage eval` left in the catalog. */
+void ps_web_eval(ps_context *d, const ps_request *r, ps_reply *out);
 
 #endif

@@ -45,6 +45,9 @@ def make_catalog(where):
     pinsage('import', where + '/catalog', '--pins', where + '/pins.tsv', '--edges',
             where + '/edges.tsv', '--feature', 'visual=' + where + '/visual.npy')
     pinsage('index', where + '/catalog')
+    with open(where + '/pairs.tsv', 'w', encoding='utf-8') as f:
+        f.write('query\trelated\n%s\t%s\n' % tuple(PINS[:2]))
+    pinsage('eval', where + '/catalog', '--pairs', where + '/pairs.tsv', '-q')
     return where + '/catalog'
 
 

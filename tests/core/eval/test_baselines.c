@@ -128,7 +128,7 @@ static void json_tells_differences_cosines_labels_and_warnings(void **state)
     evaluate(g, "combined,khop", &r);
     r.bias.n = 1;
     strcpy(r.bias.warning[0], "a \"sentence\"");
-    ps_eval_json(&r, &text);
+    ps_eval_json(&r, NULL, &text);
     json_t *j = json_loadb(text.data, text.size, 0, NULL);
     assert_non_null(j);
     int err = json_unpack(

@@ -343,7 +343,7 @@ static void the_json_holds_the_figures(void **state)
     const char *name;
     json_int_t n, cold, warm, hub;
     evaluate(&r, "visual,popular", 2);
-    ps_eval_json(&r, &text);
+    ps_eval_json(&r, NULL, &text);
     json_t *j = json_loadb(text.data, text.size, 0, NULL);
     assert_non_null(j);
     int err = json_unpack(
