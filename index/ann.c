@@ -1,191 +1,14 @@
-/* ann.c - an index that is searched: open, ask, re-rank.
+/* ann.c - an index that is opened: its file, and whose vectors it was built on.
  *
- * FAISS is asked for some times more rows than wanted; the exact scores of those, read
- * from the mapped vectors, decide the order. When too few rows are left after skipping,
- * four times as many are asked for, and when that would be a good part of all rows, or
- * the index has no more to give, every row is looked at: slow and right.
- *
- *     query ──> FAISS: overfetch * k rows ──> skip ──> exact scores ──> best k
- *
- * Threads: an open index is only read. Scratch belongs to the calling thread and goes
- * with it.
+ * Threads: an open index is only read.
+ * Not here: searching it (ann_search.c).
  */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "index/ann_inside.h"
 #include "pinsage/generation.h"
-
-/* ------------------------------ Scratch ------------------------------------ */
-
-typedef struct scratch {
-    size_t room, dim;
-    float *query;    /* (dim) at length 1 */
-    float *distance; /* (room) FAISS's */
-    int64_t *label;  /* (room) */
-    uint32_t *row;   /* (room) candidates */
-    float *score;    /* (room) theirs */
-} scratch;
-
-static pthread_key_t scratch_key;
-static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
-
-static void free_scratch(void *cls)
-{
-    scratch *s = cls;
-    free(s->query);
-    free(s->distance);
-    free(s->label);
-    free(s->row);
-    free(s->score);
-    free(s);
-}
-
-static void make_key(void)
-{
-    if (pthread_key_create(&scratch_key, free_scratch))
-        abort();
-}
-
-/* The calling thread's scratch, made at its first search. NULL: no memory. */
-static scratch *own_scratch(void)
-{
-    pthread_once(&scratch_once, make_key);
-    scratch *s = pthread_getspecific(scratch_key);
-    if (s)
-        return s;
-    s = calloc(1, sizeof *s);
-    if (s && pthread_setspecific(scratch_key, s)) {
-        free(s);
-        s = NULL;
-    }
-    ps_faiss_alone();
-    return s;
-}
-
-static int grow(void *pointer, size_t n, size_t size)
-{
-    void **p = pointer, *bigger = realloc(*p, n * size);
-    if (bigger)
-        *p = bigger;
-    return bigger ? PS_OK : PS_ENOMEM;
-}
-
-static int make_room(scratch *s, size_t room, size_t dim)
-{
-    if (dim > s->dim) {
-        if (grow(&s->query, dim, sizeof *s->query))
-            return PS_ENOMEM;
-        s->dim = dim;
-    }
-    if (room <= s->room)
-        return PS_OK;
-    if (grow(&s->distance, room, sizeof *s->distance) ||
-        grow(&s->label, room, sizeof *s->label) || grow(&s->row, room, sizeof *s->row) ||
-        grow(&s->score, room, sizeof *s->score))
-        return PS_ENOMEM;
-    s->room = room;
-    return PS_OK;
-}
-
-/* ------------------------------ Search ------------------------------------- */
-
-typedef struct asked {
-    const float *query, *direction; /* as given, and as FAISS is asked */
-    uint32_t k;
-    ps_ann_skip skip;
-    void *cls;
-} asked;
-
-/* Candidates of FAISS that may be shown, into s->row. *all: the index gave all it has. */
-static int collect(const ps_ann *a, const asked *q, size_t fetch, scratch *s, size_t *n,
-                   int *all, ps_why *why)
-{
-    int err = ps_faiss_search(a->faiss, q->direction, fetch, s->distance, s->label, why);
-    if (err)
-        return err;
-    *n = 0;
-    *all = 0;
-    for (size_t i = 0; i < fetch; i++) {
-        if (s->label[i] < 0 || (uint64_t)s->label[i] >= a->space.n) {
-            *all = 1;
-            continue;
-        }
-        uint32_t row = (uint32_t)s->label[i];
-        if (!(q->skip && q->skip(q->cls, row)))
-            s->row[(*n)++] = row;
-    }
-    return PS_OK;
-}
-
-static void rerank(const ps_ann *a, const asked *q, scratch *s, size_t n, ps_topk *best)
-{
-    space_scores(&a->space, q->query, s->row, n, s->score, s->distance);
-    for (size_t i = 0; i < n; i++)
-        if (ps_topk_wants(best, s->row[i], s->score[i]))
-            ps_topk_keep(best, s->row[i], s->score[i]);
-}
-
-/* Asking for an eighth of all rows costs more than looking at them. */
-static int worth_asking(const ps_ann *a, uint64_t fetch)
-{
-    return fetch * 8 <= a->space.n;
-}
-
-static int search(const ps_ann *a, const asked *q, scratch *s, ps_topk *best, ps_why *why)
-{
-    /* A few more for what is nearly always skipped: the query itself, what it excludes.
-     * Asked for in any case, so that the measured recall is the one of every search. */
-    uint64_t fetch = (uint64_t)q->k * a->overfetch + 8;
-    for (; worth_asking(a, fetch); fetch *= 4) {
-        size_t n;
-        int all, err = make_room(s, fetch, 0);
-        if (!err)
-            err = collect(a, q, fetch, s, &n, &all, why);
-        if (err)
-            return err;
-        if (n >= q->k) {
-            rerank(a, q, s, n, best);
-            return PS_OK;
-        }
-        if (all)
-            break;
-    }
-    exact_block(&a->space, q->query, 1, q->skip, q->cls, 0, best);
-    return PS_OK;
-}
-
-/* Query at length 1, for cosine and for kinds of index that know directions only. */
-static const float *direction(const ps_ann *a, const float *query, float *out)
-{
-    if (!a->space.cosine && !ps_faiss_unit(a->faiss))
-        return query;
-    size_t dim = a->space.rows.dim;
-    float scale = inverse_length(query, dim);
-    for (size_t i = 0; i < dim; i++)
-        out[i] = query[i] * scale;
-    return out;
-}
-
-int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip skip,
-                  void *cls, ps_scored *out, uint32_t *found, ps_why *why)
-{
-    *found = 0;
-    scratch *s = own_scratch();
-    if (!s || make_room(s, 0, a->space.rows.dim))
-        return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory to search");
-    asked q = {query, direction(a, query, s->query), k, skip, cls};
-    ps_topk best = {.at = out, .k = k};
-    int err = k ? search(a, &q, s, &best, why) : PS_OK;
-    if (err)
-        return err;
-    *found = ps_topk_finish(&best, space_scale(&a->space, query));
-    return PS_OK;
-}
-
-/* ------------------------------ Opening ------------------------------------ */
 
 int vectors_cosine(const char *name)
 {
@@ -276,6 +99,8 @@ static int read_index(ps_ann *a, const ps_generation *g, const char *path, ps_wh
     int err = ps_faiss_read(&a->faiss, path, why);
     if (!err)
         err = check_shape(a, path, why);
+    if (!err)
+        ann_widen_by(a, ps_manifest_text(g->manifest, "index.factory", ""));
     const char *knob = ps_manifest_text(g->manifest, "index.knob", "");
     if (!err && *knob)
         err = ps_faiss_tune(a->faiss, knob, why);

@@ -34,11 +34,11 @@ uint32_t factory_lists(const char *factory)
     return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-void factory_auto(uint64_t rows, uint64_t dim, char out[128])
+void factory_auto(uint64_t rows, uint64_t filled, uint64_t dim, char out[128])
 {
     /* Two square roots of lists balance the centres a query is compared with and the
      * rows of the lists it then looks through. */
-    unsigned long long lists = (unsigned long long)(2 * sqrt((double)rows));
+    unsigned long long lists = (unsigned long long)(2 * sqrt((double)filled)) + !filled;
     if (rows < EXACT_ROWS)
         snprintf(out, 128, "Flat");
     else if (dim >= 16 && dim % 2 == 0)
@@ -82,18 +82,11 @@ typedef struct source {
     size_t height;
 } source;
 
-static void shorten(float *row, size_t dim)
-{
-    float scale = inverse_length(row, dim);
-    for (size_t i = 0; i < dim; i++)
-        row[i] *= scale;
-}
-
 static void load_row(const source *s, size_t row, float *out)
 {
     ps_npy_row_f32(s->a->array, row, out);
     if (s->unit)
-        shorten(out, s->a->space.rows.dim);
+        ps_direction(out, s->a->space.rows.dim, out);
 }
 
 static int source_init(source *s, const ps_ann *a)
@@ -117,7 +110,19 @@ static unsigned add_threads(const char *factory, unsigned threads)
 }
 
 /* Rows that FAISS learns from: 64 for each list's centre is what its clustering is happy
- * with, and enough for any code book; one from each of n equal stretches. */
+ * with, and enough for any code book. Rows without a vector teach nothing; they are taken
+ * in only where FAISS would refuse to learn from so few. */
+static size_t draw_lessons(const ps_ann *a, const char *factory, uint64_t seed,
+                           uint32_t *rows, size_t n)
+{
+    uint64_t lists = factory_lists(factory), least = lists > 256 ? lists : 256;
+    if (a->filled >= least)
+        return ann_draw(&a->space, a->filled, n, ps_rng_at(seed, 1), rows);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (uint32_t)(i * a->space.n / n);
+    return n;
+}
+
 static int train(ps_ann *a, const source *s, const char *factory, uint64_t seed,
                  ps_why *why)
 {
@@ -125,16 +130,18 @@ static int train(ps_ann *a, const source *s, const char *factory, uint64_t seed,
     n = n < 32768 ? 32768 : n;
     n = n < rows ? n : rows;
     float *sample = malloc(n * a->space.rows.dim * sizeof *sample);
-    if (!sample)
-        return ps_fail(why, PS_ENOMEM, NULL, 0, "no memory to train on %zu rows", n);
-    uint64_t rng = ps_rng_at(seed, 1);
-    for (size_t i = 0; i < n; i++) {
-        size_t begin = i * rows / n, end = (i + 1) * rows / n;
-        load_row(s, begin + ps_rng_below(&rng, end - begin),
-                 sample + i * a->space.rows.dim);
+    uint32_t *row = malloc(n * sizeof *row);
+    int err = sample && row
+                  ? PS_OK
+                  : ps_fail(why, PS_ENOMEM, NULL, 0, "no memory to train on %zu rows", n);
+    if (!err) {
+        n = draw_lessons(a, factory, seed, row, n);
+        for (size_t i = 0; i < n; i++)
+            load_row(s, row[i], sample + i * a->space.rows.dim);
+        err = ps_faiss_train(a->faiss, sample, n, 1, why);
     }
-    int err = ps_faiss_train(a->faiss, sample, n, 1, why);
     free(sample);
+    free(row);
     return err;
 }
 
@@ -165,6 +172,7 @@ static int fill(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
     int err = ps_faiss_new(&a->faiss, (uint32_t)a->space.rows.dim, factory, why);
     if (err)
         return err;
+    ann_widen_by(a, factory);
     err = source_init(&s, a);
     if (err)
         return ps_fail(why, err, NULL, 0, "no memory for a block of rows");
@@ -176,15 +184,27 @@ static int fill(ps_ann *a, const char *factory, const ps_ann_build_opts *opts,
     return err;
 }
 
+/* Inner products must be numbers. */
+static int check_lengths(const ps_npy *vectors, ps_why *why)
+{
+    ps_rows rows = ps_rows_of(vectors);
+    for (size_t row = 0; row < vectors->rows; row++)
+        if (!ps_length_fits(ps_row_squares(rows, row)))
+            return ps_fail(
+                why, PS_EINVAL, "embeddings", 0,
+                "row %zu (from 0) is of length %.3g; inner products need 0, or "
+                "%g to %g",
+                row, sqrt(ps_row_squares(rows, row)), PS_LENGTH_LEAST, PS_LENGTH_MOST);
+    return PS_OK;
+}
+
 int ann_make(ps_ann **out, const ps_npy *vectors, const char *name,
              const ps_ann_build_opts *opts, ps_ann_report *report,
              const ps_progress *progress, ps_why *why)
 {
-    if (!strcmp(opts->factory, "auto"))
-        factory_auto(vectors->rows, vectors->cols, report->factory);
-    else
-        strncpy(report->factory, opts->factory, sizeof report->factory - 1);
     int err = check_options(opts, vectors->rows, opts->factory, why);
+    if (!err && !vectors_cosine(name))
+        err = check_lengths(vectors, why);
     if (err)
         return err;
     ps_ann *a = calloc(1, sizeof *a);
@@ -194,7 +214,12 @@ int ann_make(ps_ann **out, const ps_npy *vectors, const char *name,
     memcpy(report->vectors, a->vectors, sizeof report->vectors);
     a->array = vectors;
     a->space = space_of(vectors, vectors_cosine(name));
+    a->filled = ann_count_filled(&a->space);
     a->overfetch = 1;
+    if (!strcmp(opts->factory, "auto"))
+        factory_auto(vectors->rows, a->filled, vectors->cols, report->factory);
+    else
+        strncpy(report->factory, opts->factory, sizeof report->factory - 1);
     double begin = ps_now();
     err = fill(a, report->factory, opts, progress, why);
     report->build_s = ps_now() - begin;
@@ -209,16 +234,14 @@ int ann_make(ps_ann **out, const ps_npy *vectors, const char *name,
 
 /* ------------------------------ On disk ------------------------------------ */
 
-/* Rows that are not zero, of a sample: the best-filled block is the one to search. */
+/* Share of a sample's rows that hold a vector: the best-filled block is the one to
+ * search. */
 static double filled(const ps_npy *m)
 {
-    space s = space_of(m, 1);
+    ps_rows rows = ps_rows_of(m);
     size_t n = m->rows < 1000 ? m->rows : 1000, full = 0;
-    for (size_t i = 0; i < n; i++) {
-        float squares;
-        ps_dot_squares(s.rows, i * m->rows / n, 1, &squares);
-        full += squares > 0;
-    }
+    for (size_t i = 0; i < n; i++)
+        full += !ps_row_is_none(rows, i * m->rows / n);
     return n ? (double)full / (double)n : 0;
 }
 
@@ -270,6 +293,7 @@ static void describe(ps_manifest *m, const ps_ann *a, const ps_ann_build_opts *o
     ps_manifest_set_text(m, "index.knob", r->knob);
     ps_manifest_set_u64(m, "index.overfetch", r->overfetch);
     ps_manifest_set_real(m, "index.recall_at_10", r->recall_at_10);
+    ps_manifest_set_u64(m, "index.recall_queries", r->queries);
     ps_manifest_set_real(m, "index.recall_target", opts->recall);
     ps_manifest_set_u64(m, "index.reached", (uint64_t)r->reached);
     ps_manifest_set_real(m, "index.search_us", r->search_us);

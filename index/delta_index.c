@@ -43,7 +43,7 @@ typedef struct chunk {
     char *extra;                               /* owned, (CHUNK, extra) */
     _Atomic uint32_t row[CHUNK];               /* NOBODY: free, or on its way */
     _Atomic uint64_t came[CHUNK], went[CHUNK]; /* by which change; NEVER */
-    float inverse[CHUNK]; /* 0 for a zero vector; 1, or for cosine 1 / length */
+    float inverse[CHUNK]; /* 1, or for cosine 1 / length; 0: see inverse_of */
     slot slot[CHUNK];
 } chunk;
 
@@ -176,13 +176,20 @@ static slot *take_slot(ps_delta_index *t)
 
 /* ------------------------------ Writing ------------------------------------ */
 
-static void fill(ps_delta_index *t, slot *s, const float *vector, const void *extra)
+/* What a product with this vector is multiplied with; 0 when only wide_score knows. */
+static float inverse_of(const ps_delta_index *t, const float *vector)
 {
     float squares;
-    size_t at = place_of(s);
-    memcpy(vector_of(s), vector, t->opts.dim * sizeof *vector);
+    if (!t->opts.cosine)
+        return 1;
     ps_dot_squares((ps_rows){vector, t->opts.dim, 0}, 0, 1, &squares);
-    s->in->inverse[at] = squares > 0 ? t->opts.cosine ? 1 / sqrtf(squares) : 1 : 0;
+    return ps_squares_fit(squares) ? 1 / sqrtf(squares) : 0;
+}
+
+static void fill(ps_delta_index *t, slot *s, const float *vector, const void *extra)
+{
+    memcpy(vector_of(s), vector, t->opts.dim * sizeof *vector);
+    s->in->inverse[place_of(s)] = inverse_of(t, vector);
     s->made = (double)time(NULL);
     if (extra)
         memcpy(extra_of(s), extra, t->opts.extra);
@@ -281,8 +288,7 @@ typedef struct scan {
     const ps_delta_index *t;
     uint64_t as_of; /* change */
     const float *query;
-    ps_ann_skip skip;
-    void *cls;
+    const ps_filter *filter;
     ps_topk list;
 } scan;
 
@@ -314,25 +320,29 @@ static void scan_chunk(scan *s, const chunk *c)
     else
         ps_dot_list(s->query, rows, place, n, score);
     for (uint32_t i = 0; i < n; i++) {
-        float inverse = c->inverse[place[i]], x = score[i] * inverse;
-        if (inverse != 0 && ps_topk_wants(&s->list, row[i], x) &&
-            !(s->skip && s->skip(s->cls, row[i])))
+        float x = score[i] * c->inverse[place[i]];
+        if (!(x < 0 || x > 0))
+            x = wide_score(s->t->opts.cosine, s->query, rows, place[i]);
+        if (x > SCORE_NONE && ps_topk_wants(&s->list, row[i], x) &&
+            ps_passes(s->filter, row[i]))
             ps_topk_keep(&s->list, row[i], x);
     }
 }
 
-void ps_delta_index_search(const ps_delta_index *t, const float *query, uint32_t k,
-                           ps_ann_skip skip, void *cls, ps_scored *out, uint32_t *found)
+int ps_delta_index_search(const ps_delta_index *t, const ps_search *q, ps_scored *out,
+                          uint32_t *found)
 {
+    exact_query a;
+    int err = exact_query_init(&a, t->opts.cosine, q->vector, t->opts.dim);
     scan s = {.t = t,
               .as_of = atomic_load_explicit(&t->changes, memory_order_acquire),
-              .query = query,
-              .skip = skip,
-              .cls = cls,
-              .list = {.at = out, .k = k}};
+              .query = a.vector,
+              .filter = q->filter,
+              .list = {.at = out, .k = q->k}};
     uint32_t n = atomic_load_explicit(&t->n_chunks, memory_order_acquire);
-    for (uint32_t i = 0; i < n && k; i++)
+    for (uint32_t i = 0; i < n && q->k && a.scale != 0; i++)
         scan_chunk(&s, chunk_at(t, i));
-    float scale = t->opts.cosine ? inverse_length(query, t->opts.dim) : 1;
-    *found = ps_topk_finish(&s.list, scale);
+    *found = ps_topk_finish(&s.list, a.scale);
+    exact_query_done(&a);
+    return err;
 }

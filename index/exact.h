@@ -6,7 +6,7 @@
 #define PINSAGE_INDEX_EXACT_H
 
 #include "pinsage/ann.h"
-#include "pinsage/dot.h"
+#include "pinsage/length.h"
 #include "pinsage/topk.h"
 
 /* Rows as they are searched: by inner product, or by cosine. */
@@ -18,21 +18,38 @@ typedef struct space {
 
 space space_of(const ps_npy *vectors, int cosine);
 
-/* 1 / length of a vector, 0 when it is zero. */
-float inverse_length(const float *vector, size_t dim);
+/* Rows that are scored together: their scores and lengths stay in the cache. */
+enum { SPACE_PIECE = 512 };
+/* Below every score: the row holds no vector. */
+#define SCORE_NONE (-INFINITY)
 
-/* What a score is multiplied with for this query: 1, or 1 / norm for cosine; 0 when the
- * norm is 0. */
-float space_scale(const space *s, const float *query);
-/* Scores of listed rows, not yet scaled; norms (n) is scratch, unused without cosine. */
+/* A query as rows are scored with it. */
+typedef struct exact_query {
+    const float *vector;
+    float *owned; /* NULL, or what vector is when the caller's does not fit a float sum */
+    float scale;  /* scores are multiplied with it at the end; 0: there is no vector */
+} exact_query;
+int exact_query_init(exact_query *a, int cosine, const float *vector, size_t dim);
+void exact_query_done(exact_query *a);
+
+/* Scores of listed rows, not yet scaled, SCORE_NONE for those that hold no vector. n is
+ * SPACE_PIECE at most. */
 void space_scores(const space *s, const float *query, const uint32_t *list, size_t n,
-                  float *scores, float *norms);
+                  float *scores);
+/* What a float sum cannot tell: the unscaled score of one row in double. */
+float wide_score(int cosine, const float *query, ps_rows rows, size_t row);
+
+/* Offer listed rows (any n) to a list, unscaled; returns how many it took for a while. */
+uint32_t exact_among(const space *s, const float *query, const ps_filter *f,
+                     const uint32_t *list, size_t n, ps_topk *best);
+/* Offer every row. */
+void exact_all(const space *s, const float *query, const ps_filter *f, ps_topk *best);
 
 /* The most queries exact_block takes. */
 enum { EXACT_BLOCK = 8 };
 /* For each of n queries (n, dim), what all rows together leave in its list, unscaled and
- * unsorted. skip is asked for rows about to be kept; cls + i * cls_size is query i's. */
-void exact_block(const space *s, const float *queries, size_t n, ps_ann_skip skip,
-                 void *cls, size_t cls_size, ps_topk *lists);
+ * unsorted. filter (n) is asked for rows about to be kept. */
+void exact_block(const space *s, const float *queries, size_t n, const ps_filter *filter,
+                 ps_topk *lists);
 
 #endif

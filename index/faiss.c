@@ -8,7 +8,8 @@
  * and a searching thread keeps its one.
  *
  * Threads: see the header. FAISS 1.7.3 has no knobs per search: they are state of
- * the index, set once before the first search.
+ * the index, set once before the first search. A search that must look further than they
+ * allow reads the lists of an inverted file itself.
  */
 #include "index/faiss.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include <faiss/c_api/AutoTune_c.h>
+#include <faiss/c_api/IndexIVF_c.h>
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/error_c.h>
 #include <faiss/c_api/index_factory_c.h>
@@ -25,7 +27,8 @@
 extern void omp_set_num_threads(int n);
 
 struct ps_faiss {
-    FaissIndex *index; /* owned */
+    FaissIndex *index;  /* owned */
+    FaissIndexIVF *ivf; /* the same index; NULL for other kinds */
     int unit;
 };
 
@@ -74,7 +77,8 @@ static int wrap(ps_faiss **out, FaissIndex *index)
         faiss_Index_free(index);
         return PS_ENOMEM;
     }
-    *f = (ps_faiss){index, faiss_Index_metric_type(index) != METRIC_INNER_PRODUCT};
+    *f = (ps_faiss){index, faiss_IndexIVF_cast(index),
+                    faiss_Index_metric_type(index) != METRIC_INNER_PRODUCT};
     *out = f;
     return PS_OK;
 }
@@ -165,6 +169,35 @@ int ps_faiss_search(const ps_faiss *f, const float *query, size_t k, float *dist
     if (faiss_Index_search(f->index, 1, query, (idx_t)k, distance, rows))
         return refused(why, PS_ELIBRARY, NULL, "search the index");
     return PS_OK;
+}
+
+size_t ps_faiss_lists(const ps_faiss *f)
+{
+    return f->ivf ? faiss_IndexIVF_nlist(f->ivf) : 0;
+}
+
+size_t ps_faiss_probes(const ps_faiss *f)
+{
+    return f->ivf ? faiss_IndexIVF_nprobe(f->ivf) : 0;
+}
+
+int ps_faiss_nearest_lists(const ps_faiss *f, const float *query, size_t n,
+                           float *distance, int64_t *lists, ps_why *why)
+{
+    const FaissIndex *centres = faiss_IndexIVF_quantizer(f->ivf);
+    if (faiss_Index_search(centres, 1, query, (idx_t)n, distance, lists))
+        return refused(why, PS_ELIBRARY, NULL, "find the nearest lists");
+    return PS_OK;
+}
+
+size_t ps_faiss_list_size(const ps_faiss *f, int64_t list)
+{
+    return faiss_IndexIVF_get_list_size(f->ivf, (size_t)list);
+}
+
+void ps_faiss_list_rows(const ps_faiss *f, int64_t list, int64_t *rows)
+{
+    faiss_IndexIVF_invlists_get_ids(f->ivf, (size_t)list, rows);
 }
 
 void ps_faiss_alone(void)

@@ -46,6 +46,18 @@ int ps_faiss_tune(ps_faiss *f, const char *knobs, ps_why *why);
  * what is missing. distance (k) is scratch. Call ps_faiss_alone first in each thread. */
 int ps_faiss_search(const ps_faiss *f, const float *query, size_t k, float *distance,
                     int64_t *rows, ps_why *why);
+/* An inverted file's lists, so that rows can be looked at that a search did not reach. 0
+ * when this kind has none, or hides them behind a transform. */
+size_t ps_faiss_lists(const ps_faiss *f);
+/* How many of them a search visits. */
+size_t ps_faiss_probes(const ps_faiss *f);
+/* The n lists (at most all) nearest to query, nearest first; distance (n) is scratch. */
+int ps_faiss_nearest_lists(const ps_faiss *f, const float *query, size_t n,
+                           float *distance, int64_t *lists, ps_why *why);
+size_t ps_faiss_list_size(const ps_faiss *f, int64_t list);
+/* Rows of a list, as many as its size. */
+void ps_faiss_list_rows(const ps_faiss *f, int64_t list, int64_t *rows);
+
 /* Keep FAISS from starting threads inside the calling thread's searches. */
 void ps_faiss_alone(void);
 

@@ -7,14 +7,17 @@
  * them by the exact inner product on the mapped vectors, so codes may be compressed.
  *
  * Threads: an open index is searched from any number of threads; never added to.
- * Not here: rows added since the build (delta_index.h), and which rows may be shown.
+ * Not here: rows added since the build (delta_index.h), and which rows may be shown
+ * (filter.h).
  */
 #ifndef PINSAGE_ANN_H
 #define PINSAGE_ANN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pinsage/err.h"
+#include "pinsage/filter.h"
 #include "pinsage/npy.h"
 #include "pinsage/progress.h"
 #include "pinsage/scored.h"
@@ -42,7 +45,8 @@ typedef struct ps_ann_report {
     uint32_t overfetch; /* candidates re-ranked exactly, for each result */
     double build_s;
     uint64_t bytes;
-    int reached; /* recall_at_10 >= target */
+    int reached;      /* recall_at_10 >= target */
+    uint32_t queries; /* that it was measured with; 0: there is no vector at all */
     char generation[32];
 } ps_ann_report;
 
@@ -66,19 +70,33 @@ void ps_ann_close(ps_ann *a);
 /* Name of the vectors it was built on: "embeddings" or a block. Borrowed. */
 const char *ps_ann_vectors(const ps_ann *a);
 
-/* The k best rows for query (dim), best first, exact scores; found rows into *found.
- * skip (may be NULL) leaves rows out: it is asked for each candidate. When too few are
- * left, the search widens itself, in the end to an exact scan, so fewer than k are found
- * only when fewer are allowed. Blocks are scored by cosine, embeddings by inner product;
- * equal scores stand by row. Scratch memory is thread-local. */
-typedef int (*ps_ann_skip)(void *cls, uint32_t row);
-int ps_ann_search(const ps_ann *a, const float *query, uint32_t k, ps_ann_skip skip,
-                  void *cls, ps_scored *out, uint32_t *found, ps_why *why);
+/* What is searched for, in an index or in any array of vectors. */
+typedef struct ps_search {
+    const float *vector; /* (dim) */
+    uint32_t k;
+    const ps_filter *filter; /* NULL: every row passes */
+    bool *wider; /* NULL: an index is searched as widely as it needs. Else one look that
+                    was not enough finds nothing, and this is set */
+} ps_search;
+
+/* The k best rows for s->vector, best first, with exact scores, into out (k); found rows
+ * into *found. Blocks are scored by cosine, embeddings by inner product; equal scores
+ * stand by row. A row without a vector (length.h) is not found, and for one nothing is.
+ *
+ * Rows that the filter leaves out cost no recall: when more than a few of them stand
+ * before the k-th answer, the search visits further lists of an inverted file, or asks
+ * for more of the kinds that look at every code, and in the end looks at every row. So
+ * fewer than k are found only when fewer pass. Scratch memory is thread-local. */
+int ps_ann_search(const ps_ann *a, const ps_search *s, ps_scored *out, uint32_t *found,
+                  ps_why *why);
 
 /* Exact search over any (N, D) f32/f16 array: the oracle, and the method of feature
- * blocks that have no index. cosine: divide by both norms; 0 when either is 0. */
-int ps_exact_search(const ps_npy *vectors, int cosine, const float *query, uint32_t k,
-                    ps_ann_skip skip, void *cls, ps_scored *out, uint32_t *found);
+ * blocks that have no index. cosine: scores are divided by both lengths. */
+int ps_exact_search(const ps_npy *vectors, int cosine, const ps_search *s, ps_scored *out,
+                    uint32_t *found);
+/* The same among listed rows (n), each once. */
+int ps_exact_among(const ps_npy *vectors, int cosine, const ps_search *s,
+                   const uint32_t *list, size_t n, ps_scored *out, uint32_t *found);
 
 /* PS_EUNSUPPORTED in words when this binary needs a CPU feature that is missing. */
 int ps_ann_cpu_check(ps_why *why);

@@ -48,11 +48,10 @@ double ps_delta_index_made(const ps_delta_index *t, uint32_t row);
 uint32_t ps_delta_index_size(const ps_delta_index *t);
 uint64_t ps_delta_index_bytes(const ps_delta_index *t); /* of its chunks, taken or not */
 
-/* The k best rows of the delta index for query (dim), best first, ties by row; equal in
- * value to what the index would give for the same vectors. A zero vector is none, and not
- * found.
- */
-void ps_delta_index_search(const ps_delta_index *t, const float *query, uint32_t k,
-                           ps_ann_skip skip, void *cls, ps_scored *out, uint32_t *found);
+/* The k best rows of the delta index, best first, ties by row; equal in value to what the
+ * index would give for the same vectors. A zero vector is none, and not found. PS_ENOMEM
+ * only for a vector whose squares leave the range of float. */
+int ps_delta_index_search(const ps_delta_index *t, const ps_search *s, ps_scored *out,
+                          uint32_t *found);
 
 #endif

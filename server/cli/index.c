@@ -44,8 +44,10 @@ int ps_cli_index(const char *catalog, const ps_ann_build_opts *opts,
     printf("%s: %s\n", catalog, r.generation);
     printf("  index            %s%s%s over %s, %.1f MB, built in %.1f s\n", r.factory,
            r.knob[0] ? " " : "", r.knob, r.vectors, (double)r.bytes / 1e6, r.build_s);
-    printf("  recall@10        %.4f%s\n", r.recall_at_10,
-           r.reached ? "" : " (below the target: try another --factory)");
+    printf("  recall@10        %.4f over %u queries%s\n", r.recall_at_10, r.queries,
+           !r.queries  ? " (there is no vector)"
+           : r.reached ? ""
+                       : " (below the target: try another --factory)");
     printf("  a search         %.0f us, exact %.0f us (%.1f x)\n", r.search_us,
            r.exact_us, r.search_us > 0 ? r.exact_us / r.search_us : 0);
     return PS_OK;

@@ -67,7 +67,7 @@ struct ps_engine {
 
 /* ------------------------------ Readers ------------------------------------ */
 
-#define BOARD_SCAN 4096   /* boards up to this are scored pin by pin */
+#define BOARD_SCAN 4096   /* boards of as many pins together are scored pin by pin */
 #define WALK_STEPS 20000u /* and so the most pins a walk can reach */
 #define WALK_FEWER 2000u  /* when there is little time */
 #define WALK_SEED  1
@@ -81,7 +81,6 @@ struct ps_reader {
     bool begun;
     ps_pixie *walk[WALK_KINDS]; /* made when first asked for */
     float *query;               /* (largest dim) */
-    float *dots;                /* (BOARD_SCAN) */
     uint32_t *rows;             /* (BOARD_SCAN) */
     ps_scored *found;           /* (WALK_STEPS) */
     ps_scored *near;            /* (ENGINE_BLEND, at least PS_K_MAX) */
@@ -101,10 +100,12 @@ typedef struct filter {
     uint32_t n_hidden;
     uint32_t board[PS_BOARDS_MAX]; /* (n_boards) only pins of one of these; none: any */
     uint32_t n_boards;
+    bool *wider; /* of ps_search; NULL: as widely as needed */
 } filter;
 
-/* A ps_ann_skip: rows that are gone, hidden, or on no board that was asked for. */
-int engine_skip(void *filter, uint32_t row);
+/* A ps_filter's pass: not rows that are gone, hidden, or on no board that was asked for.
+ */
+bool engine_passes(void *filter, uint32_t row);
 bool engine_hidden(const filter *f, uint32_t row);
 void engine_filter_begin(filter *f, const ps_reader *r);
 void engine_hide(filter *f, uint32_t row); /* before engine_filter_ready */

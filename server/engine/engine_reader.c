@@ -30,11 +30,10 @@ int ps_reader_new(ps_reader **out, ps_engine *e)
         return PS_ENOMEM;
     r->e = ps_engine_acquire(e);
     r->query = malloc(largest_dim(e) * sizeof *r->query);
-    r->dots = malloc(BOARD_SCAN * sizeof *r->dots);
     r->rows = malloc(BOARD_SCAN * sizeof *r->rows);
     r->found = malloc(WALK_STEPS * sizeof *r->found);
     r->near = malloc((ENGINE_BLEND + PS_K_MAX) * sizeof *r->near);
-    int err = r->query && r->dots && r->rows && r->found && r->near ? PS_OK : PS_ENOMEM;
+    int err = r->query && r->rows && r->found && r->near ? PS_OK : PS_ENOMEM;
     if (!err)
         err = ps_pins_reader_new(&r->pins, e->g->pins);
     if (!err)
@@ -63,7 +62,6 @@ void ps_reader_free(ps_reader *r)
     free(r->rows);
     ps_pins_reader_free(r->pins);
     free(r->query);
-    free(r->dots);
     free(r->found);
     ps_engine_release(r->e);
     free(r);
@@ -177,6 +175,7 @@ void engine_filter_begin(filter *f, const ps_reader *r)
     f->r = r;
     f->delta = NULL;
     f->n_hidden = f->n_boards = 0;
+    f->wider = NULL;
 }
 
 void engine_hide(filter *f, uint32_t row)
@@ -224,15 +223,15 @@ bool engine_hidden(const filter *f, uint32_t row)
             bsearch(&row, f->hidden, f->n_hidden, sizeof row, compare_rows));
 }
 
-int engine_skip(void *cls, uint32_t row)
+bool engine_passes(void *cls, uint32_t row)
 {
     const filter *f = cls;
     bool on_board = !f->n_boards;
     if (engine_hidden(f, row))
-        return 1;
+        return false;
     for (uint32_t i = 0; i < f->n_boards && !on_board; i++)
         on_board = ps_graph_has(&f->r->snap.graph, row, f->board[i]);
-    return !on_board;
+    return on_board;
 }
 
 /* ------------------------------ Ranking ------------------------------------ */
@@ -334,8 +333,9 @@ int ps_reader_related(ps_reader *r, const ps_related *q, ps_ranking *out, ps_why
     if (out->later)
         return PS_OK;
     r->spent = (ps_stages_spent){0};
+    f.wider = q->quick ? &out->later : NULL;
     err = rank(r, m, out->row, &f, q->k, out, why);
-    if (err || out->n || m->kind == BY_POPULARITY)
+    if (err || out->later || out->n || m->kind == BY_POPULARITY)
         return err;
     out->later = q->quick;
     return out->later ? PS_OK : fall_back(r, m, out->row, &f, q->k, out, why);

@@ -2,23 +2,15 @@
  *
  * The index holds the generation's rows. Rows of the delta index are newer: they are
  * skipped in the index and searched in the delta index, and the two lists are merged by
- * score. A board of moderate size is scored pin by pin instead.
+ * score. Boards of moderate size are scored pin by pin instead.
  *
  * Threads: see engine.h.
  */
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "pinsage/dot.h"
+#include "pinsage/length.h"
 #include "server/engine/engine_inside.h"
-
-static float norm_of(const float *v, uint64_t dim)
-{
-    float sum = 0;
-    for (uint64_t i = 0; i < dim; i++)
-        sum += v[i] * v[i];
-    return sqrtf(sum);
-}
 
 /* ------------------------------ One vector --------------------------------- */
 
@@ -41,71 +33,52 @@ bool engine_load_query(ps_reader *r, const method *m, uint32_t row, ps_source *s
     *source = v == r->query ? PS_STORED : PS_COMPUTED;
     if (v != r->query)
         memcpy(r->query, v, m->array->cols * sizeof *v);
-    return norm_of(r->query, m->array->cols) > 0;
+    return !ps_row_is_none((ps_rows){r->query, m->array->cols, 0}, 0);
 }
 
-/* ------------------------------ A board's pins ----------------------------- */
+/* ------------------------------ Boards' pins ------------------------------- */
 
-/* The rows that have a vector in the delta index, moved to the end; returns how many have
- * not.
- */
-static uint32_t part_rows(const filter *f, uint32_t n_base, uint32_t *row, uint32_t n)
+static int compare_rows(const void *a, const void *b)
 {
-    for (uint32_t i = 0; i < n;) {
-        bool live =
-            row[i] >= n_base || (f->delta && ps_delta_index_find(f->delta, row[i], NULL));
-        if (!live) {
-            i++;
-            continue;
-        }
-        uint32_t last = row[--n];
-        row[n] = row[i];
-        row[i] = last;
-    }
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Pins on the boards asked for, one on two of them counted twice. */
+static uint64_t count_on_boards(const ps_reader *r, const filter *f)
+{
+    uint64_t n = 0;
+    for (uint32_t b = 0; b < f->n_boards; b++)
+        n += ps_graph_degree(&r->snap.graph, PS_BOARDS, f->board[b]);
     return n;
 }
 
-/* False when the row has no vector there, or a zero one: then it is not found, as a
- * search of the delta index does not find it. */
-static bool delta_score(const ps_reader *r, const method *m, const filter *f,
-                        uint32_t row, float *score)
+/* Those that are left of them and have no vector in the delta index, into r->rows
+ * (BOARD_SCAN); returns how many. */
+static uint32_t list_on_boards(ps_reader *r, const filter *f)
 {
-    float square;
-    size_t dim = m->array->cols;
-    const float *v = f->delta ? ps_delta_index_find(f->delta, row, NULL) : NULL;
-    if (!v)
-        return false;
-    ps_dot_squares((ps_rows){v, dim, 0}, 0, 1, &square);
-    ps_dot_block(r->query, 1, (ps_rows){v, dim, 0}, 0, 1, score, 1);
-    if (m->cosine && square > 0)
-        *score /= sqrtf(square);
-    return square > 0;
-}
-
-static uint32_t scan_board(ps_reader *r, const method *m, filter *f, uint32_t k)
-{
-    uint32_t n = ps_graph_degree(&r->snap.graph, PS_BOARDS, f->board[0]), kept = 0;
-    n = ps_graph_slice(&r->snap.graph, PS_BOARDS, f->board[0], 0, n, r->rows);
-    ps_rows rows = {m->array->data, m->array->cols, m->array->dtype == PS_F16};
-    uint32_t stored = part_rows(f, (uint32_t)m->array->rows, r->rows, n);
-    ps_dot_list(r->query, rows, r->rows, stored, r->dots);
-    float scale = m->cosine ? 1 / norm_of(r->query, rows.dim) : 1;
+    uint32_t n = 0, kept = 0;
+    for (uint32_t b = 0; b < f->n_boards; b++) {
+        uint32_t degree = ps_graph_degree(&r->snap.graph, PS_BOARDS, f->board[b]);
+        n += ps_graph_slice(&r->snap.graph, PS_BOARDS, f->board[b], 0, degree,
+                            r->rows + n);
+    }
+    qsort(r->rows, n, sizeof *r->rows, compare_rows);
     for (uint32_t i = 0; i < n; i++) {
-        ps_scored x = {r->rows[i], 0};
-        float square = 1;
-        if (engine_hidden(f, x.row))
-            continue;
-        if (i < stored && m->cosine)
-            ps_dot_squares(rows, x.row, 1, &square);
-        if (i < stored)
-            x.score = square > 0 ? r->dots[i] * scale / sqrtf(square) : 0;
-        else if (delta_score(r, m, f, x.row, &x.score))
-            x.score *= scale;
-        else
-            continue;
-        kept = engine_keep(r->found, kept, k, x);
+        uint32_t row = r->rows[i];
+        if ((!kept || r->rows[kept - 1] != row) &&
+            !(f->delta && ps_delta_index_find(f->delta, row, NULL)))
+            r->rows[kept++] = row;
     }
     return kept;
+}
+
+/* Rows beyond the generation's have a vector in the delta index or none. */
+static uint32_t stored_of(const uint32_t *rows, uint32_t n, uint64_t n_base)
+{
+    while (n && rows[n - 1] >= n_base)
+        n--;
+    return n;
 }
 
 /* ------------------------------ Index and delta index ----------------------------- */
@@ -129,11 +102,23 @@ static uint32_t merge(ps_reader *r, uint32_t n, uint32_t m, uint32_t k)
     return kept;
 }
 
-static int skip_stored(void *cls, uint32_t row)
+static bool passes_stored(void *cls, uint32_t row)
 {
     const filter *f = cls;
-    return engine_skip(cls, row) ||
-           (f->delta && ps_delta_index_find(f->delta, row, NULL));
+    return !(f->delta && ps_delta_index_find(f->delta, row, NULL)) &&
+           engine_passes(cls, row);
+}
+
+/* Of the generation's rows: what was written since is in the delta index. */
+static int search_stored(ps_reader *r, const method *m, filter *f, const ps_search *q,
+                         uint32_t *n, ps_why *why)
+{
+    if (f->n_boards && q->filter->passing <= BOARD_SCAN) {
+        uint32_t listed = stored_of(r->rows, list_on_boards(r, f), m->array->rows);
+        return ps_exact_among(m->array, m->cosine, q, r->rows, listed, r->found, n);
+    }
+    return m->indexed ? ps_ann_search(r->e->ann, q, r->found, n, why)
+                      : ps_exact_search(m->array, m->cosine, q, r->found, n);
 }
 
 int engine_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k, uint32_t *n,
@@ -143,17 +128,14 @@ int engine_by_vector(ps_reader *r, const method *m, filter *f, uint32_t k, uint3
     f->delta = ps_view_delta_of(r->e->live.view, m->array);
     if (f->delta && !ps_delta_index_size(f->delta))
         f->delta = NULL;
-    if (f->n_boards == 1 &&
-        ps_graph_degree(&r->snap.graph, PS_BOARDS, f->board[0]) <= BOARD_SCAN) {
-        *n = scan_board(r, m, f, k);
-        return PS_OK;
+    ps_filter stored = {passes_stored, f, count_on_boards(r, f)};
+    ps_filter fresh = {engine_passes, f, 0};
+    ps_search q = {r->query, k, &stored, f->wider};
+    int err = search_stored(r, m, f, &q, n, why);
+    if (!err && f->delta) {
+        q.filter = &fresh;
+        err = ps_delta_index_search(f->delta, &q, r->near, &live);
     }
-    int err = m->indexed ? ps_ann_search(r->e->ann, r->query, k, skip_stored, f, r->found,
-                                         n, why)
-                         : ps_exact_search(m->array, m->cosine, r->query, k, skip_stored,
-                                           f, r->found, n);
-    if (!err && f->delta)
-        ps_delta_index_search(f->delta, r->query, k, engine_skip, f, r->near, &live);
     if (!err && live)
         *n = merge(r, *n, live, k);
     return err;
@@ -176,10 +158,11 @@ int ps_reader_recall(ps_reader *r, uint32_t row, uint32_t k, uint32_t *hits,
         !engine_load_query(r, m, row, &source))
         return PS_OK;
     f.delta = ps_view_delta_of(r->e->live.view, m->array);
-    int err = ps_ann_search(r->e->ann, r->query, k, skip_stored, &f, r->found, &n, why);
+    ps_filter stored = {passes_stored, &f, 0};
+    ps_search q = {.vector = r->query, .k = k, .filter = &stored};
+    int err = ps_ann_search(r->e->ann, &q, r->found, &n, why);
     if (!err)
-        err = ps_exact_search(m->array, m->cosine, r->query, k, skip_stored, &f, r->near,
-                              wanted);
+        err = ps_exact_search(m->array, m->cosine, &q, r->near, wanted);
     for (uint32_t i = 0; i < *wanted && !err; i++)
         for (uint32_t j = 0; j < n; j++)
             *hits += r->near[i].row == r->found[j].row;
@@ -204,7 +187,7 @@ static uint32_t keep_shown(ps_scored *list, uint32_t n, uint32_t k, filter *f)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n && kept < k; i++)
-        if (!engine_skip(f, list[i].row))
+        if (engine_passes(f, list[i].row))
             list[kept++] = list[i];
     return kept;
 }
@@ -238,10 +221,11 @@ int engine_by_blend(ps_reader *r, const method *m, uint32_t row, filter *f, uint
         return PS_OK;
     if (row >= r->e->g->n_pins)
         return engine_by_vector(r, m, f, k, &out->n, why);
+    ps_filter shown = {engine_passes, f, count_on_boards(r, f)};
+    ps_search q = {.vector = r->query, .k = k > first ? k : first, .filter = &shown};
     int err = blend_of(r, &blend, why);
     if (!err)
-        err = ps_ann_search(r->e->ann, r->query, k > first ? k : first, engine_skip, f,
-                            r->near, &near, why);
+        err = ps_ann_search(r->e->ann, &q, r->near, &near, why);
     if (!err)
         err = engine_seed(r, row, &seed);
     if (!err)

@@ -40,7 +40,7 @@ int engine_by_walk(ps_reader *r, unsigned kind, const ps_pixie_query *q, uint32_
         err = ps_pixie_related(walk, q, n, r->found, max < WALK_STEPS ? max : WALK_STEPS,
                                &visited, NULL);
     for (uint32_t i = 0; i < visited && kept < k && !err; i++)
-        if (!engine_skip(f, r->found[i].row))
+        if (engine_passes(f, r->found[i].row))
             r->found[kept++] = r->found[i];
     *found = kept;
     return err;
@@ -68,6 +68,19 @@ static uint32_t popular_on_boards(ps_reader *r, filter *f, uint32_t k)
     return n;
 }
 
+/* When most popular pins are gone or hidden: the best that pass of all. */
+static uint32_t popular_of_all(ps_reader *r, filter *f, uint32_t k)
+{
+    const ps_csr *m = &r->e->g->graph.pin_boards;
+    uint32_t n = 0;
+    for (uint32_t row = 0; row < m->rows; row++) {
+        ps_scored x = {row, (float)ps_csr_degree(m, row)};
+        if ((n < k || engine_is_better(x, r->found[n - 1])) && engine_passes(f, row))
+            n = engine_keep(r->found, n, k, x);
+    }
+    return n;
+}
+
 int engine_by_popularity(ps_reader *r, filter *f, uint32_t k, uint32_t *n)
 {
     const ps_scored *list;
@@ -79,7 +92,9 @@ int engine_by_popularity(ps_reader *r, filter *f, uint32_t k, uint32_t *n)
     }
     int err = engine_popular(r->e, &list, &n_list);
     for (uint32_t i = 0; i < n_list && *n < k && !err; i++)
-        if (!engine_skip(f, list[i].row))
+        if (engine_passes(f, list[i].row))
             r->found[(*n)++] = list[i];
+    if (!err && *n < k && n_list == ENGINE_POPULAR)
+        *n = popular_of_all(r, f, k);
     return err;
 }

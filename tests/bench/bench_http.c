@@ -177,7 +177,8 @@ static void search_all(const char *catalog, const uint32_t *rows, uint32_t n, ra
     double cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), end = wall + 1;
     for (; clock_seconds(CLOCK_MONOTONIC) < end; i++) {
         ps_npy_row_f32(array, rows[i % n], query);
-        site_must(ps_ann_search(a, query, 21, NULL, NULL, best, &found, &site_why),
+        site_must(ps_ann_search(a, &(ps_search){.vector = query, .k = 21}, best, &found,
+                                &site_why),
                   "search");
     }
     *out = (rate){i / (clock_seconds(CLOCK_MONOTONIC) - wall),

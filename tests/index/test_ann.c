@@ -74,8 +74,10 @@ static double recall(const ps_ann *a, const ps_npy *vectors)
         ps_scored want[10], got[10];
         uint32_t n, m;
         ps_npy_row_f32(vectors, q, query);
-        ps_exact_search(vectors, 0, query, 10, NULL, NULL, want, &n);
-        assert_int_equal(ps_ann_search(a, query, 10, NULL, NULL, got, &m, NULL), PS_OK);
+        ps_exact_search(vectors, 0, &(ps_search){.vector = query, .k = 10}, want, &n);
+        assert_int_equal(
+            ps_ann_search(a, &(ps_search){.vector = query, .k = 10}, got, &m, NULL),
+            PS_OK);
         assert_int_equal(m, 10);
         for (uint32_t i = 0; i < m; i++)
             hits += got[i].score >= want[9].score;
@@ -177,7 +179,7 @@ static void halves_and_blocks_are_searched_as_well(void **state)
     assert_true(r.reached);
     ps_scored got[5];
     uint32_t n;
-    ps_ann_search(a, longer + 77 * D, 5, NULL, NULL, got, &n, NULL);
+    ps_ann_search(a, &(ps_search){.vector = longer + 77 * D, .k = 5}, got, &n, NULL);
     assert_int_equal(got[0].row, 77);
     assert_true(fabsf(got[0].score - 1) < 1e-5f);
     ps_ann_close(a);
@@ -187,11 +189,15 @@ static void auto_is_exact_when_small_and_an_inverted_file_when_large(void **stat
 {
     (void)state;
     char out[128];
-    factory_auto(19999, 128, out);
+    factory_auto(19999, 19999, 128, out);
     assert_string_equal(out, "Flat");
-    factory_auto(40000, 128, out);
+    factory_auto(40000, 40000, 128, out);
     assert_string_equal(out, "IVF400,PQ64x4fs");
-    factory_auto(40000, 7, out);
+    factory_auto(40000, 400, 128, out); /* most rows hold no vector */
+    assert_string_equal(out, "IVF40,PQ64x4fs");
+    factory_auto(40000, 0, 128, out);
+    assert_string_equal(out, "IVF1,PQ64x4fs");
+    factory_auto(40000, 40000, 7, out);
     assert_string_equal(out, "IVF400,SQ8");
     assert_int_equal(factory_lists("PCA64,IVF4096_HNSW32,PQ32"), 4096);
     assert_int_equal(factory_lists("HNSW32"), 0);
@@ -199,15 +205,15 @@ static void auto_is_exact_when_small_and_an_inverted_file_when_large(void **stat
 
 /* ------------------------------ Skipping ----------------------------------- */
 
-static int only_multiples(void *cls, uint32_t row)
+static bool only_multiples(void *cls, uint32_t row)
 {
-    return row % *(uint32_t *)cls != 0;
+    return row % *(uint32_t *)cls == 0;
 }
 
-static int everything(void *cls, uint32_t row)
+static bool nothing(void *cls, uint32_t row)
 {
     (void)cls, (void)row;
-    return 1;
+    return false;
 }
 
 /* What a search returns must be what exact search returns, for any filter that leaves
@@ -220,23 +226,40 @@ static void skipping_most_rows_ends_in_the_exact_answer(void **state)
     uint32_t every = 500, n, m;
     ps_ann *a = make(&array, "embeddings", "IVF64,SQ8", &r);
     const float *query = numbers + 123 * D;
-    ps_exact_search(&array, 0, query, 20, only_multiples, &every, want, &n);
-    ps_ann_search(a, query, 20, only_multiples, &every, got, &m, NULL);
+    ps_exact_search(&array, 0,
+                    &(ps_search){.vector = query,
+                                 .k = 20,
+                                 .filter = &(ps_filter){only_multiples, &every, 0}},
+                    want, &n);
+    ps_ann_search(a,
+                  &(ps_search){.vector = query,
+                               .k = 20,
+                               .filter = &(ps_filter){only_multiples, &every, 0}},
+                  got, &m, NULL);
     assert_int_equal(n, N / 500);
     assert_int_equal(m, n);
     assert_memory_equal(want, got, n * sizeof *want);
 
-    assert_int_equal(ps_ann_search(a, query, 20, everything, NULL, got, &m, NULL), PS_OK);
+    assert_int_equal(ps_ann_search(a,
+                                   &(ps_search){.vector = query,
+                                                .k = 20,
+                                                .filter = &(ps_filter){nothing, NULL, 0}},
+                                   got, &m, NULL),
+                     PS_OK);
     assert_int_equal(m, 0);
 
     every = 3;
-    ps_ann_search(a, query, 20, only_multiples, &every, got, &m, NULL);
+    ps_ann_search(a,
+                  &(ps_search){.vector = query,
+                               .k = 20,
+                               .filter = &(ps_filter){only_multiples, &every, 0}},
+                  got, &m, NULL);
     assert_int_equal(m, 20);
     for (uint32_t i = 0; i < m; i++)
         assert_int_equal(got[i].row % 3, 0);
 
-    ps_exact_search(&array, 0, query, 1000, NULL, NULL, want, &n);
-    ps_ann_search(a, query, 1000, NULL, NULL, got, &m, NULL);
+    ps_exact_search(&array, 0, &(ps_search){.vector = query, .k = 1000}, want, &n);
+    ps_ann_search(a, &(ps_search){.vector = query, .k = 1000}, got, &m, NULL);
     assert_memory_equal(want, got, sizeof want);
     ps_ann_close(a);
 }
@@ -254,37 +277,10 @@ static void one_row_is_an_index(void **state)
         ps_scored got[10];
         uint32_t n;
         ps_ann *a = make(&one, "embeddings", kinds[i], &r);
-        ps_ann_search(a, numbers, 10, NULL, NULL, got, &n, NULL);
+        ps_ann_search(a, &(ps_search){.vector = numbers, .k = 10}, got, &n, NULL);
         assert_int_equal(n, 1);
         assert_int_equal(got[0].row, 0);
         assert_true(r.reached);
-        ps_ann_close(a);
-    }
-}
-
-static void rows_without_content_do_no_harm(void **state)
-{
-    (void)state;
-    static float sparse[N * D];
-    static const char *const kinds[] = {"Flat", "IVF32,PQ16x4fs", "HNSW16_SQ8", "LSH"};
-    memcpy(sparse, numbers, sizeof sparse);
-    for (size_t r = 0; r < N; r++)
-        if (r % 3)
-            memset(sparse + r * D, 0, D * sizeof *sparse);
-    ps_npy block = array;
-    block.data = sparse;
-    for (size_t i = 0; i < 4; i++) {
-        ps_ann_report r;
-        ps_scored got[10];
-        uint32_t n;
-        ps_ann *a = make(&block, "visual", kinds[i], &r);
-        assert_true(r.reached);
-        ps_ann_search(a, sparse + 300 * D, 10, NULL, NULL, got, &n, NULL);
-        assert_int_equal(n, 10);
-        assert_int_equal(got[0].row, 300);
-        ps_ann_search(a, sparse + 301 * D, 10, NULL, NULL, got, &n, NULL); /* zero */
-        assert_int_equal(n, 10);
-        assert_true(got[0].score == 0);
         ps_ann_close(a);
     }
 }
@@ -390,8 +386,9 @@ static void *search_some(void *cls)
     for (size_t q = 0; q < 200; q++) {
         ps_scored got[10];
         uint32_t n;
-        if (ps_ann_search(a, numbers + q * D, 10, NULL, NULL, got, &n, NULL) || n != 10 ||
-            got[0].row != q)
+        if (ps_ann_search(a, &(ps_search){.vector = numbers + q * D, .k = 10}, got, &n,
+                          NULL) ||
+            n != 10 || got[0].row != q)
             return "wrong";
     }
     return NULL;
@@ -423,7 +420,6 @@ int main(void)
         cmocka_unit_test(auto_is_exact_when_small_and_an_inverted_file_when_large),
         cmocka_unit_test(skipping_most_rows_ends_in_the_exact_answer),
         cmocka_unit_test(one_row_is_an_index),
-        cmocka_unit_test(rows_without_content_do_no_harm),
         cmocka_unit_test(all_rows_equal_is_an_index),
         cmocka_unit_test(what_faiss_refuses_arrives_in_its_words_without_its_paths),
         cmocka_unit_test(what_would_crash_faiss_is_refused_before),

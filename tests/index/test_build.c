@@ -180,8 +180,11 @@ static void an_opened_index_answers_as_exact_search(void **state)
     for (size_t q = 0; q < 100; q++) {
         ps_scored want[10], got[10];
         uint32_t n, m;
-        ps_exact_search(visual, 1, numbers + q * D, 10, NULL, NULL, want, &n);
-        assert_int_equal(ps_ann_search(a, numbers + q * D, 10, NULL, NULL, got, &m, NULL),
+        ps_exact_search(visual, 1, &(ps_search){.vector = numbers + q * D, .k = 10}, want,
+                        &n);
+        assert_int_equal(ps_ann_search(a,
+                                       &(ps_search){.vector = numbers + q * D, .k = 10},
+                                       got, &m, NULL),
                          PS_OK);
         assert_int_equal(m, 10);
         assert_memory_equal(&want[0], &got[0], sizeof want[0]);
@@ -205,7 +208,8 @@ static void a_saved_index_gives_the_same_answers_each_time_it_is_opened(void **s
         ps_scored got[2][10];
         uint32_t n[2];
         for (size_t i = 0; i < 2; i++)
-            ps_ann_search(a[i], numbers + q * D, 10, NULL, NULL, got[i], &n[i], NULL);
+            ps_ann_search(a[i], &(ps_search){.vector = numbers + q * D, .k = 10}, got[i],
+                          &n[i], NULL);
         assert_int_equal(n[0], n[1]);
         assert_memory_equal(got[0], got[1], n[0] * sizeof got[0][0]);
     }
@@ -226,8 +230,9 @@ static void embeddings_come_before_blocks_and_by_inner_product(void **state)
     assert_int_equal(ps_ann_open(&a, g, NULL), PS_OK);
     ps_scored want[20], got[20];
     uint32_t n, m;
-    ps_exact_search(&g->embeddings, 0, numbers, 20, NULL, NULL, want, &n);
-    ps_ann_search(a, numbers, 20, NULL, NULL, got, &m, NULL);
+    ps_exact_search(&g->embeddings, 0, &(ps_search){.vector = numbers, .k = 20}, want,
+                    &n);
+    ps_ann_search(a, &(ps_search){.vector = numbers, .k = 20}, got, &m, NULL);
     assert_memory_equal(want, got, sizeof want);
     ps_ann_close(a);
     ps_generation_release(g);

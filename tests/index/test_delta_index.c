@@ -67,6 +67,9 @@ typedef struct model {
 
 static model *want;
 
+/* Of any length that floats can hold, by cosine. */
+static bool any_length;
+
 static void open_delta(bool cosine)
 {
     version = 1;
@@ -76,6 +79,7 @@ static void open_delta(bool cosine)
         .dim = DIM, .extra = EXTRA, .base_rows = BASE, .cosine = cosine};
     assert_int_equal(ps_delta_index_new(&delta, opts, epoch), PS_OK);
     want = calloc(1, sizeof *want);
+    any_length = cosine;
 }
 
 static void publish(void)
@@ -94,9 +98,11 @@ static void close_delta(void)
 
 static void random_vector(uint64_t *rng, float *v)
 {
+    static const float lengths[] = {1, 1, 1, 1e-37f, 1e-20f, 1e18f, 1e25f, 3e38f};
     bool zero = !ps_rng_below(rng, 20);
+    float length = any_length ? lengths[ps_rng_below(rng, 8)] : 1;
     for (int i = 0; i < DIM; i++)
-        v[i] = zero ? 0 : ps_rng_unit(rng) - .5f;
+        v[i] = zero ? 0 : (ps_rng_unit(rng) - .5f) * length;
 }
 
 static void one_change(uint64_t *rng)
@@ -123,10 +129,16 @@ static double dot(const float *a, const float *b)
     return sum;
 }
 
-static int on_odd(void *cls, uint32_t row)
+static bool on_even(void *cls, uint32_t row)
 {
     (void)cls;
-    return row % 2;
+    return row % 2 == 0;
+}
+
+/* False for the zero vector, which asks for nothing. */
+static bool is_some(const float *v)
+{
+    return dot(v, v) > 0;
 }
 
 typedef struct best {
@@ -146,11 +158,11 @@ static uint32_t slow_search(const float *q, bool cosine, bool odd_skipped, best 
     uint32_t n = 0;
     for (uint32_t row = 0; row < ROWS; row++) {
         double square = dot(want->vector[row], want->vector[row]), s = 1;
-        if (!want->there[row] || square <= 0 || (odd_skipped && row % 2))
+        if (!want->there[row] || square <= 0 || (odd_skipped && row % 2) || !is_some(q))
             continue;
         if (cosine)
             s = sqrt(square * dot(q, q));
-        out[n++] = (best){row, s > 0 ? dot(q, want->vector[row]) / s : 0};
+        out[n++] = (best){row, dot(q, want->vector[row]) / s};
     }
     qsort(out, n, sizeof *out, by_score);
     return n;
@@ -164,7 +176,9 @@ static void check_search(uint64_t *rng, bool cosine, uint32_t k, bool odd_skippe
     uint32_t n;
     random_vector(rng, q);
     uint32_t all = slow_search(q, cosine, odd_skipped, slow);
-    ps_delta_index_search(delta, q, k, odd_skipped ? on_odd : NULL, NULL, fast, &n);
+    ps_filter filter = {odd_skipped ? on_even : NULL, NULL, 0};
+    ps_search search = {.vector = q, .k = k, .filter = &filter};
+    assert_int_equal(ps_delta_index_search(delta, &search, fast, &n), PS_OK);
     assert_int_equal(n, all < k ? all : k);
     for (uint32_t i = 0; i < n; i++) {
         assert_true(fabs(slow[i].score - fast[i].score) < 1e-5);
@@ -305,7 +319,7 @@ static const char *one_scan(ps_epoch_slot *slot, ps_scored *out)
     uint32_t n;
     bool seen[STEADY] = {false};
     ps_epoch_enter(slot);
-    ps_delta_index_search(delta, q, 2 * STEADY, NULL, NULL, out, &n);
+    ps_delta_index_search(delta, &(ps_search){.vector = q, .k = 2 * STEADY}, out, &n);
     ps_epoch_exit(slot);
     for (uint32_t i = 0; i < n; i++) {
         if (out[i].row >= STEADY)

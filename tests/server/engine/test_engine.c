@@ -130,6 +130,8 @@ static double score_of(const wish *w, uint32_t row)
 
 static bool is_allowed(const wish *w, uint32_t row)
 {
+    if (row == BARE || row == LONELY) /* they have no vector */
+        return false;
     if (row == w->row || (w->board >= 0 && !on_board[row][w->board]))
         return false;
     for (uint32_t i = 0; i < w->n_hidden; i++)

@@ -120,7 +120,9 @@ static uint32_t expect(uint32_t row, ps_scored out[2 * C])
     uint32_t n, found;
     int len = snprintf(id, sizeof id, "p%u", row);
     must(ps_blend_new(&b, &source, &engine->blend, &why), &why);
-    must(ps_exact_search(&g->embeddings, 0, z[row], C + 1, NULL, NULL, near, &n), &why);
+    must(ps_exact_search(&g->embeddings, 0, &(ps_search){.vector = z[row], .k = C + 1},
+                         near, &n),
+         &why);
     for (uint32_t i = 0; i < n; i++)
         if (near[i].row == row) {
             memmove(near + i, near + i + 1, (--n - i) * sizeof *near);

@@ -117,13 +117,6 @@ static bool on_board(const ps_recommend *q, uint32_t row)
     return !q->n_boards;
 }
 
-/* A stored pin without the content scores 0; one that was written without is none. */
-static bool is_stored(const method *m, uint32_t row)
-{
-    const ps_delta_index *delta = ps_view_delta_of(ps_engine_view(life_engine), m->array);
-    return row < m->array->rows && !ps_delta_index_find(delta, row, NULL);
-}
-
 static uint32_t rank_slowly(const ps_recommend *q, const method *m, scored *out)
 {
     double query[WIDE] = {0}, v[WIDE];
@@ -135,7 +128,7 @@ static uint32_t rank_slowly(const ps_recommend *q, const method *m, scored *out)
     for (uint32_t row = 0; row < ps_view_rows(view); row++) {
         vector_of(m, row, m->cosine, v);
         if (ps_view_alive(view, &life_reader->snap, row) && on_board(q, row) &&
-            !taken(q, row, m, NULL) && (dot(v, v, dim) > 0 || is_stored(m, row)))
+            !taken(q, row, m, NULL) && dot(v, v, dim) > 0)
             out[n++] = (scored){row, dot(query, v, dim) / length};
     }
     qsort(out, n, sizeof *out, by_score);
