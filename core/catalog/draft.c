@@ -91,7 +91,7 @@ static int find_folder(ps_draft *d, const char *catalog, bool create, ps_why *wh
     d->catalog[len] = '\0';
     d->existed = existing_part(d->catalog);
     if (d->existed == len)
-        return PS_OK;
+        return create ? ps_folder_check(d->catalog, why) : PS_OK;
     if (!create) {
         d->existed = len;
         return ps_fail(why, PS_ENOENT, d->catalog, 0, "there is no such catalog");

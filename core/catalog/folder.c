@@ -54,6 +54,47 @@ static void each_entry(const char *catalog, bool (*fn)(void *, const char *), vo
     closedir(dir);
 }
 
+/* ------------------------------ Whose folder ------------------------------ */
+
+/* A first import that was killed leaves no more than these; lost+found is the file
+ * system's. */
+static bool is_ours(const char *name)
+{
+    static const char *const whole[] = {".",    "..",           "lock",
+                                        "live", ".current-new", "lost+found"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (strcmp(name, whole[i]) == 0)
+            return true;
+    return gen_number(name) || starts_with(name, ".draft-") || starts_with(name, ".old-");
+}
+
+typedef struct foreign {
+    bool catalog;
+    char name[256]; /* the first entry that is not ours, "" for none */
+} foreign;
+
+static bool find_foreign(void *cls, const char *name)
+{
+    foreign *f = cls;
+    f->catalog = strcmp(name, "current") == 0;
+    if (!f->catalog && !f->name[0] && !is_ours(name))
+        snprintf(f->name, sizeof f->name, "%s", name);
+    return f->catalog;
+}
+
+int ps_folder_check(const char *catalog, ps_why *why)
+{
+    foreign f = {0};
+    each_entry(catalog, find_foreign, &f);
+    if (f.catalog || !f.name[0])
+        return PS_OK;
+    return ps_fail(
+        why, PS_EINVAL, catalog, 0,
+        "the folder is no catalog, it holds \"%.60s\": name a new folder, or an "
+        "empty one",
+        f.name);
+}
+
 /* ------------------------------ Current ----------------------------------- */
 
 int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why)

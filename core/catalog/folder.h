@@ -16,6 +16,9 @@
 /* "gen-000003" for 3. */
 void ps_gen_name(char out[PS_GEN_NAME], uint64_t number);
 
+/* PS_EINVAL, naming what else it holds, for a folder that is neither a catalog nor empty:
+ * a catalog must not grow in somebody's home. */
+int ps_folder_check(const char *catalog, ps_why *why);
 /* Name of the current generation; PS_ENOENT when there is none, without words. */
 int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why);
 /* Let `current` point to a generation, at once and durably; NULL removes it. */

@@ -100,6 +100,21 @@ for which in "0 1 2" "0" "1" "2" "1 2"; do
         test $? = 0 -a "$("$pinsage" verify -q made > said 2>&1; echo $?)" = 0
 done
 
+# ---- a catalog's folder ----
+
+mkdir -p home/.config empty/lost+found old/gen-000001
+says "a folder of other things does not become a catalog" 64 \
+    'pinsage import: home: the folder is no catalog, it holds ".config": name a new*' \
+    "$pinsage" import home --pins pins.tsv --edges edges.tsv
+says "not even the one that one is in" 64 'pinsage import: .: the folder is no catalog*' \
+    "$pinsage" import . --pins pins.tsv --edges edges.tsv
+check "and nothing is left in it" test "$(ls -A home)" = .config -a ! -e lock
+mkdir left && touch left/lock && mkdir left/.draft-99999
+for folder in empty left old c; do
+    says "import into $folder, which is empty or ours" 0 "$folder: gen-*" \
+        "$pinsage" import $folder -q --pins pins.tsv --edges edges.tsv
+done
+
 # ---- ports ----
 
 for port in 65536 99999 131072 4294967376 18446744073709551697; do
