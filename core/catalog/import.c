@@ -59,26 +59,11 @@ static int check_opts(const ps_import_opts *o, ps_why *why)
     if (strcmp(o->pins, "-") == 0 && strcmp(o->edges, "-") == 0)
         return ps_fail(why, PS_EINVAL, NULL, 0,
                        "pins and edges cannot both come from the standard input");
+    err = ps_import_columns_check(o->columns, why);
     for (size_t i = 0; i < o->n_features && !err; i++)
         err = check_feature(o, i, why);
     if (!err && o->embeddings)
         err = ps_import_array_check(o->embeddings, why);
-    return err;
-}
-
-int ps_import_two_columns(ps_tsv *t, const char *first, const char *second,
-                          size_t column[2], ps_why *why)
-{
-    char shown[PS_SHOWN];
-    int err = ps_tsv_need(t, first, &column[0], why);
-    if (!err)
-        err = ps_tsv_need(t, second, &column[1], why);
-    for (size_t i = 0; i < ps_tsv_columns(t) && !err; i++)
-        if (i != column[0] && i != column[1])
-            err = ps_fail(why, PS_EFORMAT, ps_tsv_path(t), 1,
-                          "column \"%s\" has no meaning here; there may be \"%s\" and "
-                          "\"%s\"",
-                          ps_import_shown(shown, ps_tsv_name(t, i)), first, second);
     return err;
 }
 
@@ -88,12 +73,19 @@ static int open_files(ps_import_job *job)
     size_t column[2] = {0};
     const ps_import_opts *o = job->opts;
     int err = ps_tsv_open(&job->pins, ps_import_path(o->pins), 0, job->why);
-    if (!err)
+    if (!err) {
+        ps_tsv_rename(job->pins, o->columns);
         err = ps_tsv_need(job->pins, "pin", &column[0], job->why);
+    }
     if (!err)
         err = ps_tsv_open(&job->edges, ps_import_path(o->edges), 0, job->why);
-    if (!err)
+    if (!err) {
+        ps_tsv_rename(job->edges, o->columns);
         err = ps_import_two_columns(job->edges, "pin", "board", column, job->why);
+    }
+    if (!err)
+        ps_import_unused(job->edges, column, job->report->unused,
+                         sizeof job->report->unused);
     job->edge_pin = column[0];
     job->edge_board = column[1];
     return err;
@@ -193,6 +185,8 @@ static int fill_draft(ps_import_job *job)
         err = ps_import_graph(job);
     if (!err)
         describe(job);
+    job->report->pins_quoted = ps_tsv_quoted(job->pins);
+    job->report->edges_quoted = ps_tsv_quoted(job->edges);
     return err;
 }
 

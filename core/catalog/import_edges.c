@@ -28,12 +28,12 @@
 
 typedef struct batch {
     size_t n, used; /* edges; bytes of text */
-    long line;      /* of the first edge; the others follow it */
     uint64_t done;  /* bytes of the file read so far */
     int err;        /* of the reader, after these edges */
     ps_why why;
     bool last;
     ps_text pin[BATCH], board[BATCH]; /* in text */
+    long line[BATCH];                 /* of the edges in their file */
     char text[TEXT];
 } batch;
 
@@ -75,7 +75,7 @@ static void fill_batch(ring *r, batch *b)
     int got = 1;
     b->n = b->used = 0;
     b->err = PS_OK;
-    b->line = ps_tsv_line(r->edges) + 1;
+    b->line[0] = ps_tsv_line(r->edges) + 1;
     while (b->n < BATCH && b->used + 2 * PS_ID_MAX <= TEXT && !b->err &&
            (got = ps_tsv_next(r->edges, &field, &b->why)) > 0) {
         ps_text pin = field[r->pin_column], board = field[r->board_column];
@@ -86,7 +86,7 @@ static void fill_batch(ring *r, batch *b)
             break;
         b->pin[b->n] = keep(b, pin);
         b->board[b->n] = keep(b, board);
-        b->n++;
+        b->line[b->n++] = ps_tsv_line(r->edges);
     }
     if (got < 0)
         b->err = got;
@@ -168,9 +168,9 @@ static int unknown_pin(resolver *v, const batch *b, size_t i)
     uint32_t row = nearest(&job->ids, b->pin[i]);
     ps_import_shown(shown, b->pin[i]);
     if (row == PS_NO_NUMBER)
-        return ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->edges), b->line + (long)i,
+        return ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->edges), b->line[i],
                        "pin \"%s\" is not among the pins", shown);
-    return ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->edges), b->line + (long)i,
+    return ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->edges), b->line[i],
                    "pin \"%s\" is not among the pins; did you mean \"%s\"?", shown,
                    ps_import_shown(other, ps_idmap_name(&job->ids, row)));
 }
@@ -201,13 +201,13 @@ static int take_batch(resolver *v, batch *b)
         return err;
     err = ps_idmap_add_all(&job->boards, b->board, b->n, v->number);
     if (err)
-        return ps_fail(job->why, err, ps_tsv_path(job->edges), b->line,
+        return ps_fail(job->why, err, ps_tsv_path(job->edges), b->line[0],
                        err == PS_ERANGE ? "more than 2^32 - 1 boards"
                                         : "no memory for the boards");
     for (size_t i = 0; i < b->n && !err; i++)
         err = ps_graph_builder_add(job->builder, v->row[i], v->number[i]);
     if (err)
-        return ps_fail(job->why, err, ps_tsv_path(job->edges), b->line,
+        return ps_fail(job->why, err, ps_tsv_path(job->edges), b->line[0],
                        "edges cannot be kept: %s", ps_strerror(err));
     if (b->err) {
         if (job->why)

@@ -52,8 +52,16 @@ const char *ps_import_path(const char *path);
 #define PS_SHOWN 84
 const char *ps_import_shown(char out[PS_SHOWN], ps_text name);
 
-/* Refuse columns but these two, and find them. */
 int ps_import_two_columns(ps_tsv *t, const char *first, const char *second,
                           size_t column[2], ps_why *why);
+/* Names of the columns but these two, as far as there is room, with ", " between; how
+ * many there are. */
+size_t ps_import_unused(const ps_tsv *t, const size_t column[2], char *out, size_t room);
+/* PS_EINVAL for columns (NULL is fine) that are not NAME=OTHER,... with names we know. */
+int ps_import_columns_check(const char *columns, ps_why *why);
+/* ", line 7 of the pins" for a row, nothing when records had several lines. */
+#define PS_LINE_SHOWN 48
+const char *ps_import_line_shown(char out[PS_LINE_SHOWN], const ps_import_job *job,
+                                 uint64_t row);
 
 #endif

@@ -1,11 +1,12 @@
 /* import_pins.c - pins.tsv line by line into pins.mdb.
  *
  * Nothing of a line is kept but the id, which must be unlike all before it. Since empty
- * lines are refused, row r stands in line r + 2: that is how the first of two equal ids
- * is named without remembering its line.
+ * lines are refused, row r stands in line r + 2, unless a field in quotes went over line
+ * ends: that is how the first of two equal ids is named without remembering its line.
  *
  * Threads: see import_parts.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,12 +57,13 @@ static int add_id(ps_import_job *job, ps_text id)
         return ps_fail(job->why, err, ps_tsv_path(job->pins), ps_tsv_line(job->pins),
                        err == PS_ERANGE ? "more than 2^32 - 1 pins"
                                         : "no memory for the pin's id");
-    if (!added)
-        return ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->pins),
-                       ps_tsv_line(job->pins),
-                       "pin \"%s\" stands twice, first in line %lu",
-                       ps_import_shown(shown, id), (unsigned long)row + 2);
-    return PS_OK;
+    if (added)
+        return PS_OK;
+    char first[48] = "";
+    if (!ps_tsv_spanned(job->pins))
+        snprintf(first, sizeof first, ", first in line %lu", (unsigned long)row + 2);
+    return ps_fail(job->why, PS_EFORMAT, ps_tsv_path(job->pins), ps_tsv_line(job->pins),
+                   "pin \"%s\" stands twice%s", ps_import_shown(shown, id), first);
 }
 
 static uint32_t find_meta(const ps_import_job *job, const columns *c,

@@ -149,7 +149,13 @@ static int read_pairs(loader *l)
     const ps_text *field;
     size_t column[2];
     int got = 0;
+    char unused[PS_SHOWN];
     int err = ps_import_two_columns(l->file, "query", "related", column, l->why);
+    if (!err && ps_import_unused(l->file, column, unused, sizeof unused))
+        err = ps_fail(l->why, PS_EFORMAT, ps_tsv_path(l->file), 1,
+                      "column \"%s\" has no meaning here; there may be \"query\" and "
+                      "\"related\"",
+                      unused);
     while (!err && (got = ps_tsv_next(l->file, &field, l->why)) > 0)
         err = take_line(l, field[column[0]], field[column[1]]);
     if (err || got < 0)
@@ -160,14 +166,18 @@ static int read_pairs(loader *l)
     return l->pairs->n ? PS_OK : refuse_empty(l);
 }
 
-int ps_pairs_load(ps_pairs *p, const char *path, ps_pins_reader *pins, bool skip_unknown,
+int ps_pairs_load(ps_pairs *p, const char *path, ps_pins_reader *pins, ps_pairs_opts opts,
                   ps_why *why)
 {
-    loader l = {.pairs = p, .pins = pins, .skip_unknown = skip_unknown, .why = why};
+    loader l = {.pairs = p, .pins = pins, .skip_unknown = opts.skip_unknown, .why = why};
     *p = (ps_pairs){0};
-    int err = ps_tsv_open(&l.file, ps_import_path(path), 0, why);
+    int err = ps_import_columns_check(opts.columns, why);
     if (!err)
+        err = ps_tsv_open(&l.file, ps_import_path(path), 0, why);
+    if (!err) {
+        ps_tsv_rename(l.file, opts.columns);
         err = read_pairs(&l);
+    }
     ps_tsv_close(l.file);
     if (err)
         ps_pairs_free(p);

@@ -44,7 +44,9 @@ static int load_file(step *s, const char *path, ps_pairs *out, ps_why *why)
     ps_pins_reader *reader = NULL;
     int err = ps_pins_reader_new(&reader, s->g->pins);
     if (!err)
-        err = ps_pairs_load(out, path, reader, s->opts->skip_unknown, why);
+        err =
+            ps_pairs_load(out, path, reader,
+                          (ps_pairs_opts){s->opts->skip_unknown, s->opts->columns}, why);
     ps_pins_reader_free(reader);
     return err;
 }

@@ -30,6 +30,7 @@ typedef struct ps_import_opts {
     size_t n_features;
     const char *embeddings; /* precomputed vectors, (pins, E); NULL for none */
     bool skip_unknown;      /* --unknown-pins=skip */
+    const char *columns;    /* "pin=item_id,board=user_id": other names; NULL for none */
     unsigned threads;       /* 0 = all cores */
     unsigned keep;          /* older generations kept; default 1 */
 } ps_import_opts;
@@ -37,8 +38,10 @@ typedef struct ps_import_opts {
 typedef struct ps_import_report {
     uint32_t pins, boards, isolated;
     uint64_t edges, duplicates, unknown;
-    uint32_t pin_degree[5];   /* percentiles 0 50 90 99 100 of boards per pin */
-    uint32_t board_degree[5]; /* the same of pins per board */
+    uint32_t pin_degree[5];         /* percentiles 0 50 90 99 100 of boards per pin */
+    uint32_t board_degree[5];       /* the same of pins per board */
+    long pins_quoted, edges_quoted; /* line of the first field in quotes, 0: none */
+    char unused[128];               /* columns of the edges without use, "" for none */
     char generation[32];
 } ps_import_report;
 
@@ -64,8 +67,12 @@ struct ps_pins_reader;
 struct ps_buf;
 /* "100 of a pin with itself, 3 repeated"; nothing when nothing was left out. */
 void ps_left_out_print(const ps_left_out *l, struct ps_buf *out);
+typedef struct ps_pairs_opts {
+    bool skip_unknown;
+    const char *columns; /* "query=viewed,related=bought": other names; NULL for none */
+} ps_pairs_opts;
 int ps_pairs_load(ps_pairs *p, const char *path, struct ps_pins_reader *pins,
-                  bool skip_unknown, ps_why *why);
+                  ps_pairs_opts opts, ps_why *why);
 /* One more at the end, *room being how many there is memory for (0 at first). PS_ENOMEM
  * changes nothing. */
 int ps_pairs_add(ps_pairs *p, size_t *room, uint32_t query, uint32_t related);

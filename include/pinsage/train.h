@@ -99,6 +99,7 @@ typedef struct ps_train_step_opts {
     const char *variants; /* baselines to train too: comma-separated names of
                              ps_variants; NULL: none */
     bool skip_unknown;
+    const char *columns; /* other names in them, "query=viewed"; NULL for none */
     unsigned keep;
 } ps_train_step_opts;
 

@@ -15,7 +15,7 @@
 
 typedef struct settings {
     ps_common common;
-    const char *pairs, *methods, *hit_at, *unknown, *html;
+    const char *pairs, *columns, *methods, *hit_at, *unknown, *html;
     uint32_t bootstraps, pixie_steps;
     bool json;
 } settings;
@@ -24,6 +24,8 @@ typedef struct settings {
 static const ps_option options[] = {
     {"pairs", 0, PS_OPT_TEXT, "FILE", AT(pairs), NULL, 0, 0, NULL,
      "pairs.tsv[.gz]: header query TAB related"},
+    {"columns", 0, PS_OPT_TEXT, "NAME=OTHER,...", AT(columns), NULL, 0, 0, NULL,
+     "Names of the columns in that file, as in query=viewed,related=bought"},
     {"methods", 'm', PS_OPT_TEXT, "LIST", AT(methods), NULL, 0, 0, NULL,
      "Comma-separated; without it all that the catalog has what it takes for"},
     {"hit-at", 0, PS_OPT_TEXT, "LIST", AT(hit_at), "10,50,100,500", 0, 0, NULL,
@@ -64,10 +66,11 @@ static int parse_cuts(const char *list, ps_eval_opts *opts, ps_why *why)
 static int load_pairs(ps_pairs *pairs, const settings *s, ps_generation *g, ps_why *why)
 {
     ps_pins_reader *reader = NULL;
+    ps_pairs_opts opts = {.skip_unknown = strcmp(s->unknown, "skip") == 0,
+                          .columns = s->columns};
     int err = ps_pins_reader_new(&reader, g->pins);
     if (!err)
-        err =
-            ps_pairs_load(pairs, s->pairs, reader, strcmp(s->unknown, "skip") == 0, why);
+        err = ps_pairs_load(pairs, s->pairs, reader, opts, why);
     ps_pins_reader_free(reader);
     return err;
 }

@@ -12,7 +12,7 @@
 
 typedef struct settings {
     ps_common common;
-    const char *pins, *edges, *embeddings, *unknown;
+    const char *pins, *edges, *columns, *embeddings, *unknown;
     ps_option_list features;
     uint32_t keep;
 } settings;
@@ -23,8 +23,11 @@ static const ps_option options[] = {
      "pins.tsv[.gz]: header line, column pin, and title, text, image, others"},
     {"edges", 'e', PS_OPT_TEXT, "FILE", AT(edges), NULL, 0, 0, NULL,
      "edges.tsv[.gz]: header pin TAB board"},
+    {"columns", 0, PS_OPT_TEXT, "NAME=OTHER,...", AT(columns), NULL, 0, 0, NULL,
+     "Names of the columns in those files, as in pin=item_id,board=user_id"},
     {"feature", 'f', PS_OPT_LIST, "NAME=FILE.npy", AT(features), NULL, 0, 0, NULL,
-     "Content vectors (pins, D), <f4 or <f2, rows as in the pins file; may be repeated"},
+     "Content vectors (pins, D), <f4, <f2 or <f8, rows as in the pins file; may be "
+     "repeated"},
     {"embeddings", 0, PS_OPT_TEXT, "FILE.npy", AT(embeddings), NULL, 0, 0, NULL,
      "Finished vectors (pins, E) to search, instead of learned ones"},
     {"unknown-pins", 0, PS_OPT_CHOICE, "WHAT", AT(unknown), "error", 0, 0, "error|skip",
@@ -54,6 +57,13 @@ static void print_degrees(const char *what, const uint32_t degree[5])
            ps_cli_count(degree[4]));
 }
 
+static void print_quoted(const char *file, long line)
+{
+    if (line)
+        printf("  %-16s quotes taken off, as pandas and Excel put them (from line %ld)\n",
+               file, line);
+}
+
 static void print_report(const char *catalog, const ps_import_report *r)
 {
     printf("%s: %s\n", catalog, r->generation);
@@ -67,6 +77,10 @@ static void print_report(const char *catalog, const ps_import_report *r)
     puts(")");
     print_degrees("boards a pin", r->pin_degree);
     print_degrees("pins a board", r->board_degree);
+    print_quoted("pins file", r->pins_quoted);
+    print_quoted("edges file", r->edges_quoted);
+    if (r->unused[0])
+        printf("  %-16s not used: %s\n", "edges' columns", r->unused);
 }
 
 static int run(const ps_parsed *words, void *cls, ps_why *why)
@@ -82,6 +96,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                            .edges = s->edges,
                            .features = features,
                            .n_features = s->features.n,
+                           .columns = s->columns,
                            .embeddings = s->embeddings,
                            .skip_unknown = strcmp(s->unknown, "skip") == 0,
                            .threads = s->common.threads,

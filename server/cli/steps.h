@@ -26,7 +26,8 @@ int ps_cli_index(const char *catalog, const ps_ann_build_opts *opts,
 /* Settings of `train`, which `build` shares. */
 typedef struct ps_cli_train {
     ps_common common;
-    const char *pairs, *valid, *unknown, *preset, *baselines, *pooling, *neighbourhood;
+    const char *pairs, *valid, *columns, *unknown, *preset, *baselines, *pooling,
+        *neighbourhood;
     const char *similarity, *loss, *blocks, *log;
     double label_boards, margin, temperature, rate, rate_end, walk_pairs, average,
         dropout;

@@ -19,6 +19,8 @@ const ps_option ps_cli_train_options[] = {
      "Pairs to choose by; without it those of a tenth of the queries are set aside"},
     {"label-boards", 0, PS_OPT_REAL, "SHARE", AT(label_boards), "0.2", 0.01, 0.9, NULL,
      "Share of the boards held out as labels when there is no --pairs"},
+    {"columns", 0, PS_OPT_TEXT, "NAME=OTHER,...", AT(columns), NULL, 0, 0, NULL,
+     "Names of the columns in those files, as in query=viewed,related=bought"},
     {"unknown-pins", 0, PS_OPT_CHOICE, "WHAT", AT(unknown), "error", 0, 0, "error|skip",
      "A pair whose pin is not in the catalog"},
     {"preset", 0, PS_OPT_CHOICE, "NAME", AT(preset), "default", 0, 0, "default|paper",
@@ -122,6 +124,7 @@ static void train_opts(const ps_cli_train *s, ps_train_step_opts *out)
                                 .valid_share = 0.1,
                                 .variants = s->baselines,
                                 .skip_unknown = is(s->unknown, "skip"),
+                                .columns = s->columns,
                                 .keep = s->keep};
     ps_train_opts *o = &out->train;
     *o = (ps_train_opts){.loss = is(s->loss, "xent") ? PS_LOSS_XENT : PS_LOSS_MARGIN,

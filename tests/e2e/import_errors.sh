@@ -86,9 +86,8 @@ refused "no header" 65 'edges.tsv:1: there is no column "pin"; there is: a x'
 printf 'pin\tboard\na\tx\nc1O7\ty\n' > edges.tsv
 refused "an unknown pin, with a guess" 65 \
     'edges.tsv:3: pin "c1O7" is not among the pins; did you mean "c107"?'
-printf 'pin\tboard\tweight\na\tx\t1\n' > edges.tsv
-refused "a column without meaning" 65 \
-    'edges.tsv:1: column "weight" has no meaning here; there may be "pin" and "board"'
+printf 'pin,board\na,x\n' > edges.tsv
+refused "commas instead of tabs" 65 "edges.tsv: it is comma-separated*read_csv('edges.tsv'*"
 printf 'pin\tboard\nq\tx\nz\ty\n' > edges.tsv
 refused "unknown pins only, skipped" 65 \
     "edges.tsv: no edge is left: all 2 have a pin that is not known" --unknown-pins=skip
@@ -103,7 +102,7 @@ refused "a matrix of one dimension" 65 \
     "v.npy: it has one dimension; vectors must have the shape (pins, D)" --embeddings v.npy
 { header '(3, 1)' '<u4' && f32 00000001 00000002 00000003; } > v.npy
 refused "a matrix of another type" 65 \
-    "v.npy: its numbers are <u4; vectors must be <f4 or <f2" --feature visual=v.npy
+    "v.npy: its numbers are <u4; vectors must be <f4, <f2 or <f8: X.astype('float32')" --feature visual=v.npy
 { header '(3, 1)' '<f4' && f32 3f800000 7fc00000 3f800000; } > v.npy
 refused "a row that is NaN" 65 \
     'v.npy: row 1, column 0 (from 0) is NaN; the row is pin "b", line 3 of the pins' \

@@ -27,7 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         open_pins();
     ps_pairs p = {0};
     ps_why why = {0};
-    int err = ps_pairs_load(&p, fuzz_file(data, size), reader, size % 2, &why);
+    int err =
+        ps_pairs_load(&p, fuzz_file(data, size), reader,
+                      (ps_pairs_opts){size % 2, size % 3 ? NULL : "query=related"}, &why);
     fuzz_must(!err || why.text[0]);
     for (size_t i = 0; !err && i < p.n; i++)
         fuzz_must(p.pair[i][0] < TINY_PINS && p.pair[i][1] < TINY_PINS);

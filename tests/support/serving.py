@@ -5,6 +5,7 @@ board either ("lonely"), and pictures in a folder. p0..p59 lie on a circle in th
 `visual`, so that the neighbours of a pin are known.
 """
 import atexit
+import csv
 import http.client
 import json
 import math
@@ -93,14 +94,16 @@ def pinsage(*args):
 
 def make_catalog(where, titles='title of %s'):
     with open(where + '/pins.tsv', 'w', encoding='utf-8') as f:
-        f.write('pin\ttitle\ttext\timage\tauthor\n')
+        table = csv.writer(f, 'excel-tab')  # ids with quotes in them are quoted
+        table.writerow(['pin', 'title', 'text', 'image', 'author'])
         for i, pin in enumerate(PINS):
             image = 'sub/pic %d.png' % i if i % 2 else 'https://img.example/%d.jpg' % i
-            f.write('\t'.join([pin, titles % pin, 'text %d' % i, image, 'me']) + '\n')
+            table.writerow([pin, titles % pin, 'text %d' % i, image, 'me'])
     with open(where + '/edges.tsv', 'w', encoding='utf-8') as f:
-        f.write('pin\tboard\n')
+        table = csv.writer(f, 'excel-tab')
+        table.writerow(['pin', 'board'])
         for i, pin in enumerate(PINS):
-            f.writelines('%s\t%s\n' % (pin, board) for board in boards_of(i))
+            table.writerows([pin, board] for board in boards_of(i))
     visual = [direction(i) for i in range(ON_CIRCLE)]
     visual += [[0.0, 0.0, 0.1, 1.0 + i] for i in range(len(AWKWARD))] + [[0.0] * 4] * 2
     write_npy(where + '/visual.npy', visual)

@@ -43,7 +43,8 @@ static int tear_down(void **state)
 static int load(ps_pairs *p, const char *text, bool skip_unknown)
 {
     why = (ps_why){0};
-    return ps_pairs_load(p, scratch_text("pairs.tsv", text), reader, skip_unknown, &why);
+    return ps_pairs_load(p, scratch_text("pairs.tsv", text), reader,
+                         (ps_pairs_opts){skip_unknown, NULL}, &why);
 }
 
 static void pairs_come_as_rows_in_the_order_of_the_file(void **state)
@@ -57,7 +58,7 @@ static void pairs_come_as_rows_in_the_order_of_the_file(void **state)
     assert_int_equal(p.left_out.unknown, 0);
     ps_pairs_free(&p);
     must(ps_pairs_load(&p, gzip_file("p.gz", "related\tquery\na1\ta2\n", 0), reader,
-                       false, &why),
+                       (ps_pairs_opts){0}, &why),
          &why);
     assert_memory_equal(p.pair, want, sizeof want[0]);
     ps_pairs_free(&p);
@@ -119,6 +120,24 @@ static void what_is_no_pair_is_left_out_and_counted(void **state)
     ps_pairs_free(&p);
 }
 
+static void pairs_may_be_quoted_and_have_other_names(void **state)
+{
+    (void)state;
+    ps_pairs p;
+    const char *path = scratch_text("pairs.tsv", "\"bought\"\t\"viewed\"\r\n"
+                                                 "\"a2\"\t\"a1\"\r\n");
+    must(ps_pairs_load(&p, path, reader,
+                       (ps_pairs_opts){.columns = "query=viewed,related=bought"}, &why),
+         &why);
+    assert_int_equal(p.n, 1);
+    assert_int_equal(p.pair[0][0], ps_pins_row(reader, "a1", 2));
+    assert_int_equal(p.pair[0][1], ps_pins_row(reader, "a2", 2));
+    ps_pairs_free(&p);
+    assert_int_equal(ps_pairs_load(&p, path, reader,
+                                   (ps_pairs_opts){.columns = "querry=viewed"}, &why),
+                     PS_EINVAL);
+}
+
 static void broken_files_of_pairs_are_refused_with_their_line(void **state)
 {
     (void)state;
@@ -157,6 +176,7 @@ int main(void)
         cmocka_unit_test(pairs_come_as_rows_in_the_order_of_the_file),
         cmocka_unit_test(unknown_pins_are_an_error_or_skipped),
         cmocka_unit_test(what_is_no_pair_is_left_out_and_counted),
+        cmocka_unit_test(pairs_may_be_quoted_and_have_other_names),
         cmocka_unit_test(broken_files_of_pairs_are_refused_with_their_line),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

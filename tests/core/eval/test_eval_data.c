@@ -81,7 +81,8 @@ static void evaluate(ps_generation *g, const char *set, const char *methods, siz
     opts.methods = methods;
     opts.bootstraps = 200;
     assert_int_equal(ps_pins_reader_new(&reader, g->pins), PS_OK);
-    assert_int_equal(ps_pairs_load(&pairs, path, reader, false, NULL), PS_OK);
+    assert_int_equal(ps_pairs_load(&pairs, path, reader, (ps_pairs_opts){0}, NULL),
+                     PS_OK);
     ps_pairs part = {.pair = pairs.pair, .n = pairs.n < most ? pairs.n : most};
     if (ps_eval(g, &part, &opts, report, NULL, &why))
         fail_msg("%s", why.text);
