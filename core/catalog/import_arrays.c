@@ -2,13 +2,13 @@
  *
  * The file is mapped and gone through once in pieces of a megabyte; pages already
  * used are given back, so that a matrix larger than memory passes through like any
- * other. Halves stay halves.
+ * other. Halves stay halves; doubles, NumPy's default, become floats.
  *
  * Threads: see import_parts.h. Not here: the .npy header (core/data/npy_header.c).
  */
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <math.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,9 +22,10 @@
 
 static int check_kind(const ps_npy *a, const char *path, ps_why *why)
 {
-    if (a->dtype != PS_F32 && a->dtype != PS_F16)
+    if (a->dtype != PS_F32 && a->dtype != PS_F16 && a->dtype != PS_F64)
         return ps_fail(why, PS_EFORMAT, path, 0,
-                       "its numbers are %s; vectors must be <f4 or <f2",
+                       "its numbers are %s; vectors must be <f4, <f2 or <f8: "
+                       "X.astype('float32')",
                        ps_dtype_name(a->dtype));
     if (a->ndim != 2)
         return ps_fail(why, PS_EFORMAT, path, 0,
@@ -84,36 +85,47 @@ static look look_f16(const uint16_t *row, size_t n)
     return l;
 }
 
-static look look_at(const ps_npy *a, uint64_t row)
+/* type: of the numbers as they are stored. */
+static look look_at(ps_dtype type, const void *row, size_t n)
 {
-    size_t n = (size_t)a->cols, at = (size_t)row * n;
-    return a->dtype == PS_F32 ? look_f32((const uint32_t *)a->data + at, n)
-                              : look_f16((const uint16_t *)a->data + at, n);
+    return type == PS_F32 ? look_f32(row, n) : look_f16(row, n);
 }
 
-static int bad_row(const ps_import_job *job, const ps_npy *a, uint64_t row,
-                   const char *path)
+/* What is wrong with a number that cannot be stored. */
+static const char *fault_of(const ps_npy *a, uint64_t row, uint64_t column, look l)
 {
-    ps_npy one = *a;
-    const char *start = (const char *)a->data + row * a->cols * ps_dtype_size(a->dtype);
+    size_t at = (size_t)(row * a->cols + column);
+    if (a->dtype == PS_F64 && isfinite(((const double *)a->data)[at]))
+        return "beyond what a float holds, 3.4e38";
+    return l.bits & (a->dtype == PS_F16 ? 0x03ffu : 0x007fffffu) ? "NaN" : "infinite";
+}
+
+/* stored: the row's numbers. */
+static int bad_row(const ps_import_job *job, const ps_npy *a, uint64_t row, ps_dtype type,
+                   const char *stored, const char *path)
+{
+    char shown[PS_SHOWN], line[PS_LINE_SHOWN];
     uint64_t column = 0;
-    char shown[PS_SHOWN];
-    for (one.cols = 1; column < a->cols; column++) {
-        one.data = start + column * ps_dtype_size(a->dtype);
-        if (look_at(&one, 0).broken)
+    look l = {0, 0};
+    for (; column < a->cols; column++) {
+        l = look_at(type, stored + column * ps_dtype_size(type), 1);
+        if (l.broken)
             break;
     }
-    uint32_t fraction = a->dtype == PS_F32 ? 0x007fffffu : 0x03ffu;
-    bool nan = look_at(&one, 0).bits & fraction;
     return ps_fail(job->why, PS_EFORMAT, path, 0,
                    "row %" PRIu64 ", column %" PRIu64
-                   " (from 0) is %s; the row is pin \"%s\", line %" PRIu64 " of the pins",
-                   row, column, nan ? "NaN" : "infinite",
+                   " (from 0) is %s; the row is pin \"%s\"%s",
+                   row, column, fault_of(a, row, column, l),
                    ps_import_shown(shown, ps_idmap_name(&job->ids, (uint32_t)row)),
-                   row + 2);
+                   ps_import_line_shown(line, job, row));
 }
 
 /* ------------------------------ Copying ----------------------------------- */
+
+static ps_dtype stored_type(const ps_npy *a)
+{
+    return a->dtype == PS_F64 ? PS_F32 : a->dtype;
+}
 
 /* Give the pages before `end` back; they can be read again from the file. */
 static void let_go(const ps_npy *a, size_t end)
@@ -122,29 +134,57 @@ static void let_go(const ps_npy *a, size_t end)
     madvise(a->map.data, end / page * page, MADV_DONTNEED);
 }
 
+/* Numbers as they are stored: the file's own, or its doubles rounded, in room. */
+static const char *as_stored(const ps_npy *a, const void *from, size_t n, float *room)
+{
+    if (a->dtype != PS_F64)
+        return from;
+    for (size_t i = 0; i < n; i++)
+        room[i] = (float)((const double *)from)[i];
+    return (const char *)room;
+}
+
+/* Rows row..end - 1; room: floats of as many rows, for doubles. */
+static int copy_piece(ps_import_job *job, const ps_npy *a, uint64_t row, uint64_t end,
+                      const char *path, ps_out *o, float *room, uint64_t *filled)
+{
+    ps_dtype type = stored_type(a);
+    size_t cols = (size_t)a->cols, n = (size_t)(end - row) * cols;
+    size_t stored_size = cols * ps_dtype_size(type);
+    const char *from =
+        (const char *)a->data + row * a->cols * (uint64_t)ps_dtype_size(a->dtype);
+    const char *stored = as_stored(a, from, n, room);
+    for (uint64_t r = row; r < end; r++) {
+        const char *one = stored + (size_t)(r - row) * stored_size;
+        look l = look_at(type, one, cols);
+        if (l.broken)
+            return bad_row(job, a, r, type, one, path);
+        *filled += l.bits != 0;
+    }
+    ps_out_write(o, stored, n * ps_dtype_size(type));
+    let_go(a, (size_t)(from - (const char *)a->map.data) + n * ps_dtype_size(a->dtype));
+    return PS_OK;
+}
+
 static int copy_rows(ps_import_job *job, const ps_npy *a, const char *path, ps_out *o,
                      const char *stage, uint64_t *filled)
 {
     size_t row_size = (size_t)a->cols * ps_dtype_size(a->dtype);
     uint64_t step = PIECE / row_size + 1;
-    for (uint64_t row = 0; row < a->rows;) {
+    float *room = NULL;
+    int err = PS_OK;
+    if (a->dtype == PS_F64 && !(room = malloc(step * a->cols * sizeof *room)))
+        return ps_fail(job->why, PS_ENOMEM, path, 0, "no memory to convert it");
+    for (uint64_t row = 0; row < a->rows && !err;) {
         uint64_t end = a->rows - row < step ? a->rows : row + step;
-        const char *from = (const char *)a->data + row * row_size;
-        size_t size = (size_t)(end - row) * row_size;
-        for (; row < end; row++) {
-            look l = look_at(a, row);
-            if (l.broken)
-                return bad_row(job, a, row, path);
-            *filled += l.bits != 0;
-        }
-        ps_out_write(o, from, size);
-        let_go(a, (size_t)(from + size - (const char *)a->map.data));
-        int err = ps_progress_at(job->progress, stage, row * row_size, a->rows * row_size,
+        err = copy_piece(job, a, row, end, path, o, room, filled);
+        row = end;
+        if (!err)
+            err = ps_progress_at(job->progress, stage, row * row_size, a->rows * row_size,
                                  "bytes");
-        if (err)
-            return err;
     }
-    return PS_OK;
+    free(room);
+    return err;
 }
 
 static int copy_array(ps_import_job *job, const char *name, const ps_npy *a,
@@ -154,7 +194,7 @@ static int copy_array(ps_import_job *job, const char *name, const ps_npy *a,
     int err = ps_draft_create(job->draft, name, &o, job->why);
     if (err)
         return err;
-    ps_npy_header(o, a->dtype, a->rows, a->cols);
+    ps_npy_header(o, stored_type(a), a->rows, a->cols);
     err = copy_rows(job, a, path, o, name, filled);
     if (!err)
         return ps_draft_close(job->draft, name, o, job->why);
@@ -169,7 +209,8 @@ int ps_import_array(ps_import_job *job, const char *name, const char *path,
     int err = open_array(&a, path, job->why);
     if (err)
         return err;
-    *found = (ps_import_array_found){.dim = a.cols, .dtype = ps_dtype_name(a.dtype)};
+    *found =
+        (ps_import_array_found){.dim = a.cols, .dtype = ps_dtype_name(stored_type(&a))};
     if (a.rows != job->ids.n)
         err = ps_fail(job->why, PS_EFORMAT, path, 0,
                       "it has %" PRIu64 " rows, there are %" PRIu32 " pins", a.rows,

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/data/foreign.h"
 #include "pinsage/text.h"
 
 static const struct {
@@ -21,7 +22,8 @@ static const struct {
 } dtypes[] = {[PS_F32] = {"<f4", 4},
               [PS_F16] = {"<f2", 2},
               [PS_U32] = {"<u4", 4},
-              [PS_U64] = {"<u8", 8}};
+              [PS_U64] = {"<u8", 8},
+              [PS_F64] = {"<f8", 8}};
 
 #define N_DTYPES (sizeof dtypes / sizeof *dtypes)
 
@@ -127,11 +129,13 @@ static int read_descr(scan *s, ps_npy *a)
         }
     if (type.len && type.data[0] == '>')
         return unsupported(s,
-                           "its numbers are big-endian; little-endian ones are wanted");
+                           "its numbers are big-endian; little-endian ones are wanted: "
+                           "X.astype('float32')");
     int len = type.len < 32 ? (int)type.len : 32;
     return ps_fail(s->why, PS_EUNSUPPORTED, s->path, 0,
-                   "its numbers are \"%.*s\"; wanted is one of <f4 <f2 <u4 <u8", len,
-                   type.data);
+                   "its numbers are \"%.*s\"; vectors are <f4, <f2 or <f8: "
+                   "X.astype('float32')",
+                   len, type.data);
 }
 
 static int read_order(scan *s)
@@ -219,11 +223,14 @@ int ps_npy_header_read(ps_npy *a, size_t *offset, const char *data, size_t size,
                        const char *path, ps_why *why)
 {
     scan s = {.path = path, .why = why};
-    if (size < 10 || memcmp(data, "\x93NUMPY", 6) != 0)
-        return ps_fail(why, PS_EFORMAT, path, 0, "it is not an .npy file");
-    if ((data[6] != 1 && data[6] != 2) || data[7] != 0)
+    if (size < 6 || memcmp(data, "\x93NUMPY", 6) != 0)
+        return ps_foreign_array(data, size, path, why);
+    if (size < 10)
+        return ps_fail(why, PS_EFORMAT, path, 0, "the file is cut off in its header");
+    /* Version 3 differs from 2 in that names of records may be in UTF-8. */
+    if (data[6] < 1 || data[6] > 3 || data[7] != 0)
         return ps_fail(why, PS_EUNSUPPORTED, path, 0,
-                       ".npy version %d.%d; 1.0 and 2.0 can be read",
+                       ".npy version %d.%d; 1.0, 2.0 and 3.0 can be read",
                        (unsigned char)data[6], (unsigned char)data[7]);
     size_t digits = data[6] == 1 ? 2 : 4, start = 8 + digits;
     size_t len = size < start ? 0 : little_endian(data + 8, digits);

@@ -1,6 +1,6 @@
 /* npy_header.h - the Python dictionary at the beginning of an .npy file.
  *
- *     "\x93NUMPY" 1 0 u16 length   or   "\x93NUMPY" 2 0 u32 length
+ *     "\x93NUMPY" 1 0 u16 length   or   "\x93NUMPY" 2|3 0 u32 length
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }  spaces  newline
  *
  * Threads: pure functions.

@@ -1,6 +1,6 @@
 /* npy.h - NumPy's .npy files: read by mapping, written as a stream or as a map.
  *
- * Version 1 and 2 headers, C order, little endian, one or two dimensions. Anything
+ * Version 1 to 3 headers, C order, little endian, one or two dimensions. Anything
  * else is refused in words. What we write opens in NumPy, and NumPy's own files here.
  *
  * Threads: a handle belongs to one thread; mapped data may be read by all.
@@ -14,10 +14,10 @@
 #include "pinsage/err.h"
 #include "pinsage/file.h"
 
-typedef enum ps_dtype { PS_F32, PS_F16, PS_U32, PS_U64 } ps_dtype;
+typedef enum ps_dtype { PS_F32, PS_F16, PS_U32, PS_U64, PS_F64 } ps_dtype;
 
 size_t ps_dtype_size(ps_dtype t);
-const char *ps_dtype_name(ps_dtype t); /* "<f4" "<f2" "<u4" "<u8" */
+const char *ps_dtype_name(ps_dtype t); /* "<f4" "<f2" "<u4" "<u8" "<f8" */
 
 typedef struct ps_npy {
     ps_dtype dtype;

@@ -85,8 +85,6 @@ static const struct {
     {"pin\n", EDGES, PS_EFORMAT, "pins.tsv", 0, "there are no pins, only the header"},
     {"id\ttitle\na\tA\n", EDGES, PS_EFORMAT, "pins.tsv", 1,
      "there is no column \"pin\"; there is: id title"},
-    {"pin,title\na,A\n", EDGES, PS_EFORMAT, "pins.tsv", 1,
-     "there is no column \"pin\"; there is: pin,title"},
     {"pin\ttext\ttext\na\t1\t2\n", EDGES, PS_EFORMAT, "pins.tsv", 1,
      "column \"text\" stands twice"},
     {"pin\nb\nc\na\nd\na\n", EDGES, PS_EFORMAT, "pins.tsv", 6,
@@ -113,8 +111,15 @@ static const struct {
      "there is no column \"board\"; there is: pin list"},
     {PINS, "a\tx\nb\tx\n", PS_EFORMAT, "edges.tsv", 1,
      "there is no column \"pin\"; there is: a x"},
-    {PINS, "pin\tboard\tweight\na\tx\t1\n", PS_EFORMAT, "edges.tsv", 1,
-     "column \"weight\" has no meaning here; there may be \"pin\" and \"board\""},
+    {PINS, "pin\tboard\tweight\na\tx\n", PS_EFORMAT, "edges.tsv", 2,
+     "the line has 2 fields, the header has 3"},
+    {"pin\ttitle\na\t\"x\ny\"\nb\tB\na\tC\n", EDGES, PS_EFORMAT, "pins.tsv", 5,
+     "pin \"a\" stands twice"},
+    {PINS, "pin\tboard\na\t\"x\ny\"\nb\tx\nq\tx\n", PS_EFORMAT, "edges.tsv", 5,
+     "pin \"q\" is not among the pins; did you mean \"a\"?"},
+    {"\tpin\ttitle\n0\ta\tA\n", EDGES, PS_EFORMAT, "pins.tsv", 1,
+     "column 1 has no name: pandas writes its index so; leave it out by to_csv(..., "
+     "sep='\\t', index=False)"},
     {PINS, "pin\tboard\na\tx\nc1O7\ty\n", PS_EFORMAT, "edges.tsv", 3,
      "pin \"c1O7\" is not among the pins; did you mean \"c107\"?"},
     {PINS, "pin\tboard\na\tx\nelephant\ty\n", PS_EFORMAT, "edges.tsv", 3,
@@ -255,14 +260,16 @@ static void matrices_of_another_type_are_refused(void **state)
 {
     (void)state;
     const uint32_t u[3] = {1, 2, 3};
-    const double d[3] = {1, 2, 3};
-    refused_matrix(npy_file("u4.npy", PS_U32, 3, 1, u),
-                   "its numbers are <u4; vectors must be <f4 or <f2");
-    refused_matrix(npy_odd("f8.npy",
-                           "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 1)}", d,
-                           sizeof d),
+    const int32_t i[3] = {1, 2, 3};
+    refused_matrix(
+        npy_file("u4.npy", PS_U32, 3, 1, u),
+        "its numbers are <u4; vectors must be <f4, <f2 or <f8: X.astype('float32')");
+    refused_matrix(npy_odd("i4.npy",
+                           "{'descr': '<i4', 'fortran_order': False, 'shape': (3, 1)}", i,
+                           sizeof i),
                    NULL);
-    assert_non_null(strstr(why.text, "<f8"));
+    /* what is offered is what is taken */
+    assert_non_null(strstr(why.text, "\"<i4\"; vectors are <f4, <f2 or <f8"));
     refused_matrix(npy_odd("fortran.npy",
                            "{'descr': '<f4', 'fortran_order': True, 'shape': (3, 1)}", u,
                            sizeof u),
@@ -303,6 +310,28 @@ static void numbers_that_are_not_finite_are_refused_with_their_place(void **stat
     refused_matrix(npy_file("half_nan.npy", PS_F16, 3, 2, h),
                    "row 2, column 1 (from 0) is NaN; the row is pin \"c107\", line 4 of "
                    "the pins");
+}
+
+static void doubles_beyond_a_float_are_refused_with_their_place(void **state)
+{
+    (void)state;
+    double d[] = {1, 2, 3, 4, 5, 1e39};
+    refused_matrix(npy_file("large.npy", PS_F64, 3, 2, d),
+                   "row 2, column 1 (from 0) is beyond what a float holds, 3.4e38; the "
+                   "row is pin \"c107\", line 4 of the pins");
+    d[5] = 6;
+    d[2] = -3.5e38;
+    refused_matrix(npy_file("small.npy", PS_F64, 3, 2, d),
+                   "row 1, column 0 (from 0) is beyond what a float holds, 3.4e38; the "
+                   "row is pin \"b\", line 3 of the pins");
+    d[2] = __builtin_inf();
+    refused_matrix(
+        npy_file("dinf.npy", PS_F64, 3, 2, d),
+        "row 1, column 0 (from 0) is infinite; the row is pin \"b\", line 3 of the pins");
+    d[2] = -__builtin_nan("");
+    refused_matrix(
+        npy_file("dnan.npy", PS_F64, 3, 2, d),
+        "row 1, column 0 (from 0) is NaN; the row is pin \"b\", line 3 of the pins");
 }
 
 /* ------------------------------ Options ----------------------------------- */
@@ -362,6 +391,7 @@ int main(void)
         cmocka_unit_test(matrices_of_another_type_are_refused),
         cmocka_unit_test(files_that_are_no_matrix_are_refused),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused_with_their_place),
+        cmocka_unit_test(doubles_beyond_a_float_are_refused_with_their_place),
         cmocka_unit_test(names_of_blocks_are_checked),
         cmocka_unit_test(only_one_input_can_be_standard_input),
     };
