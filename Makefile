@@ -63,7 +63,7 @@ FAISS_LINK := $(if $(faiss_dir),$(if $(findstring /,$(faiss_dir)),-L$(faiss_dir)
 CPPFLAGS_ALL := -Iinclude -I. -I$(B)/proto -D_GNU_SOURCE $(faiss_cpp) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT) -ffile-prefix-map=$(CURDIR)/= -fPIE $(WARN) $(HARD) -pthread $(CFLAGS)
 LDFLAGS_ALL := $(HARD_LINK) -pthread $(LDFLAGS)
-LIBS := -lmicrohttpd -lgnutls -lseccomp -ljansson -lprotobuf-c -luv -llmdb -lxxhash -lz $(FAISS_LINK) -lopenblas -lm
+LIBS := -lmicrohttpd -lgnutls -lseccomp -ljansson -lprotobuf-c -luv -llmdb -lxxhash -lz -lutf8proc $(FAISS_LINK) -lopenblas -lm
 
 # ------------------------------- Sources ----------------------------------------
 

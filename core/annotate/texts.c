@@ -121,12 +121,16 @@ static bool goes_on(char c)
 
 ps_text ps_text_after_title(ps_text title, ps_text text)
 {
-    size_t n = title.len;
-    if (n == 0 || text.len < n || memcmp(title.data, text.data, n) != 0)
+    ps_normal a, b;
+    ps_text rest;
+    ps_normal_init(&a, title);
+    ps_normal_init(&b, text);
+    for (int32_t c; (c = ps_normal_peek(&a)) >= 0; ps_normal_skip(&a), ps_normal_skip(&b))
+        if (ps_normal_peek(&b) != c)
+            return text;
+    if (!ps_normal_rest(&b, &rest) || (rest.len && goes_on(*rest.data)))
         return text;
-    if (text.len > n && goes_on(text.data[n]))
-        return text;
-    return (ps_text){text.data + n, text.len - n};
+    return rest;
 }
 
 /* ------------------------------ Renumbering ------------------------------- */

@@ -1,15 +1,11 @@
 /* tokenizer.c - a cursor over text that stops at each word.
  *
- * What a character is comes from two small tables of ranges, looked up by bisection:
- * letters are whatever is not listed, since scripts outnumber punctuation. Case folding
- * covers Latin, Greek, Cyrillic, Armenian and full-width letters, character by
- * character; foldings that change the number of characters are left out.
+ * What a character is comes from a small table of ranges, looked up by bisection: letters
+ * are whatever is not listed, since scripts outnumber punctuation.
  *
  * Threads: see tokenizer.h.
  */
 #include "core/annotate/tokenizer.h"
-
-#include <string.h>
 
 /* ------------------------------ Kinds ------------------------------------- */
 
@@ -51,8 +47,9 @@ static const range kinds[] = {
 
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
-static kind kind_of(uint32_t c)
+static kind kind_of(int32_t character)
 {
+    uint32_t c = (uint32_t)character;
     size_t low = 0, high = N_KINDS;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -64,113 +61,42 @@ static kind kind_of(uint32_t c)
     return low < N_KINDS && kinds[low].first <= c ? kinds[low].kind : LETTER;
 }
 
-/* ------------------------------ Folding ----------------------------------- */
-
-/* Capitals first..last, every step-th; the small letter is `by` further on. */
-static const struct fold {
-    uint16_t first, last, step;
-    int16_t by;
-} folds[] = {
-    {0xc0, 0xd6, 1, 32},     {0xd8, 0xde, 1, 32},     {0x100, 0x12e, 2, 1},
-    {0x130, 0x130, 1, -199}, {0x132, 0x136, 2, 1},    {0x139, 0x147, 2, 1},
-    {0x14a, 0x176, 2, 1},    {0x178, 0x178, 1, -121}, {0x179, 0x17d, 2, 1},
-    {0x17f, 0x17f, 1, -268}, {0x1cd, 0x1db, 2, 1},    {0x1de, 0x1ee, 2, 1},
-    {0x1f8, 0x21e, 2, 1},    {0x222, 0x232, 2, 1},    {0x386, 0x386, 1, 38},
-    {0x388, 0x38a, 1, 37},   {0x38c, 0x38c, 1, 64},   {0x38e, 0x38f, 1, 63},
-    {0x391, 0x3a1, 1, 32},   {0x3a3, 0x3ab, 1, 32},   {0x3c2, 0x3c2, 1, 1},
-    {0x400, 0x40f, 1, 80},   {0x410, 0x42f, 1, 32},   {0x460, 0x480, 2, 1},
-    {0x48a, 0x4be, 2, 1},    {0x4c1, 0x4cd, 2, 1},    {0x4d0, 0x52e, 2, 1},
-    {0x531, 0x556, 1, 48},   {0x1e00, 0x1e94, 2, 1},  {0x1ea0, 0x1efe, 2, 1},
-    {0xff21, 0xff3a, 1, 32},
-};
-
-#define N_FOLDS (sizeof folds / sizeof *folds)
-
-uint32_t ps_compaction_job(uint32_t c)
-{
-    if (c < 0x80)
-        return c >= 'A' && c <= 'Z' ? c + 32 : c;
-    for (size_t i = 0; i < N_FOLDS && folds[i].first <= c; i++)
-        if (c <= folds[i].last && (c - folds[i].first) % folds[i].step == 0)
-            return (uint32_t)((int32_t)c + folds[i].by);
-    return c;
-}
-
-/* ------------------------------ UTF-8 ------------------------------------- */
-
-/* Character at p and its length in bytes; a byte that begins none is a separator. */
-static uint32_t decode(const unsigned char *p, const unsigned char *end, size_t *size)
-{
-    static const unsigned char masks[] = {0, 0, 0x1f, 0x0f, 0x07};
-    size_t n = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : *p >= 0xc2 ? 2 : 0;
-    *size = 1;
-    if (n == 1)
-        return *p;
-    if (n == 0 || *p > 0xf4 || (size_t)(end - p) < n)
-        return ' ';
-    uint32_t c = *p & masks[n];
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return ' ';
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    *size = n;
-    return c;
-}
-
-static size_t encode(uint32_t c, char *out)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--, c >>= 6)
-        out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)((n == 2 ? 0xc0u : n == 3 ? 0xe0u : 0xf0u) | c);
-    return n;
-}
-
 /* ------------------------------ The cursor -------------------------------- */
 
 void ps_tokenizer_init(ps_tokenizer *t, const char *text, size_t len)
 {
-    t->at = (const unsigned char *)(len ? text : ""); /* a text that is not there: NULL */
-    t->end = t->at + len;
+    ps_normal_init(&t->text, (ps_text){text, len});
     t->paired = false;
     t->len = 0;
 }
 
-static void append(ps_tokenizer *t, uint32_t c)
+static void append(ps_tokenizer *t, int32_t c)
 {
     if (t->len <= PS_WORD_MAX) /* one too many marks the word as too long */
-        t->len += encode(ps_compaction_job(c), t->word + t->len);
+        t->len += ps_normal_encode(c, t->word + t->len);
 }
 
 /* The run of letters that begins here; false if it is too long to be a word. */
 static bool take_run(ps_tokenizer *t)
 {
-    size_t size;
-    while (t->at < t->end) {
-        uint32_t c = decode(t->at, t->end, &size);
+    for (int32_t c; (c = ps_normal_peek(&t->text)) >= 0; ps_normal_skip(&t->text)) {
         kind k = kind_of(c);
         if (k != LETTER && k != JOINER)
             break;
         if (k == LETTER)
             append(t, c);
-        t->at += size;
     }
     return t->len <= PS_WORD_MAX;
 }
 
 /* A dense character and the next; alone only if it has no neighbour on either side. */
-static bool take_pair(ps_tokenizer *t, uint32_t c, size_t size)
+static bool take_pair(ps_tokenizer *t, int32_t c)
 {
-    t->at += size;
     append(t, c);
-    c = t->at < t->end ? decode(t->at, t->end, &size) : ' ';
+    ps_normal_skip(&t->text);
+    c = ps_normal_peek(&t->text);
     bool alone = !t->paired;
-    t->paired = kind_of(c) == DENSE;
+    t->paired = c >= 0 && kind_of(c) == DENSE;
     if (t->paired)
         append(t, c);
     return t->paired || alone;
@@ -178,13 +104,11 @@ static bool take_pair(ps_tokenizer *t, uint32_t c, size_t size)
 
 bool ps_tokenizer_next(ps_tokenizer *t)
 {
-    while (t->at < t->end) {
-        size_t size;
-        uint32_t c = decode(t->at, t->end, &size);
+    for (int32_t c; (c = ps_normal_peek(&t->text)) >= 0;) {
         kind k = kind_of(c);
         t->len = 0;
         if (k == DENSE) {
-            if (take_pair(t, c, size))
+            if (take_pair(t, c))
                 return true;
             continue;
         }
@@ -193,7 +117,7 @@ bool ps_tokenizer_next(ps_tokenizer *t)
                 return true;
             continue;
         }
-        t->at += size;
+        ps_normal_skip(&t->text);
         if (k == PICTURE) {
             append(t, c);
             return true;

@@ -31,7 +31,7 @@ enum {
 #define LARGEST 1e6f
 
 /* The rules by which text is cut into words; a file made by other rules is refused. */
-#define RULES "1"
+#define RULES "2"
 
 struct ps_words {
     ps_lexicon lexicon;

@@ -17,14 +17,13 @@
  *
  * Threads: see pins.h. Not here: the distance itself (core/base/near.c).
  */
-#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/catalog/pins_db.h"
 #include "pinsage/near.h"
+#include "pinsage/normal.h"
 
 #define SEEKS_ONE 3000 /* budget of the walk at distance 1 */
 #define SEEKS_TWO 4000
@@ -38,7 +37,8 @@ typedef struct search {
     ps_near near;
     unsigned most; /* distance allowed */
     unsigned char name[PS_ID_MAX + PS_NEAR_MAX + 2];
-    size_t filled; /* bytes of name whose rows are filled */
+    size_t filled;      /* bytes of name whose rows are filled */
+    ps_buf query, text; /* normalised: what is looked for, and a title */
     ps_text *out;
     unsigned char *distance; /* of each of out */
     size_t n, max;
@@ -173,23 +173,23 @@ static void offer_newest(search *s, unsigned most)
 
 /* ------------------------------ When nothing is near ---------------------- */
 
-static bool contains(ps_text hay, const char *needle, size_t len)
+/* Does the text contain the query, in the form in which text is compared? */
+static bool contains(search *s, ps_text text)
 {
-    int first = tolower((unsigned char)needle[0]);
-    for (size_t i = 0; i + len <= hay.len; i++)
-        if (tolower((unsigned char)hay.data[i]) == first &&
-            strncasecmp(hay.data + i, needle, len) == 0)
-            return true;
-    return false;
+    ps_buf_clear(&s->text);
+    ps_normal_add(&s->text, text);
+    return s->query.size && s->text.size >= s->query.size &&
+           memmem(s->text.data, s->text.size, s->query.data, s->query.size);
 }
 
-static void offer_titles(search *s, const char *text, size_t len, uint32_t begin,
-                         uint32_t end)
+/* By a title, or by an id that is the same but for case and form. */
+static void offer_titles(search *s, uint32_t begin, uint32_t end)
 {
     ps_pin pin;
     for (uint32_t row = begin; row < end && s->n < s->max; row++)
         if (s->seen->pin(s->seen->cls, row, &pin) == PS_OK &&
-            contains(pin.title, text, len))
+            (contains(s, pin.title) ||
+             (contains(s, pin.id) && s->text.size == s->query.size)))
             offer(s, pin.id, PS_NEAR_FAR);
 }
 
@@ -234,8 +234,9 @@ static void search_all(search *s, const char *text, size_t len)
         offer_newest(s, 2);
     }
     if (s->n < s->max && len > 2) {
-        offer_titles(s, text, len, 0, titles);
-        offer_titles(s, text, len, first_of_newest(s), s->seen->rows);
+        ps_normal_add(&s->query, (ps_text){text, len});
+        offer_titles(s, 0, titles);
+        offer_titles(s, first_of_newest(s), s->seen->rows);
     }
     if (s->n == 0)
         offer_neighbours(s, text, len);
@@ -259,6 +260,8 @@ size_t ps_pins_suggest(ps_pins_reader *r, const ps_pins_seen *seen, ps_text id,
         mdb_cursor_close(s->ids);
         n = s->n;
     }
+    ps_buf_done(&s->query);
+    ps_buf_done(&s->text);
     free(s);
     return n;
 }

@@ -37,6 +37,7 @@ build)
     header cblas.h OpenBLAS
     header xxhash.h xxHash
     header zlib.h zlib
+    header utf8proc.h utf8proc
     ls index/faiss*.c >/dev/null 2>&1 && [ -z "$FAISS_DIR" ] && missing="$missing
     FAISS with its C API"
     program gzip

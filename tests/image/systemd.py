@@ -15,7 +15,7 @@ from containers import needs_image, podman
 from serving import SAN, make_catalog, run, scratch, test
 
 LIBRARIES = ('libmicrohttpd12 libjansson4 libprotobuf-c1 libuv1 liblmdb0 libxxhash0 '
-             'libopenblas0-pthread libgomp1 libstdc++6')
+             'libutf8proc2 libopenblas0-pthread libgomp1 libstdc++6')
 BASE, IMAGE, NAME = 'localhost/pinsage-base:', 'localhost/pinsage-systemd:test', 'managed'
 TOKEN = 'Authorization: Bearer ' + '5f' * 32
 JSON = 'Content-Type: application/json'

@@ -163,6 +163,13 @@ static void a_text_that_repeats_the_title_counts_it_once(void **state)
     assert_int_equal(rest.len, 3);
     rest = ps_text_after_title(ps_text_of("Artist"), ps_text_of("Art"));
     assert_int_equal(rest.len, 3);
+    /* by what they say, not by their bytes */
+    rest = ps_text_after_title(ps_text_of("Café"), ps_text_of("CAFE\xcc\x81, closed"));
+    assert_int_equal(rest.len, 8);
+    rest = ps_text_after_title(ps_text_of("Cafe"), ps_text_of("Cafe\xcc\x81, closed"));
+    assert_int_equal(rest.len, 14);
+    rest = ps_text_after_title(ps_text_of("Stras"), ps_text_of("Straße"));
+    assert_int_equal(rest.len, 7);
 }
 
 int main(void)

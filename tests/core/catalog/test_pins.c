@@ -337,6 +337,19 @@ static void titles_lead_to_ids_when_nothing_is_near(void **state)
     close_pins();
 }
 
+static void titles_are_compared_whatever_their_case_and_form(void **state)
+{
+    (void)state;
+    const char *ids[] = {"m1", "m2", "ÉTUDE-no-17", NULL};
+    const char *titles[] = {"Le Café noir", "Große Pause", "", NULL};
+    open_pins(make_named(ids, titles));
+    assert_string_equal(suggest("CAFE\xcc\x81", 3), "m1");
+    assert_string_equal(suggest("cafe noir", 3), "");
+    assert_string_equal(suggest("GROSSE", 3), "m2");
+    assert_string_equal(suggest("e\xcc\x81tude-NO-17", 3), "ÉTUDE-no-17");
+    close_pins();
+}
+
 /* The obvious way: the whole table of distances between two names. */
 static unsigned plain_distance(const char *a, const char *b)
 {
@@ -460,6 +473,7 @@ int main(void)
         cmocka_unit_test(a_misspelt_id_finds_the_one_that_was_meant),
         cmocka_unit_test(nearer_ids_come_first_and_never_twice),
         cmocka_unit_test(titles_lead_to_ids_when_nothing_is_near),
+        cmocka_unit_test(titles_are_compared_whatever_their_case_and_form),
         cmocka_unit_test(the_walk_over_ids_finds_what_a_scan_finds),
         cmocka_unit_test(near_ids_are_found_among_many),
         cmocka_unit_test(a_record_is_the_same_each_time_it_is_asked_for),
