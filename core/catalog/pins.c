@@ -341,6 +341,20 @@ int ps_pin_meta(const ps_pin *pin, size_t *at, ps_text *name, ps_text *value)
     return 1;
 }
 
+bool ps_pin_meta_check(ps_text bytes, uint32_t n_meta)
+{
+    uint64_t size;
+    ps_text text;
+    const unsigned char *at = (const unsigned char *)bytes.data;
+    cursor c = {at, at + bytes.len};
+    if (!read_length(&c, &size) || size != (uint64_t)(c.end - c.at))
+        return false;
+    for (uint64_t i = 0; i < 2 * (uint64_t)n_meta; i++)
+        if (!read_text(&c, &text))
+            return false;
+    return c.at == c.end;
+}
+
 /* In the order of ids, since that table holds nothing else: titles and texts, most of
  * the file, stay unread. */
 int ps_pins_hashes(ps_pins_reader *r, uint64_t *out)

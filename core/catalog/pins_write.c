@@ -162,12 +162,11 @@ static void add_text(ps_buf *b, ps_text text)
     ps_buf_add(b, text.data, text.len);
 }
 
-static void add_meta(ps_buf *b, const ps_text *meta, uint32_t n_meta)
+void ps_pin_meta_write(ps_buf *b, const ps_text *meta, uint32_t n_meta)
 {
     uint64_t size = 0;
     for (size_t i = 0; i < 2 * (size_t)n_meta; i++)
         size += length_size(meta[i].len) + meta[i].len;
-    ps_buf_varint(b, n_meta);
     ps_buf_varint(b, size);
     for (size_t i = 0; i < 2 * (size_t)n_meta; i++)
         add_text(b, meta[i]);
@@ -185,7 +184,8 @@ int ps_pins_writer_pin(ps_pins_writer *w, const ps_pin *pin, const ps_text *meta
     add_text(b, pin->title);
     add_text(b, pin->text);
     add_text(b, pin->image);
-    add_meta(b, meta, n_meta);
+    ps_buf_varint(b, n_meta);
+    ps_pin_meta_write(b, meta, n_meta);
     if (b->failed)
         return ps_fail(why, PS_ENOMEM, w->path, 0, "no memory for a pin");
     int rc = put(w, ROW_PIN, (ps_text){(const char *)&row, sizeof row}, b->data, b->size);

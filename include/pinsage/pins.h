@@ -17,9 +17,11 @@
 #ifndef PINSAGE_PINS_H
 #define PINSAGE_PINS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pinsage/buf.h"
 #include "pinsage/err.h"
 #include "pinsage/text.h"
 
@@ -51,6 +53,10 @@ int ps_pins_get(ps_pins_reader *r, uint32_t row, ps_pin *pin);
 void ps_pins_prefetch(ps_pins_reader *r, const uint32_t *row, size_t n);
 /* Step through a pin's metadata: *at is 0 first; 0 when there is no more. */
 int ps_pin_meta(const ps_pin *pin, size_t *at, ps_text *name, ps_text *value);
+/* Append what a ps_pin's meta points to: n_meta pairs name, value. */
+void ps_pin_meta_write(ps_buf *b, const ps_text *meta, uint32_t n_meta);
+/* Whether these bytes, of unknown origin, are those of so many pairs. */
+bool ps_pin_meta_check(ps_text bytes, uint32_t n_meta);
 uint32_t ps_pins_board(ps_pins_reader *r, const char *board, size_t len);
 int ps_pins_board_name(ps_pins_reader *r, uint32_t number, ps_text *name);
 

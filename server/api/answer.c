@@ -27,6 +27,18 @@ static void key(ps_answer *a, ps_field f)
     a->more = true;
 }
 
+static void json_open(ps_answer *a, char bracket)
+{
+    ps_buf_char(a->out, bracket);
+    a->more = false;
+}
+
+static void json_close(ps_answer *a, char bracket)
+{
+    ps_buf_char(a->out, bracket);
+    a->more = true;
+}
+
 /* ------------------------------ Protobuf ----------------------------------- */
 
 static void tag(ps_answer *a, ps_field f, unsigned kind)
@@ -156,15 +168,22 @@ void ps_add_double(ps_answer *a, ps_field f, double value, int digits)
     }
 }
 
+/* In JSON, with all digits. */
+static void add_list(ps_answer *a, const float *v, size_t n)
+{
+    json_open(a, '[');
+    for (size_t i = 0; i < n; i++) {
+        comma(a);
+        ps_buf_real(a->out, (double)v[i], 9);
+    }
+    json_close(a, ']');
+}
+
 void ps_add_floats(ps_answer *a, ps_field f, const float *v, size_t n)
 {
     if (!a->binary) {
-        ps_list_begin(a, f);
-        for (size_t i = 0; i < n; i++) {
-            comma(a);
-            ps_buf_real(a->out, (double)v[i], 9);
-        }
-        ps_list_end(a);
+        key(a, f);
+        add_list(a, v, n);
     } else if (n) {
         tag(a, f, BYTES);
         ps_buf_varint(a->out, 4 * n);
@@ -174,18 +193,6 @@ void ps_add_floats(ps_answer *a, ps_field f, const float *v, size_t n)
 }
 
 /* ------------------------------ Messages, lists, maps ---------------------- */
-
-static void json_open(ps_answer *a, char bracket)
-{
-    ps_buf_char(a->out, bracket);
-    a->more = false;
-}
-
-static void json_close(ps_answer *a, char bracket)
-{
-    ps_buf_char(a->out, bracket);
-    a->more = true;
-}
 
 size_t ps_message_begin(ps_answer *a, ps_field f)
 {
@@ -285,6 +292,25 @@ void ps_pair_double(ps_answer *a, ps_field f, ps_text name, double value, int di
     }
     ps_add_double(a, PS_FIELD(2, "value"), value, digits);
     close(a, mark);
+}
+
+void ps_pair_floats(ps_answer *a, ps_field f, ps_text name, const float *v, size_t n,
+                    bool plain)
+{
+    const ps_field values = PS_FIELD(1, "values");
+    size_t mark = pair_begin(a, f, name);
+    if (a->binary) {
+        size_t vector = open(a, PS_FIELD(2, "value"));
+        ps_add_floats(a, values, v, n);
+        close(a, vector);
+        close(a, mark);
+    } else if (plain) {
+        add_list(a, v, n);
+    } else {
+        json_open(a, '{');
+        ps_add_floats(a, values, v, n);
+        json_close(a, '}');
+    }
 }
 
 void ps_map_end(ps_answer *a)

@@ -66,10 +66,13 @@ void ps_item_end(ps_answer *a, size_t mark);
 void ps_item_text(ps_answer *a, ps_field f, ps_text value);
 void ps_list_end(ps_answer *a);
 
-/* A map: its pairs have texts or doubles. */
+/* A map: its pairs have texts, doubles or vectors (pinsage.v1.Vector, in JSON plain lists
+ * when that is wanted). */
 void ps_map_begin(ps_answer *a, ps_field f);
 void ps_pair_text(ps_answer *a, ps_field f, ps_text key, ps_text value);
 void ps_pair_double(ps_answer *a, ps_field f, ps_text key, double value, int digits);
+void ps_pair_floats(ps_answer *a, ps_field f, ps_text key, const float *v, size_t n,
+                    bool plain);
 void ps_map_end(ps_answer *a);
 
 #endif

@@ -18,8 +18,8 @@
 
 #define K_DEFAULT 20
 
-static int read(const ps_body *b, const ProtobufCMessageDescriptor *d, void **message,
-                ps_why *why)
+int body_read(const ps_body *b, const ProtobufCMessageDescriptor *d, void **message,
+              ps_why *why)
 {
     return b->dialect == PS_BINARY ? body_read_binary(b, d, message, why)
                                    : body_read_json(b, d, message, why);
@@ -43,8 +43,7 @@ static int take_id(const char *s, const char *field, ps_text *out, ps_why *why)
                                 : PS_OK;
 }
 
-/* The pin of the address, or the body's own. */
-static int take_pin(const ps_body *b, const char *s, ps_text *out, ps_why *why)
+int body_take_pin(const ps_body *b, const char *s, ps_text *out, ps_why *why)
 {
     if (b->pin.data && *s && !ps_text_is(b->pin, s))
         return REFUSE("pin: is not the one of the address");
@@ -91,9 +90,9 @@ static int take_k(const ps_body *b, uint32_t k, uint32_t if_zero, uint32_t *out,
     return PS_OK;
 }
 
-static int take_limit(uint32_t limit, uint32_t *out, ps_why *why)
+static int take_limit(uint32_t limit, uint32_t if_zero, uint32_t *out, ps_why *why)
 {
-    *out = limit ? limit : PS_LIST_DEFAULT;
+    *out = limit ? limit : if_zero;
     return limit > PS_PAGE_MAX ? REFUSE("limit: not in 1..%d", PS_PAGE_MAX) : PS_OK;
 }
 
@@ -108,14 +107,9 @@ static int check_finite(const float *v, size_t n, const char *field, ps_why *why
 
 /* ------------------------------ Content ------------------------------------ */
 
-/* Both messages with features have pairs of their own, which look the same. */
-typedef Pinsage__V1__PutPinRequest__FeaturesEntry pair;
-_Static_assert(sizeof(pair) == sizeof(Pinsage__V1__EmbedRequest__FeaturesEntry) &&
-                   offsetof(pair, value) ==
-                       offsetof(Pinsage__V1__EmbedRequest__FeaturesEntry, value),
-               "pairs of features differ");
+typedef BODY_FEATURE body_feature;
 
-static int take_feature(const pair *p, const ps_named_vector *list, size_t n,
+static int take_feature(const body_feature *p, const ps_named_vector *list, size_t n,
                         ps_named_vector *out, ps_why *why)
 {
     char field[100];
@@ -132,12 +126,12 @@ static int take_feature(const pair *p, const ps_named_vector *list, size_t n,
     return check_finite(out->value, out->dim, field, why);
 }
 
-static int take_features(const ps_body *b, pair *const *pairs, size_t n, ps_content *out,
-                         ps_why *why)
+int body_take_features(const ps_body *b, body_feature *const *pairs, size_t n,
+                       size_t more, ps_content *out, ps_why *why)
 {
     if (n > PS_VECTORS_MAX)
         return REFUSE("features: more than %d", PS_VECTORS_MAX);
-    ps_named_vector *list = ps_arena_alloc(b->arena, n * sizeof *list);
+    ps_named_vector *list = ps_arena_alloc(b->arena, (n + more) * sizeof *list);
     int err = list ? PS_OK : PS_ENOMEM;
     for (size_t i = 0; i < n && !err; i++)
         err = take_feature(pairs[i], list, i, &list[i], why);
@@ -146,8 +140,8 @@ static int take_features(const ps_body *b, pair *const *pairs, size_t n, ps_cont
     return err;
 }
 
-static int take_boards(const ps_body *b, char **list, size_t n, const ps_text **out,
-                       uint32_t *n_out, ps_why *why)
+int body_take_boards(const ps_body *b, char **list, size_t n, const ps_text **out,
+                     uint32_t *n_out, ps_why *why)
 {
     return take_texts(b, (texts){"boards", list, n, PS_BOARDS_MAX, true}, out, n_out,
                       why);
@@ -165,14 +159,14 @@ static int take_exclude(const ps_body *b, char **list, size_t n, const ps_text *
 int ps_body_related(const ps_body *b, ps_related *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__related_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__related_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__RelatedRequest *m = message;
     *q = (ps_related){.method = text_or_none(m->method),
                       .board = text_or_none(m->board),
                       .explain = m->explain};
-    err = take_pin(b, m->pin, &q->pin, why);
+    err = body_take_pin(b, m->pin, &q->pin, why);
     if (!err)
         err = take_k(b, m->k, K_DEFAULT, &q->k, why);
     if (!err)
@@ -183,56 +177,36 @@ int ps_body_related(const ps_body *b, ps_related *q, ps_why *why)
 int ps_body_get_pin(const ps_body *b, ps_get_pin *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__get_pin_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__get_pin_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__GetPinRequest *m = message;
-    q->offset = m->offset;
-    err = take_pin(b, m->pin, &q->pin, why);
-    return err ? err : take_limit(m->limit, &q->limit, why);
+    *q = (ps_get_pin){.offset = m->offset, .features = m->features};
+    err = body_take_pin(b, m->pin, &q->pin, why);
+    return err ? err : take_limit(m->limit, PS_BOARDS_MAX, &q->limit, why);
 }
 
 int ps_body_get_board(const ps_body *b, ps_get_board *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__get_board_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__get_board_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__GetBoardRequest *m = message;
     q->offset = m->offset;
     err = take_id(m->board, "board", &q->board, why);
-    return err ? err : take_limit(m->limit, &q->limit, why);
-}
-
-int ps_body_put_pin(const ps_body *b, ps_put_pin *q, ps_why *why)
-{
-    void *message;
-    int err = read(b, &pinsage__v1__put_pin_request__descriptor, &message, why);
-    if (err)
-        return err;
-    const Pinsage__V1__PutPinRequest *m = message;
-    ps_content *c = &q->content;
-    *c = (ps_content){.title = ps_text_of(m->title),
-                      .text = ps_text_of(m->text),
-                      .image = ps_text_of(m->image)};
-    q->if_match = b->if_match.data ? b->if_match : text_or_none(m->if_match);
-    err = take_pin(b, m->pin, &q->pin, why);
-    if (!err)
-        err = take_features(b, m->features, m->n_features, c, why);
-    if (!err)
-        err = take_boards(b, m->boards, m->n_boards, &c->board, &c->n_boards, why);
-    return err;
+    return err ? err : take_limit(m->limit, PS_LIST_DEFAULT, &q->limit, why);
 }
 
 int ps_body_delete_pin(const ps_body *b, ps_delete_pin *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__delete_pin_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__delete_pin_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__DeletePinRequest *m = message;
     q->if_match = text_or_none(m->if_match);
-    return take_pin(b, m->pin, &q->pin, why);
+    return body_take_pin(b, m->pin, &q->pin, why);
 }
 
 static int take_save(const char *board, const char *pin, ps_save *q, ps_why *why)
@@ -244,7 +218,7 @@ static int take_save(const char *board, const char *pin, ps_save *q, ps_why *why
 int ps_body_save(const ps_body *b, ps_save *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__save_pin_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__save_pin_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__SavePinRequest *m = message;
@@ -254,7 +228,7 @@ int ps_body_save(const ps_body *b, ps_save *q, ps_why *why)
 int ps_body_unsave(const ps_body *b, ps_save *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__unsave_pin_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__unsave_pin_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__UnsavePinRequest *m = message;
@@ -264,7 +238,7 @@ int ps_body_unsave(const ps_body *b, ps_save *q, ps_why *why)
 int ps_body_embed(const ps_body *b, ps_embed_pin *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__embed_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__embed_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__EmbedRequest *m = message;
@@ -272,9 +246,9 @@ int ps_body_embed(const ps_body *b, ps_embed_pin *q, ps_why *why)
     *c = (ps_content){
         .title = ps_text_of(m->title), .text = ps_text_of(m->text), .image = {"", 0}};
     q->explain = m->explain;
-    err = take_features(b, (pair *const *)m->features, m->n_features, c, why);
+    err = body_take_features(b, m->features, m->n_features, 0, c, why);
     if (!err)
-        err = take_boards(b, m->boards, m->n_boards, &c->board, &c->n_boards, why);
+        err = body_take_boards(b, m->boards, m->n_boards, &c->board, &c->n_boards, why);
     if (!err)
         err = take_k(b, m->k, 0, &q->k, why);
     if (!err)
@@ -285,7 +259,8 @@ int ps_body_embed(const ps_body *b, ps_embed_pin *q, ps_why *why)
 int ps_body_health(const ps_body *b, ps_text *service, ps_why *why)
 {
     void *message;
-    int err = read(b, &grpc__health__v1__health_check_request__descriptor, &message, why);
+    int err =
+        body_read(b, &grpc__health__v1__health_check_request__descriptor, &message, why);
     if (!err)
         *service = ps_text_of(((Grpc__Health__V1__HealthCheckRequest *)message)->service);
     return err;
@@ -343,7 +318,7 @@ static int take_all_examples(const ps_body *b, const Pinsage__V1__RecommendReque
 int ps_body_recommend(const ps_body *b, ps_recommend *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__recommend_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__recommend_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__RecommendRequest *m = message;
@@ -359,7 +334,7 @@ int ps_body_recommend(const ps_body *b, ps_recommend *q, ps_why *why)
     if (!err)
         err = take_k(b, m->k, K_DEFAULT, &q->k, why);
     if (!err)
-        err = take_boards(b, m->boards, m->n_boards, &q->board, &q->n_boards, why);
+        err = body_take_boards(b, m->boards, m->n_boards, &q->board, &q->n_boards, why);
     if (!err)
         err = take_exclude(b, m->exclude, m->n_exclude, &q->exclude, &q->n_exclude, why);
     return err;
@@ -383,7 +358,7 @@ static int take_candidate(const Pinsage__V1__Candidate *m, const char *field,
 int ps_body_vote(const ps_body *b, ps_vote *q, ps_why *why)
 {
     void *message;
-    int err = read(b, &pinsage__v1__vote_request__descriptor, &message, why);
+    int err = body_read(b, &pinsage__v1__vote_request__descriptor, &message, why);
     if (err)
         return err;
     const Pinsage__V1__VoteRequest *m = message;

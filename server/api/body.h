@@ -41,6 +41,7 @@ int ps_body_recommend(const ps_body *b, ps_recommend *q, ps_why *why);
 int ps_body_embed(const ps_body *b, ps_embed_pin *q, ps_why *why);
 int ps_body_get_pin(const ps_body *b, ps_get_pin *q, ps_why *why);
 int ps_body_put_pin(const ps_body *b, ps_put_pin *q, ps_why *why);
+int ps_body_patch_pin(const ps_body *b, ps_put_pin *q, ps_why *why);
 int ps_body_delete_pin(const ps_body *b, ps_delete_pin *q, ps_why *why);
 int ps_body_save(const ps_body *b, ps_save *q, ps_why *why);
 int ps_body_unsave(const ps_body *b, ps_save *q, ps_why *why);

@@ -6,6 +6,10 @@
  *
  *     {"features": {"visual": [0.1, 0.2]}, "missing": "skip"}
  *
+ * A message with a field `remove` is a merge patch: there a null, of a field or of a name
+ * in a map, is an element of that list, {"title": null, "metadata": {"price": null}} the
+ * same as {"remove": ["title", "metadata.price"]}.
+ *
  * Threads: see body.h.
  */
 #include <ctype.h>
@@ -28,7 +32,7 @@ typedef struct step {
 
 typedef struct reader {
     ps_arena *arena;
-    bool strict;
+    bool strict, patch;
     ps_why *why;
 } reader;
 
@@ -230,6 +234,8 @@ static int read_map(reader *r, const step *at, json_t *object,
     json_object_foreach(object, key, value)
     {
         step here = {at, key, 0};
+        if (r->patch && json_is_null(value))
+            continue;
         int err = read_pair(r, &here, key, value, d, &out[i++]);
         if (err)
             return err;
@@ -250,13 +256,25 @@ static int read_elements(reader *r, const step *at, const json_t *list,
     return PS_OK;
 }
 
+static size_t map_size(const reader *r, json_t *object)
+{
+    const char *key;
+    json_t *value;
+    size_t n = 0;
+    json_object_foreach(object, key, value)
+    {
+        n += !(r->patch && json_is_null(value));
+    }
+    return n;
+}
+
 static int read_repeated(reader *r, const step *at, json_t *value,
                          const ProtobufCFieldDescriptor *f, char *message)
 {
     bool map = f->type == PROTOBUF_C_TYPE_MESSAGE && body_is_pair(f->descriptor);
     if (!(map ? json_is_object(value) : json_is_array(value)))
         return refuse(r, at, map ? "not an object" : "not a list");
-    size_t n = map ? json_object_size(value) : json_array_size(value);
+    size_t n = map ? map_size(r, value) : json_array_size(value);
     if (n > BODY_LIST_MAX && size_of(f->type) == sizeof(void *))
         return refuse(r, at, "far too many");
     char *out = ps_arena_alloc(r->arena, n * size_of(f->type));
@@ -325,11 +343,83 @@ static int read_message(reader *r, const step *at, const json_t *value,
     return err;
 }
 
+/* ------------------------------ Merge patches ------------------------------ */
+
+typedef struct removal {
+    reader *r;
+    char **list; /* NULL: they are only counted */
+    size_t n;
+} removal;
+
+/* map.name, or name alone. */
+static int remove_path(removal *x, const char *map, const char *name)
+{
+    size_t len = strlen(map), more = strlen(name);
+    x->n++;
+    if (!x->list)
+        return PS_OK;
+    char *path = ps_arena_alloc(x->r->arena, len + more + 2);
+    if (!path)
+        return PS_ENOMEM;
+    x->list[x->n - 1] = path;
+    memcpy(path, map, len);
+    if (len)
+        path[len++] = '.';
+    memcpy(path + len, name, more + 1);
+    return PS_OK;
+}
+
+static int remove_nulls(removal *x, json_t *object, const ProtobufCMessageDescriptor *d)
+{
+    const char *key, *name;
+    json_t *field, *value;
+    int err = PS_OK;
+    json_object_foreach(object, key, field)
+    {
+        const ProtobufCFieldDescriptor *f = find_field(d, key);
+        if (f && json_is_null(field) && !err)
+            err = remove_path(x, "", f->name);
+        json_object_foreach(json_is_object(field) ? field : NULL, name, value)
+        {
+            if (f && json_is_null(value) && !err)
+                err = remove_path(x, f->name, name);
+        }
+    }
+    return err;
+}
+
+/* Nulls join what the list of removals says. */
+static int add_removals(reader *r, json_t *object, const ProtobufCMessageDescriptor *d,
+                        const ProtobufCFieldDescriptor *f, char *message)
+{
+    size_t told;
+    char **old;
+    removal x = {.r = r};
+    remove_nulls(&x, object, d);
+    memcpy(&told, message + f->quantifier_offset, sizeof told);
+    memcpy(&old, message + f->offset, sizeof old);
+    if (told + x.n > BODY_LIST_MAX)
+        return refuse(r, NULL, "far too many nulls");
+    char **list = ps_arena_alloc(r->arena, (told + x.n) * sizeof *list);
+    if (!list)
+        return PS_ENOMEM;
+    if (told)
+        memcpy(list, old, told * sizeof *list);
+    x = (removal){.r = r, .list = list + told};
+    int err = remove_nulls(&x, object, d);
+    told += x.n;
+    memcpy(message + f->quantifier_offset, &told, sizeof told);
+    memcpy(message + f->offset, &list, sizeof list);
+    return err;
+}
+
 int body_read_json(const ps_body *b, const ProtobufCMessageDescriptor *d, void **message,
                    ps_why *why)
 {
     json_error_t e;
-    reader r = {b->arena, b->dialect == PS_STRICT_JSON, why};
+    const ProtobufCFieldDescriptor *removals =
+        protobuf_c_message_descriptor_get_field_by_name(d, "remove");
+    reader r = {b->arena, b->dialect == PS_STRICT_JSON, removals != NULL, why};
     json_t *root = json_loadb(b->bytes.data ? b->bytes.data : "", b->bytes.len,
                               JSON_REJECT_DUPLICATES, &e);
     if (!root)
@@ -337,6 +427,8 @@ int body_read_json(const ps_body *b, const ProtobufCMessageDescriptor *d, void *
                        "the body is not JSON: %.120s (line %d, column %d)", e.text,
                        e.line, e.column);
     int err = read_message(&r, NULL, root, d, message);
+    if (!err && removals)
+        err = add_removals(&r, root, d, removals, *message);
     json_decref(root);
     return err;
 }

@@ -20,6 +20,7 @@ typedef void (*ps_call)(ps_context *d, const ps_body *b, ps_reply *out);
 void ps_call_recommend(ps_context *d, const ps_body *b, ps_reply *out);
 void ps_call_embed(ps_context *d, const ps_body *b, ps_reply *out);
 void ps_call_put_pin(ps_context *d, const ps_body *b, ps_reply *out);
+void ps_call_patch_pin(ps_context *d, const ps_body *b, ps_reply *out);
 void ps_call_vote(ps_context *d, const ps_body *b, ps_reply *out);
 
 /* The call of a method's name; NULL when there is none. */

@@ -38,6 +38,18 @@ ps_text op_image(const ps_context *d, ps_text image, ps_buf *scratch)
     return scratch->failed ? image : (ps_text){scratch->data, scratch->size};
 }
 
+int op_image_name(const ps_context *d, ps_text *image, ps_arena *arena)
+{
+    ps_target t;
+    if (!d->state->images || !image->data || image->len < 8 ||
+        memcmp(image->data, "/images/", 8) != 0)
+        return PS_OK;
+    int err = ps_target_parse(&t, *image, arena, NULL);
+    if (!err && t.n_segments == 2 && !t.n_params)
+        *image = t.segment[1];
+    return err == PS_ENOMEM ? err : PS_OK;
+}
+
 void op_refuse_pin(ps_context *d, ps_text pin, const ps_why *why, ps_reply *out)
 {
     ps_text near[5];
@@ -165,6 +177,20 @@ static void add_metadata(ps_answer *a, const ps_pin *pin)
     ps_map_end(a);
 }
 
+static int add_features(ps_context *d, ps_answer *a, uint32_t row, const ps_get_pin *q,
+                        ps_arena *arena)
+{
+    const ps_field features = PS_FIELD(9, "features");
+    ps_named_vector v;
+    int err;
+    ps_map_begin(a, features);
+    for (uint32_t b = 0; !(err = ps_reader_block(d->reader, row, b, arena, &v)); b++)
+        if (v.dim)
+            ps_pair_floats(a, features, v.name, v.value, v.dim, q->plain);
+    ps_map_end(a);
+    return err == PS_ENOENT ? PS_OK : err;
+}
+
 static void write_pin(ps_context *d, const ps_request *r, const ps_get_pin *q,
                       uint32_t row, const ps_pin *pin, ps_reply *out)
 {
@@ -178,6 +204,8 @@ static void write_pin(ps_context *d, const ps_request *r, const ps_get_pin *q,
     int err = add_boards(d, &a, row, q);
     add_metadata(&a, pin);
     ps_add_text(&a, PS_FIELD(8, "etag"), etag);
+    if (q->features && !err)
+        err = add_features(d, &a, row, q, r->arena);
     ps_answer_end(&a, out, err);
     out->etag = etag.data;
     ps_buf_done(&scratch);

@@ -22,7 +22,8 @@ void ps_op_related(ps_context *d, const ps_request *r, const ps_related *q,
 void ps_op_write_related(ps_context *d, const ps_related *q, const ps_ranking *r,
                          uint64_t since, ps_reply *out);
 
-/* {"pin","title","text","image","boards":[..],"board_count","metadata":{..}} */
+/* {"pin","title","text","image","boards":[..],"board_count","metadata":{..},"etag"},
+ * and "features" when asked for. */
 void ps_op_get_pin(ps_context *d, const ps_request *r, const ps_get_pin *q,
                    ps_reply *out);
 
@@ -37,9 +38,12 @@ void ps_op_recommend(ps_context *d, const ps_request *r, const ps_recommend *q,
 void ps_op_embed(ps_context *d, const ps_request *r, const ps_embed_pin *q,
                  ps_reply *out);
 /* Those that write are answered when what they did is durable and the next question sees
- * it: {"pin","created","etag"}, {"pin"}, {"board","pin","changed"}, {"votes"}. */
+ * it: {"pin","created","etag"}, {"pin","etag"}, {"pin"}, {"board","pin","changed"},
+ * {"votes"}. */
 void ps_op_put_pin(ps_context *d, const ps_request *r, const ps_put_pin *q,
                    ps_reply *out);
+void ps_op_patch_pin(ps_context *d, const ps_request *r, const ps_put_pin *q,
+                     ps_reply *out);
 void ps_op_delete_pin(ps_context *d, const ps_request *r, const ps_delete_pin *q,
                       ps_reply *out);
 void ps_op_save(ps_context *d, const ps_request *r, const ps_save *q, ps_reply *out);

@@ -132,13 +132,7 @@ static void read_line(ps_context *d, bulk *b, line *l, ps_text text)
                       (unsigned long long)d->state->opts->body_bytes)
             : ps_body_put_pin(&body, &q, &w->why);
     if (!w->err)
-        w->err = op_write_match(q.if_match, w, &w->why);
-    if (!w->err)
-        w->err = ps_engine_check(ps_reader_engine(d->reader), &q.content, &w->why);
-    if (w->err)
-        return;
-    w->pin = q.pin;
-    w->content = q.content;
+        w->err = op_write_pin(d, &q, &b->arena, w, &w->why);
 }
 
 /* ------------------------------ Turns -------------------------------------- */
@@ -175,9 +169,11 @@ static void take_turn(ps_context *d, const ps_request *r, bulk *b, ps_reply *out
         if (w->err)
             continue;
         atomic_fetch_add(&b->left, 1);
-        w->err = ps_writer_submit(writer, w);
-        if (w->err)
-            atomic_fetch_sub(&b->left, 1);
+        int err = ps_writer_submit(writer, w);
+        if (!err) /* it is the writer's, and may be done by now */
+            continue;
+        w->err = err;
+        atomic_fetch_sub(&b->left, 1);
     }
     if (atomic_fetch_sub(&b->left, 1) == 1)
         ps_wait_finish(b->wait);

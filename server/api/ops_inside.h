@@ -11,6 +11,9 @@
 /* Names of files below --images become addresses of this server, written into scratch,
  * which the caller ends; others stay as they are. */
 ps_text op_image(const ps_context *d, ps_text image, ps_buf *scratch);
+/* The other way round, for what is written: an image as op_image shows it becomes the
+ * name of the file again. PS_ENOMEM. */
+int op_image_name(const ps_context *d, ps_text *image, ps_arena *arena);
 /* A list of pinsage.v1.Result. */
 int op_add_results(ps_context *d, ps_answer *a, ps_field f, const ps_scored *result,
                    uint32_t n);
@@ -25,6 +28,9 @@ ps_text op_etag(uint64_t lsn, ps_arena *arena);
 struct ps_write;
 /* An If-Match into a write; PS_EINVAL in words. */
 int op_write_match(ps_text if_match, struct ps_write *w, ps_why *why);
+/* The write that a put or a patch asks for, but for its kind; PS_EINVAL in words. */
+int op_write_pin(ps_context *d, const ps_put_pin *q, ps_arena *arena, struct ps_write *w,
+                 ps_why *why);
 /* This server takes none. */
 void op_refuse_writes(ps_reply *out);
 /* An unknown pin gets an error that names those near it. */

@@ -158,6 +158,19 @@ static void answer_put(ps_context *d, const ps_request *r, ps_reply *out, void *
     ps_reply_header(out, "ETag", etag.data);
 }
 
+static void answer_patch(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
+{
+    const ps_write *w = &((pending *)cls)->write;
+    if (failed(d, w, out))
+        return;
+    ps_text etag = op_etag(w->lsn, r->arena);
+    ps_answer a = ps_answer_begin(out);
+    ps_add_text(&a, PS_FIELD(1, "pin"), w->pin);
+    ps_add_text(&a, PS_FIELD(2, "etag"), etag);
+    ps_answer_end(&a, out, PS_OK);
+    ps_reply_header(out, "ETag", etag.data);
+}
+
 static void answer_delete(ps_context *d, const ps_request *r, ps_reply *out, void *cls)
 {
     const ps_write *w = &((pending *)cls)->write;
@@ -195,17 +208,41 @@ static void answer_vote(ps_context *d, const ps_request *r, ps_reply *out, void 
 
 /* ------------------------------ Operations --------------------------------- */
 
-void ps_op_put_pin(ps_context *d, const ps_request *r, const ps_put_pin *q, ps_reply *out)
+int op_write_pin(ps_context *d, const ps_put_pin *q, ps_arena *arena, ps_write *w,
+                 ps_why *why)
+{
+    w->pin = q->pin;
+    w->content = q->content;
+    w->features = q->features;
+    w->metadata = q->metadata;
+    w->boards = q->boards;
+    int err = ps_engine_check(ps_reader_engine(d->reader), &q->content, why);
+    if (!err)
+        err = op_image_name(d, &w->content.image, arena);
+    return err ? err : op_write_match(q->if_match, w, why);
+}
+
+static void write_pin(ps_context *d, const ps_request *r, const ps_put_pin *q,
+                      ps_write_kind kind, ps_then then, ps_reply *out)
 {
     ps_why why = {0};
-    ps_write w = {.kind = PS_WRITE_PUT, .pin = q->pin, .content = q->content};
-    int err = ps_engine_check(ps_reader_engine(d->reader), &q->content, &why);
-    if (!err)
-        err = op_write_match(q->if_match, &w, &why);
+    ps_write w = {.kind = kind};
+    int err = op_write_pin(d, q, r->arena, &w, &why);
     if (err)
         ps_reply_failed(out, err, &why);
     else
-        submit(d, r, w, answer_put, out);
+        submit(d, r, w, then, out);
+}
+
+void ps_op_put_pin(ps_context *d, const ps_request *r, const ps_put_pin *q, ps_reply *out)
+{
+    write_pin(d, r, q, PS_WRITE_PUT, answer_put, out);
+}
+
+void ps_op_patch_pin(ps_context *d, const ps_request *r, const ps_put_pin *q,
+                     ps_reply *out)
+{
+    write_pin(d, r, q, PS_WRITE_PATCH, answer_patch, out);
 }
 
 void ps_op_delete_pin(ps_context *d, const ps_request *r, const ps_delete_pin *q,

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pinsage/arena.h"
 #include "pinsage/buf.h"
 #include "pinsage/err.h"
 #include "pinsage/generation.h"
@@ -160,6 +161,11 @@ uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row);
 int ps_reader_pin(ps_reader *r, uint32_t row, ps_pin *pin);
 /* The records of all these will be asked for. */
 void ps_reader_expect(ps_reader *r, const ps_scored *list, uint32_t n);
+/* The vector that a pin has in block b, dim 0 when it has none of its own: those that we
+ * make of text and boards are not told. Made in the arena, or borrowed until the reader
+ * ends. PS_ENOENT past the last block; PS_ENOMEM. */
+int ps_reader_block(ps_reader *r, uint32_t row, uint32_t b, ps_arena *arena,
+                    ps_named_vector *out);
 int ps_reader_board(ps_reader *r, uint32_t board, ps_text *name);
 /* Ids near a misspelt one. */
 size_t ps_reader_suggest(ps_reader *r, ps_text id, ps_text *out, size_t max);

@@ -14,17 +14,51 @@
 
 /* ------------------------------ One vector --------------------------------- */
 
-const float *engine_vector(const ps_reader *r, const method *m, uint32_t row, float *out)
+static const float *vector_of(const ps_reader *r, const ps_npy *array, uint32_t row,
+                              float *out)
 {
-    const ps_delta_index *delta = ps_view_delta_of(r->e->live.view, m->array);
+    const ps_delta_index *delta = ps_view_delta_of(r->e->live.view, array);
     const float *own = delta ? ps_delta_index_find(delta, row, NULL) : NULL;
     if (own)
         return own;
-    if (row < m->array->rows)
-        ps_npy_row_f32(m->array, row, out);
+    if (row < array->rows)
+        ps_npy_row_f32(array, row, out);
     else
-        memset(out, 0, m->array->cols * sizeof *out);
+        memset(out, 0, array->cols * sizeof *out);
     return out;
+}
+
+const float *engine_vector(const ps_reader *r, const method *m, uint32_t row, float *out)
+{
+    return vector_of(r, m->array, row, out);
+}
+
+static bool is_zero(const float *v, uint32_t n)
+{
+    uint32_t i = 0;
+    while (i < n && v[i] == 0)
+        i++;
+    return i == n;
+}
+
+int ps_reader_block(ps_reader *r, uint32_t row, uint32_t b, ps_arena *arena,
+                    ps_named_vector *out)
+{
+    const ps_generation *g = r->e->g;
+    if (b >= g->n_blocks || b >= PS_BLOCKS_MAX)
+        return PS_ENOENT;
+    const ps_row_state *state = ps_view_state(r->e->live.view, &r->snap, row);
+    uint32_t dim = (uint32_t)g->blocks[b].array.cols;
+    uint32_t shown = r->e->featurizer.own | (state ? state->told : 0);
+    *out = (ps_named_vector){.name = ps_text_of(g->blocks[b].name)};
+    if (!(shown >> b & 1))
+        return PS_OK;
+    float *room = ps_arena_alloc(arena, dim * sizeof *room);
+    if (!room)
+        return PS_ENOMEM;
+    out->value = vector_of(r, &g->blocks[b].array, row, room);
+    out->dim = is_zero(out->value, dim) ? 0 : dim;
+    return PS_OK;
 }
 
 bool engine_load_query(ps_reader *r, const method *m, uint32_t row, ps_source *source)

@@ -14,24 +14,16 @@
 
 /* ------------------------------ What stands -------------------------------- */
 
-typedef struct standing {
-    ps_snapshot s;
-    const ps_view *v;
-    ps_pins_reader *base; /* of the view's generation */
-    uint32_t row;         /* PS_NO_ROW: the pin is not there */
-    uint64_t lsn;         /* its version */
-} standing;
-
-static standing look(const write_batch *g, ps_text pin)
+static ps_standing look(const write_batch *g, ps_text pin)
 {
-    standing now = {.v = g->views->view, .base = ps_view_base(g->views->view)};
+    ps_standing now = {.v = g->views->view, .base = ps_view_base(g->views->view)};
     ps_view_newest(now.v, &now.s);
     now.row = ps_view_pin_row(now.v, &now.s, now.base, pin);
     now.lsn = now.row == PS_NO_ROW ? 0 : ps_view_lsn(now.v, &now.s, now.row);
     return now;
 }
 
-static int check_match(ps_write *w, const standing *now)
+static int check_match(ps_write *w, const ps_standing *now)
 {
     bool there = now->row != PS_NO_ROW;
     if (w->match == PS_MATCH_ANY || (there && w->match == PS_MATCH_THERE) ||
@@ -89,7 +81,7 @@ static ps_text *sort_boards(write_batch *g, const ps_content *c, uint32_t *n)
     return list;
 }
 
-static int gather_taken(write_batch *g, pending_write *m, const standing *now,
+static int gather_taken(write_batch *g, pending_write *m, const ps_standing *now,
                         const ps_text *wanted, uint32_t n)
 {
     uint32_t degree = ps_graph_degree(&now->s.graph, PS_PINS, now->row);
@@ -104,18 +96,33 @@ static int gather_taken(write_batch *g, pending_write *m, const standing *now,
     return err;
 }
 
-static bool is_saved(const standing *now, ps_text board)
+static bool is_saved(const ps_standing *now, ps_text board)
 {
     uint32_t number = ps_view_board_number(now->v, &now->s, now->base, board);
     return now->row != PS_NO_ROW && number != PS_NO_ROW &&
            ps_graph_has(&now->s.graph, now->row, number);
 }
 
-static int gather_boards(write_batch *g, pending_write *m, const standing *now)
+/* A list tells at most so many boards: of a pin that is on more it would take away some
+ * that whoever wrote it cannot have named. (None at all is no part of them.) */
+static int check_boards(ps_write *w, const ps_standing *now)
+{
+    uint32_t degree =
+        now->row == PS_NO_ROW ? 0 : ps_graph_degree(&now->s.graph, PS_PINS, now->row);
+    if (degree <= PS_BOARDS_MAX || !w->content.n_boards)
+        return PS_OK;
+    return ps_fail(&w->why, PS_EINVAL, NULL, 0,
+                   "boards: the pin is on %u, more than the %d that a list may have: "
+                   "leave them out, and save and take away single ones by "
+                   "/boards/{board}/pins/{pin}",
+                   degree, PS_BOARDS_MAX);
+}
+
+static int gather_boards(write_batch *g, pending_write *m, const ps_standing *now)
 {
     uint32_t n;
     const ps_text *wanted = sort_boards(g, &m->w->content, &n);
-    int err = wanted ? PS_OK : PS_ENOMEM;
+    int err = wanted ? check_boards(m->w, now) : PS_ENOMEM;
     if (!err && now->row != PS_NO_ROW)
         err = gather_taken(g, m, now, wanted, n);
     for (uint32_t i = 0; i < n && !err; i++)
@@ -124,11 +131,14 @@ static int gather_boards(write_batch *g, pending_write *m, const standing *now)
     return err;
 }
 
-static int gather_put(write_batch *g, pending_write *m, const standing *now)
+static int gather_put(write_batch *g, pending_write *m, const ps_standing *now)
 {
     ps_write *w = m->w;
-    const ps_content *c = &w->content;
+    const ps_content *c = &m->edited.content;
     ps_store_feature feature[PS_VECTORS_MAX];
+    int err = ps_edit(now, g->store, w, &g->arena, &m->edited, &w->why);
+    if (err)
+        return err;
     for (uint32_t i = 0; i < c->n_features; i++)
         feature[i] = (ps_store_feature){c->feature[i].name, c->feature[i].dim,
                                         c->feature[i].value};
@@ -137,15 +147,18 @@ static int gather_put(write_batch *g, pending_write *m, const standing *now)
                         .title = c->title,
                         .text = c->text,
                         .image = c->image,
+                        .n_meta = m->edited.n_meta,
+                        .meta = m->edited.meta,
                         .n_features = c->n_features,
                         .features = feature};
     m->puts = true;
-    w->changed = now->row == PS_NO_ROW;
-    int err = ps_store_put_pin(g->store, &pin, &w->lsn, &w->why);
-    return err ? err : gather_boards(g, m, now);
+    w->changed = w->kind == PS_WRITE_PATCH || now->row == PS_NO_ROW;
+    err = ps_store_put_pin(g->store, &pin, &w->lsn, &w->why);
+    return err || w->boards == PS_KEEP ? err : gather_boards(g, m, now);
 }
 
-static int gather_save(write_batch *g, pending_write *m, const standing *now, bool saved)
+static int gather_save(write_batch *g, pending_write *m, const ps_standing *now,
+                       bool saved)
 {
     ps_write *w = m->w;
     if (now->row == PS_NO_ROW)
@@ -162,13 +175,15 @@ static int gather(write_batch *g, pending_write *m)
     m->changes = NULL;
     if (w->kind == PS_WRITE_VOTE)
         return ps_store_put_vote(g->store, w->json, &w->lsn, &w->why);
-    standing now = look(g, w->pin);
+    ps_standing now = look(g, w->pin);
     int err = check_match(w, &now);
     if (err)
         return err;
     switch (w->kind) {
     case PS_WRITE_PUT:
         return gather_put(g, m, &now);
+    case PS_WRITE_PATCH:
+        return now.row == PS_NO_ROW ? refuse_missing(w) : gather_put(g, m, &now);
     case PS_WRITE_DELETE:
         if (now.row == PS_NO_ROW)
             return refuse_missing(w);
@@ -226,17 +241,21 @@ static void show_graph(ps_live_view *l, const pending_write *m, double time)
 {
     const ps_write *w = m->w;
     uint32_t row;
+    const ps_content *c = &m->edited.content;
     ps_row_state state = {.lsn = w->lsn,
                           .time = time,
-                          .title = w->content.title,
-                          .text = w->content.text,
-                          .image = w->content.image};
+                          .title = c->title,
+                          .text = c->text,
+                          .image = c->image,
+                          .n_meta = m->edited.n_meta,
+                          .meta = m->edited.meta};
+    ps_embedding_told(l->embedding, c, &state);
     if (m->puts)
         must(ps_view_put_pin(l->view, w->pin, &state, false, &row));
     if (m->drops)
         must(ps_view_delete_pin(l->view, w->pin, w->lsn, time, &row));
-    for (const change *c = m->changes; c; c = c->next)
-        must(ps_view_put_edge(l->view, c->pin, c->board, c->saved, c->lsn, &row));
+    for (const change *e = m->changes; e; e = e->next)
+        must(ps_view_put_edge(l->view, e->pin, e->board, e->saved, e->lsn, &row));
 }
 
 /* Content, once the edges are there; returns the row of a pin to be embedded. */
@@ -250,7 +269,7 @@ static uint32_t show_content(write_batch *g, ps_live_view *l, const pending_writ
     if (m->drops || m->puts)
         ps_view_settle(l->view, row);
     if (m->puts) {
-        must(ps_embedding_content(l->embedding, row, &m->w->content));
+        must(ps_embedding_content(l->embedding, row, &m->edited.content));
         return row;
     }
     if (m->changes)

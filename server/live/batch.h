@@ -6,6 +6,7 @@
 #define PINSAGE_SERVER_LIVE_BATCH_H
 
 #include "pinsage/arena.h"
+#include "server/live/edit.h"
 #include "server/live/writer.h"
 
 /* An edge that a write changes. */
@@ -20,6 +21,7 @@ typedef struct change {
 typedef struct pending_write {
     ps_write *w;
     bool puts, drops;        /* the pin's record */
+    ps_edited edited;        /* what is put */
     change *changes, **last; /* edges, in order */
 } pending_write;
 

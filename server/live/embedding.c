@@ -97,10 +97,41 @@ static int boards_of(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint32
     return PS_OK;
 }
 
+void ps_embedding_told(const ps_embedding *e, const ps_content *c, ps_row_state *state)
+{
+    for (uint32_t i = 0; i < c->n_features; i++) {
+        int b = ps_featurizer_fits(e->featurizer, &c->feature[i]);
+        if (b >= 0)
+            state->told |= UINT32_C(1) << b;
+        else
+            state->unfit += c->feature[i].dim > 0;
+    }
+}
+
+/* Nothing is told of the block, and the generation's vector is the user's own. */
+static bool stays(const ps_embedding *e, uint32_t b, uint32_t row, const ps_content *c)
+{
+    ps_snapshot s;
+    const ps_generation *g = e->featurizer->g;
+    if (row >= g->n_pins || !(e->featurizer->own >> b & 1))
+        return false;
+    for (uint32_t i = 0; i < c->n_features; i++)
+        if (ps_text_is(c->feature[i].name, g->blocks[b].name) &&
+            (!c->feature[i].dim || c->feature[i].dim == g->blocks[b].array.cols))
+            return false;
+    ps_view_newest(e->v, &s);
+    const ps_row_state *state = ps_view_state(e->v, &s, row);
+    return !state || !state->fresh;
+}
+
 static int put_block(ps_embedding *e, uint32_t b, uint32_t row, const ps_content *c,
                      uint32_t n_boards)
 {
-    ps_featurizer_block(e->featurizer, b, c, e->boards, n_boards, e->block);
+    const ps_generation *g = e->featurizer->g;
+    if (stays(e, b, row, c))
+        ps_npy_row_f32(&g->blocks[b].array, row, e->block);
+    else
+        ps_featurizer_block(e->featurizer, b, c, e->boards, n_boards, e->block);
     return ps_delta_index_put(ps_view_block(e->v, b), ps_view_next(e->v), row, e->block,
                               NULL);
 }
@@ -133,7 +164,9 @@ void ps_embedding_drop(ps_embedding *e, uint32_t row)
 static int refresh_structure(ps_embedding *e, const ps_snapshot *s, uint32_t row)
 {
     uint32_t n = 0;
-    if (!e->featurizer->boards.rows)
+    const ps_row_state *state = ps_view_state(e->v, s, row);
+    if (!e->featurizer->boards.rows ||
+        (state && state->told >> e->featurizer->structure & 1))
         return PS_OK;
     int err = boards_of(e, s, row, &n);
     return err ? err

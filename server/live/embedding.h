@@ -25,7 +25,11 @@ void ps_embedding_free(ps_embedding *e); /* NULL is fine */
  * the embeddings. Who asks is inside the view's epoch, or its writer. */
 const uint16_t *ps_embedding_messages(void *delta, uint32_t row);
 
-/* Blocks of a row whose content was written, at the view's newest version. */
+/* Which blocks' vectors come with content, and how many fit none: into a state. */
+void ps_embedding_told(const ps_embedding *e, const ps_content *c, ps_row_state *state);
+/* Blocks of a row whose content was written, at the view's newest version. One whose
+ * vector does not come with it is made of its text and boards, or, when it came with an
+ * import, stays as the generation has it. */
 int ps_embedding_content(ps_embedding *e, uint32_t row, const ps_content *c);
 /* The row is gone: so are its vectors. */
 void ps_embedding_drop(ps_embedding *e, uint32_t row);

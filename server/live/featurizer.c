@@ -59,6 +59,9 @@ static int open_model(ps_featurizer *k, ps_why *why)
 int ps_featurizer_open(ps_featurizer *k, ps_generation *g, ps_why *why)
 {
     *k = (ps_featurizer){.g = g};
+    for (uint32_t b = 0; b < g->n_blocks && b < PS_BLOCKS_MAX; b++)
+        if (ps_manifest_own_block(g->manifest, g->blocks[b].name))
+            k->own |= UINT32_C(1) << b;
     int err = open_words(k, why);
     if (!err)
         err = open_boards(k, why);
@@ -84,6 +87,8 @@ int ps_featurizer_check(const ps_featurizer *k, const ps_named_vector *vector, u
                         ps_why *why)
 {
     for (uint32_t i = 0; i < n; i++) {
+        if (!vector[i].dim)
+            continue;
         const ps_block *block = NULL;
         int shown = (int)(vector[i].name.len < 60 ? vector[i].name.len : 60);
         for (uint32_t b = 0; b < k->g->n_blocks; b++)
@@ -100,6 +105,15 @@ int ps_featurizer_check(const ps_featurizer *k, const ps_named_vector *vector, u
                            (unsigned long long)block->array.cols);
     }
     return PS_OK;
+}
+
+int ps_featurizer_fits(const ps_featurizer *k, const ps_named_vector *vector)
+{
+    for (uint32_t b = 0; b < k->g->n_blocks && b < PS_BLOCKS_MAX; b++)
+        if (ps_text_is(vector->name, k->g->blocks[b].name) &&
+            k->g->blocks[b].array.cols == vector->dim)
+            return (int)b;
+    return -1;
 }
 
 bool ps_featurizer_block(const ps_featurizer *k, uint32_t b, const ps_content *c,

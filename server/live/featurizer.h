@@ -24,15 +24,18 @@ typedef struct ps_featurizer {
     ps_words *words;           /* NULL: no text is embedded */
     ps_npy boards;             /* (boards, dim) vectors of structure; rows 0 without */
     int annotation, structure; /* which block, -1 for none */
+    uint32_t own; /* bit b: block b came with an import; no other is shown to writers */
 } ps_featurizer;
 
 int ps_featurizer_open(ps_featurizer *k, ps_generation *g, ps_why *why);
 void ps_featurizer_close(ps_featurizer *k);
 
-/* Check vectors against the generation's blocks: PS_EINVAL names the field
+/* Check vectors that are told against the generation's blocks: PS_EINVAL names the field
  * ("features.visual: 3 numbers, the block has 512"). */
 int ps_featurizer_check(const ps_featurizer *k, const ps_named_vector *vector, uint32_t n,
                         ps_why *why);
+/* The block that a vector fits, -1 when there is none of its name and width. */
+int ps_featurizer_fits(const ps_featurizer *k, const ps_named_vector *vector);
 /* Raw vector of block b of a pin on these boards into out (the block's width): what came
  * with it, what its text or its boards give, or zeros. False for zeros. */
 bool ps_featurizer_block(const ps_featurizer *k, uint32_t b, const ps_content *c,

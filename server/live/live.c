@@ -99,15 +99,33 @@ static int remember(catching *c, uint32_t row)
     return PS_OK;
 }
 
+static void content_of(const ps_store_pin *p, ps_named_vector *vector,
+                       ps_content *content)
+{
+    uint32_t n = p->n_features < PS_VECTORS_MAX ? p->n_features : PS_VECTORS_MAX;
+    for (uint32_t i = 0; i < n; i++)
+        vector[i] = (ps_named_vector){p->features[i].name, p->features[i].values,
+                                      p->features[i].dim};
+    *content = (ps_content){
+        .title = p->title, .text = p->text, .feature = vector, .n_features = n};
+}
+
 static int on_pin(void *cls, const ps_store_pin *p)
 {
     catching *c = cls;
     uint32_t row;
+    ps_named_vector vector[PS_VECTORS_MAX];
+    ps_content content;
+    content_of(p, vector, &content);
     ps_row_state state = {.lsn = p->lsn,
                           .time = p->time,
+                          .fresh = p->whole,
                           .title = p->title,
                           .text = p->text,
-                          .image = p->image};
+                          .image = p->image,
+                          .n_meta = p->n_meta,
+                          .meta = p->meta};
+    ps_embedding_told(c->l->embedding, &content, &state);
     int err = p->deleted
                   ? ps_view_delete_pin(c->l->view, p->id, p->lsn, p->time, &row)
                   : ps_view_put_pin(c->l->view, p->id, &state, p->died > c->after, &row);
@@ -128,24 +146,11 @@ static int on_edge(void *cls, const ps_store_edge *e)
     return err ? err : step(c, "live edges");
 }
 
-static void content_of(const ps_store_pin *p, ps_named_vector *vector,
-                       ps_content *content)
-{
-    for (uint32_t i = 0; i < p->n_features && i < PS_BLOCKS_MAX; i++)
-        vector[i] = (ps_named_vector){p->features[i].name, p->features[i].values,
-                                      p->features[i].dim};
-    *content = (ps_content){.title = p->title,
-                            .text = p->text,
-                            .feature = vector,
-                            .n_features = p->n_features < PS_BLOCKS_MAX ? p->n_features
-                                                                        : PS_BLOCKS_MAX};
-}
-
 /* Pins come in the same order as before, so the i-th is row[i]. */
 static int on_content(void *cls, const ps_store_pin *p)
 {
     catching *c = cls;
-    ps_named_vector vector[PS_BLOCKS_MAX];
+    ps_named_vector vector[PS_VECTORS_MAX];
     ps_content content;
     if (p->deleted)
         return PS_OK;

@@ -85,8 +85,8 @@ int ps_store_count(ps_store *s, ps_store_counts *counts, ps_why *why);
 /* ---- Records ---- */
 
 typedef struct ps_store_feature {
-    ps_text name; /* of the feature block */
-    uint32_t dim;
+    ps_text name;        /* of the feature block */
+    uint32_t dim;        /* 0: the pin has no vector there */
     const float *values; /* (dim) */
 } ps_store_feature;
 
@@ -97,8 +97,13 @@ typedef struct ps_store_pin {
     double time;   /* seconds since 1970 */
     bool deleted;  /* then it has neither texts nor features */
     ps_text title, text, image;
+    uint32_t n_meta;
+    ps_text meta; /* bytes of as many pairs (ps_pin_meta_write); any without pairs */
+    /* What is told of its vectors; of a block that is not named here the generation's
+     * vector stays, unless `whole`. */
     uint32_t n_features;
     const ps_store_feature *features;
+    bool whole; /* a record of version 1: it names all vectors that there are */
 } ps_store_pin;
 
 typedef struct ps_store_edge {

@@ -14,7 +14,8 @@
 #include "pinsage/file.h"
 #include "server/live/store.h"
 
-#define PS_STORE_FORMAT 1 /* of the tables and of each record */
+#define PS_STORE_FORMAT 1 /* of the tables, and of an edge's record */
+#define PS_PIN_FORMAT   2 /* of a pin's record; 1, without metadata, is read too */
 
 #define PS_STORE_COPY "data.mdb.new" /* see store_rewrite.c */
 

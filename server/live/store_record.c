@@ -2,8 +2,8 @@
  *
  *     pin   lsn u64  died u64  time f64  bytes of title, text, image u32 each
  *           n_features u32  format u8  deleted u8  zero u8[6]
- *           title text image, then for each feature: bytes of name u32, dim u32, name,
- *           dim x f32
+ *           title text image, from version 2 on n_meta u32, bytes of meta u32, meta,
+ *           then for each feature: bytes of name u32, dim u32, name, dim x f32
  *     edge  lsn u64  time f64  bytes of pin, board u16 each  format u8  saved u8
  *           zero u8[2]  pin board
  *
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "pinsage/hash.h"
+#include "pinsage/pins.h"
 #include "server/live/store_inside.h"
 
 typedef struct pin_head {
@@ -24,6 +25,10 @@ typedef struct pin_head {
     uint8_t format, deleted, zero[6];
 } pin_head;
 _Static_assert(sizeof(pin_head) == 48, "written to disk");
+
+typedef struct meta_head {
+    uint32_t n, bytes;
+} meta_head;
 
 typedef struct feature_head {
     uint32_t name, dim;
@@ -61,13 +66,16 @@ void ps_record_pin(ps_buf *b, const ps_store_pin *pin)
                      (uint32_t)pin->text.len,
                      (uint32_t)pin->image.len,
                      pin->n_features,
-                     PS_STORE_FORMAT,
+                     PS_PIN_FORMAT,
                      pin->deleted,
                      {0}};
     ps_buf_add(b, &head, sizeof head);
     ps_buf_add(b, pin->title.data, pin->title.len);
     ps_buf_add(b, pin->text.data, pin->text.len);
     ps_buf_add(b, pin->image.data, pin->image.len);
+    meta_head meta = {pin->n_meta, pin->n_meta ? (uint32_t)pin->meta.len : 0};
+    ps_buf_add(b, &meta, sizeof meta);
+    ps_buf_add(b, pin->meta.data, meta.bytes);
     for (uint32_t i = 0; i < pin->n_features; i++) {
         const ps_store_feature *f = &pin->features[i];
         feature_head of = {(uint32_t)f->name.len, f->dim};
@@ -151,20 +159,32 @@ static bool take_features(cursor *c, ps_store_pin *pin, ps_arena *arena)
     return c->left == 0;
 }
 
+static bool take_meta(cursor *c, ps_store_pin *pin)
+{
+    meta_head head;
+    if (pin->whole)
+        return true;
+    if (!take(c, &head, sizeof head) || !take_text(c, head.bytes, &pin->meta))
+        return false;
+    pin->n_meta = head.n;
+    return head.n ? ps_pin_meta_check(pin->meta, head.n) : !head.bytes;
+}
+
 bool ps_record_read_pin(MDB_val value, ps_store_pin *pin, ps_arena *arena)
 {
     pin_head head;
     cursor c = {value.mv_data, value.mv_size};
-    if (!take(&c, &head, sizeof head) || head.format != PS_STORE_FORMAT)
+    if (!take(&c, &head, sizeof head) || head.format < 1 || head.format > PS_PIN_FORMAT)
         return false;
     *pin = (ps_store_pin){.lsn = head.lsn,
                           .died = head.died,
                           .time = head.time,
                           .deleted = head.deleted,
+                          .whole = head.format == 1,
                           .n_features = head.n_features};
     return take_text(&c, head.title, &pin->title) &&
            take_text(&c, head.text, &pin->text) &&
-           take_text(&c, head.image, &pin->image) &&
+           take_text(&c, head.image, &pin->image) && take_meta(&c, pin) &&
            (!arena || take_features(&c, pin, arena));
 }
 

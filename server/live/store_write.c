@@ -78,7 +78,7 @@ static size_t begin_op(ps_store *s, op head, const void *key)
 
 static size_t pin_size(const ps_store_pin *pin)
 {
-    size_t size = pin->title.len + pin->text.len + pin->image.len;
+    size_t size = pin->title.len + pin->text.len + pin->image.len + pin->meta.len;
     for (uint32_t i = 0; i < pin->n_features; i++)
         size += pin->features[i].name.len + (size_t)pin->features[i].dim * sizeof(float) +
                 sizeof(ps_store_feature);

@@ -249,8 +249,12 @@ int ps_view_pin(const ps_view *v, const ps_snapshot *s, ps_pins_reader *base,
         err = PS_ENOENT;
     if (err || !state)
         return err;
-    *pin = (ps_pin){
-        .id = pin->id, .title = state->title, .text = state->text, .image = state->image};
+    *pin = (ps_pin){.id = pin->id,
+                    .title = state->title,
+                    .text = state->text,
+                    .image = state->image,
+                    .n_meta = state->n_meta,
+                    .meta = state->meta.data};
     return PS_OK;
 }
 
@@ -388,8 +392,8 @@ static ps_text copy_text(char **at, ps_text text)
  * so the one behind it goes when those who entered before have left. */
 static int push_state(ps_view *v, uint32_t row, const ps_row_state *from)
 {
-    ps_row_state *s =
-        malloc(sizeof *s + from->title.len + from->text.len + from->image.len);
+    ps_row_state *s = malloc(sizeof *s + from->title.len + from->text.len +
+                             from->image.len + from->meta.len);
     if (!s)
         return PS_ENOMEM;
     char *at = (char *)(s + 1);
@@ -397,7 +401,9 @@ static int push_state(ps_view *v, uint32_t row, const ps_row_state *from)
     s->title = copy_text(&at, from->title);
     s->text = copy_text(&at, from->text);
     s->image = copy_text(&at, from->image);
+    s->meta = copy_text(&at, from->meta);
     ps_row_state *older = ps_rowmap_get(&v->states, row);
+    s->fresh = s->fresh || (older && (older->dead || older->fresh));
     s->older = older;
     if (ps_rowmap_put(&v->states, s->version, row, s)) {
         free(s);
@@ -417,6 +423,7 @@ int ps_view_put_pin(ps_view *v, ps_text id, const ps_row_state *state, bool fres
     ps_row_state s = *state;
     s.version = v->next;
     s.dead = false;
+    s.fresh = s.fresh || fresh;
     *row = row_of(v, v->base, id);
     int err = *row == PS_NO_ROW ? ps_names_add(v->pins, v->next, id, row) : PS_OK;
     if (!err && fresh)

@@ -34,7 +34,12 @@ typedef struct ps_state_of {
     uint64_t lsn;     /* of the write that made it */
     double time;      /* when that was, seconds since 1970 */
     bool dead;
+    bool fresh; /* nothing of what the generation has of the row is the pin's */
     ps_text title, text, image; /* owned with the state */
+    uint32_t n_meta;
+    ps_text meta;   /* as a ps_pin's; owned with the state */
+    uint32_t told;  /* bit b: a vector of the generation's block b came with it */
+    uint32_t unfit; /* vectors that came with it and fit no block of the generation */
     struct ps_state_of *older;
 } ps_row_state;
 
@@ -127,6 +132,7 @@ ps_view_counts ps_view_count(const ps_view *v);
  * Begin a version, all its changes, publish. Changes need memory: PS_ENOMEM leaves the
  * view in between, and the process has to start afresh from the store. */
 void ps_view_begin(ps_view *v);
+/* fresh: boards that the generation has of the pin are not its own. */
 int ps_view_put_pin(ps_view *v, ps_text id, const ps_row_state *state, bool fresh,
                     uint32_t *row);
 int ps_view_delete_pin(ps_view *v, ps_text id, uint64_t lsn, double time, uint32_t *row);

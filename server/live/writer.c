@@ -24,7 +24,8 @@
 
 static subject subject_of(const ps_write *w)
 {
-    subject s = {.whole = w->kind == PS_WRITE_PUT || w->kind == PS_WRITE_DELETE};
+    subject s = {.whole = w->kind == PS_WRITE_PUT || w->kind == PS_WRITE_PATCH ||
+                          w->kind == PS_WRITE_DELETE};
     if (w->kind != PS_WRITE_VOTE) /* which is nobody's */
         s.pin = ps_hash(w->pin.data, w->pin.len);
     if (!s.whole)

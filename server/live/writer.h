@@ -22,7 +22,8 @@
 #include "server/message/questions.h"
 
 typedef enum ps_write_kind {
-    PS_WRITE_PUT,    /* a pin's content and boards, in place of what it had */
+    PS_WRITE_PUT,    /* a pin's content and boards; what is not told stays */
+    PS_WRITE_PATCH,  /* the same of a pin that must be there */
     PS_WRITE_DELETE, /* a pin, from all its boards */
     PS_WRITE_SAVE,   /* a pin to a board */
     PS_WRITE_UNSAVE, /* a pin from a board */
@@ -35,8 +36,9 @@ typedef enum ps_match { PS_MATCH_ANY, PS_MATCH_LSN, PS_MATCH_THERE } ps_match;
 typedef struct ps_write {
     ps_write_kind kind;
     ps_text pin, board; /* of save and unsave */
-    ps_content content; /* of a put; all borrowed until done is called */
-    ps_text json;       /* of a vote */
+    ps_content content; /* of a put or patch; all borrowed until done is called */
+    ps_edit_how features, metadata, boards; /* of the content; texts stay when NULL */
+    ps_text json;                           /* of a vote */
     ps_match match;
     uint64_t match_lsn;
     /* Called once, on the writer's thread, when the write is durable and seen, or when
@@ -48,7 +50,8 @@ typedef struct ps_write {
     int err;
     ps_why why;
     uint64_t lsn; /* the pin's version now (ps_view_lsn) */
-    bool changed; /* put: it was not there; delete, save, unsave: something was done */
+    /* put: it was not there; patch, delete, save, unsave: something was done */
+    bool changed;
     uint64_t votes;
     struct ps_write *next; /* the writer's */
 } ps_write;

@@ -23,8 +23,9 @@
 #define PS_EXAMPLES_MAX 256
 #define PS_VECTORS_MAX  32 /* feature blocks of a pin */
 #define PS_VOTER_MAX    128
-#define PS_LIST_DEFAULT 100 /* of a pin's boards, a board's pins */
-#define PS_PAGE_MAX     1000
+#define PS_METADATA_MAX 4096 /* of a pin: as many as a table may have columns */
+#define PS_LIST_DEFAULT 100  /* of a board's pins; of a pin's boards: PS_BOARDS_MAX */
+#define PS_PAGE_MAX     1024 /* no less than PS_BOARDS_MAX */
 
 /* Pins related to a stored one. */
 typedef struct ps_related {
@@ -41,6 +42,8 @@ typedef struct ps_related {
 typedef struct ps_get_pin {
     ps_text pin;
     uint32_t limit, offset; /* of the boards; limit 0..PS_PAGE_MAX */
+    bool features;          /* its vectors too */
+    bool plain;             /* in JSON as plain lists, not as messages */
 } ps_get_pin;
 
 typedef struct ps_get_board {
@@ -53,7 +56,7 @@ typedef struct ps_get_board {
 typedef struct ps_named_vector {
     ps_text name;       /* not empty, and no other has it */
     const float *value; /* (dim) */
-    uint32_t dim;       /* 1.. */
+    uint32_t dim;       /* 1..; 0 in a patch: the vector is taken away */
 } ps_named_vector;
 
 /* What a pin is, when it is told from outside. */
@@ -63,12 +66,23 @@ typedef struct ps_content {
     uint32_t n_features;            /* 0..PS_VECTORS_MAX */
     const ps_text *board;           /* (n_boards) of 1..PS_ID_MAX bytes; may repeat */
     uint32_t n_boards;              /* 0..PS_BOARDS_MAX */
+    const ps_text *meta;            /* (n_meta, 2) names, each once, and values; in a
+                                     * patch one with data NULL is taken away */
+    uint32_t n_meta;                /* 0..PS_METADATA_MAX */
 } ps_content;
 
-/* Store a pin, or put another in its place. */
+/* What becomes of a pin's list when it is written to. */
+typedef enum ps_edit_how {
+    PS_REPLACE, /* it is what is told */
+    PS_KEEP,    /* nothing is told: it stays */
+    PS_MERGE    /* what is told by name changes, the rest stays */
+} ps_edit_how;
+
+/* Store a pin, or change one. What is not named stays: texts whose data is NULL. */
 typedef struct ps_put_pin {
     ps_text pin; /* 1..PS_ID_MAX bytes */
     ps_content content;
+    ps_edit_how features, metadata, boards; /* boards are never merged */
     ps_text if_match; /* data NULL: whatever is there; else an etag, or "*" */
 } ps_put_pin;
 

@@ -72,7 +72,6 @@ void ps_rest_related(ps_context *d, const ps_request *r, ps_reply *out)
 
 static int read_page(const ps_request *r, uint32_t *limit, uint32_t *offset, ps_why *why)
 {
-    *limit = PS_LIST_DEFAULT;
     *offset = 0;
     int err = ps_params_number(r, "limit", 0, PS_PAGE_MAX, limit, why);
     if (!err)
@@ -83,8 +82,10 @@ static int read_page(const ps_request *r, uint32_t *limit, uint32_t *offset, ps_
 void ps_rest_pin(ps_context *d, const ps_request *r, ps_reply *out)
 {
     ps_why why = {0};
-    ps_get_pin q = {.pin = r->arg[0]};
+    ps_get_pin q = {.pin = r->arg[0], .limit = PS_BOARDS_MAX, .plain = true};
     int err = read_page(r, &q.limit, &q.offset, &why);
+    if (!err)
+        err = ps_params_flag(r, "features", &q.features, &why);
     if (err)
         ps_reply_failed(out, err, &why);
     else
@@ -94,7 +95,7 @@ void ps_rest_pin(ps_context *d, const ps_request *r, ps_reply *out)
 void ps_rest_board(ps_context *d, const ps_request *r, ps_reply *out)
 {
     ps_why why = {0};
-    ps_get_board q = {.board = r->arg[0]};
+    ps_get_board q = {.board = r->arg[0], .limit = PS_LIST_DEFAULT};
     int err = read_page(r, &q.limit, &q.offset, &why);
     if (err)
         ps_reply_failed(out, err, &why);

@@ -21,6 +21,7 @@ void ps_rest_recommend(ps_context *d, const ps_request *r, ps_reply *out);
 void ps_rest_embed(ps_context *d, const ps_request *r, ps_reply *out);
 void ps_rest_put_pins(ps_context *d, const ps_request *r, ps_reply *out);
 void ps_rest_put_pin(ps_context *d, const ps_request *r, ps_reply *out);
+void ps_rest_patch_pin(ps_context *d, const ps_request *r, ps_reply *out);
 void ps_rest_delete_pin(ps_context *d, const ps_request *r, ps_reply *out);
 void ps_rest_save(ps_context *d, const ps_request *r, ps_reply *out);
 void ps_rest_unsave(ps_context *d, const ps_request *r, ps_reply *out);

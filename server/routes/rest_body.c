@@ -7,11 +7,13 @@
 #include "server/api/calls.h"
 #include "server/routes/rest.h"
 
-/* True after refusing a request whose body is no JSON. */
+/* True after refusing a request whose body is no JSON; a patch may say what it is. */
 static bool refuse_body(const ps_request *r, ps_reply *out)
 {
     ps_text type = r->header.content_type;
-    if (type.data && ps_type_is(type, "application/json"))
+    if (type.data &&
+        (ps_type_is(type, "application/json") ||
+         (r->verb == PS_PATCH && ps_type_is(type, "application/merge-patch+json"))))
         return false;
     ps_reply_error(out, (ps_failure){.code = PS_CODE_INVALID_ARGUMENT, .status = 415},
                    "Content-Type: wanted application/json");
@@ -23,7 +25,7 @@ static void take_body(ps_context *d, const ps_request *r, ps_reply *out, ps_call
     ps_body b = {.request = r,
                  .bytes = r->body,
                  .dialect = PS_STRICT_JSON,
-                 .pin = r->arg[0], /* of PUT /pins/{pin} */
+                 .pin = r->arg[0], /* of PUT and PATCH /pins/{pin} */
                  .if_match = r->header.if_match,
                  .k_max = d->state->opts->k_max,
                  .arena = r->arena};
@@ -44,6 +46,11 @@ void ps_rest_embed(ps_context *d, const ps_request *r, ps_reply *out)
 void ps_rest_put_pin(ps_context *d, const ps_request *r, ps_reply *out)
 {
     take_body(d, r, out, ps_call_put_pin);
+}
+
+void ps_rest_patch_pin(ps_context *d, const ps_request *r, ps_reply *out)
+{
+    take_body(d, r, out, ps_call_patch_pin);
 }
 
 void ps_rest_put_pins(ps_context *d, const ps_request *r, ps_reply *out)

@@ -48,17 +48,19 @@
 static const char *const none[] = {NULL};
 static const char *const related[] = {"k",        "method",  "board",
                                       "*exclude", "explain", NULL};
+static const char *const pin[] = {"limit", "offset", "features", NULL};
 static const char *const page[] = {"limit", "offset", NULL};
 static const char *const keep[] = {"keep", NULL};
 static const char *const checks[] = {"verbose", "*exclude", "...", NULL};
 
 static const ps_route routes[] = {
     {PS_GET, "/related/{pin}", ps_rest_related, CACHED, .params = related},
-    {PS_GET, "/pins/{pin}", ps_rest_pin, CACHED, .params = page},
+    {PS_GET, "/pins/{pin}", ps_rest_pin, CACHED, .params = pin},
     {PS_GET, "/boards/{board}", ps_rest_board, CACHED, .params = page},
     {PS_POST, "/related", ps_rest_recommend, ON_WORKER, .params = none},
     {PS_POST, "/embed", ps_rest_embed, ON_WORKER, .params = none},
     {PS_PUT, "/pins/{pin}", ps_rest_put_pin, WRITE, .params = none},
+    {PS_PATCH, "/pins/{pin}", ps_rest_patch_pin, WRITE, .params = none},
     {PS_POST, "/pins", ps_rest_put_pins, BULK, .params = none},
     {PS_DELETE, "/pins/{pin}", ps_rest_delete_pin, WRITE, .params = none},
     {PS_PUT, "/boards/{board}/pins/{pin}", ps_rest_save, WRITE, .bodyless = true,
@@ -86,6 +88,7 @@ static const ps_route routes[] = {
     RPC_READ("GetPin"),
     RPC_READ("GetBoard"),
     RPC_WRITE("PutPin"),
+    RPC_WRITE("PatchPin"),
     RPC_WRITE("DeletePin"),
     RPC_WRITE("SavePin"),
     RPC_WRITE("UnsavePin"),
@@ -213,7 +216,7 @@ bool ps_route_admit(ps_context *d, ps_request *r, ps_reply *out)
 {
     ps_why why = {0};
     if (is_about_all(r)) {
-        answer_unmatched(r, PS_GET | PS_POST | PS_PUT | PS_DELETE, out);
+        answer_unmatched(r, PS_GET | PS_POST | PS_PUT | PS_DELETE | PS_PATCH, out);
         return false;
     }
     r->route = ps_route_unmatched();

@@ -19,7 +19,7 @@ from npm import needs_npm
 from serving import Server, pinsage, run, scratch, test, write_npy
 
 FILE = 'server/web/openapi.json'
-VERBS = ('get', 'put', 'post', 'delete')
+VERBS = ('get', 'put', 'patch', 'post', 'delete')
 VOLATILE = {'version', 'index', 'vector_age_seconds', 'milliseconds', 'etag', 'votes', 'If-Match',
             'seconds', 'recall_at_10'}
 
@@ -112,6 +112,10 @@ def misfit(value, schema, at='answer'):
     """What does not fit, '' when all does."""
     schema = resolve(schema)
     kind = schema['type']
+    if isinstance(kind, list):
+        kind, *others = kind
+        if value is None and 'null' in others:
+            return ''
     if not isinstance(value, KINDS[kind]) or (kind != 'boolean' and isinstance(value, bool)):
         return '%s is no %s: %r' % (at, kind, value)
     if 'enum' in schema and value not in schema['enum']:

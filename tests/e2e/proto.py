@@ -57,7 +57,7 @@ def a_break_would_be_noticed():
 @test
 def every_method_has_an_address():
     found = methods()
-    assert len(found) == 10 and len({m.verb + m.address for m in found}) == 10
+    assert len(found) == 11 and len({m.verb + m.address for m in found}) == 11
     assert all(m.request == m.name + 'Request' and m.response == m.name + 'Response'
                for m in found)
     assert {m.verb for m in found if m.read} == {'GET', 'POST'}

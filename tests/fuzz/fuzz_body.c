@@ -123,6 +123,20 @@ static int put_pin(const ps_body *b, ps_why *why)
     return PS_OK;
 }
 
+static int patch_pin(const ps_body *b, ps_why *why)
+{
+    ps_put_pin q;
+    int err = ps_body_patch_pin(b, &q, why);
+    if (err)
+        return err;
+    id(q.pin);
+    for (uint32_t i = 0; i < q.content.n_features; i++)
+        vector(q.content.feature[i].value, q.content.feature[i].dim);
+    texts(q.content.meta, 2 * q.content.n_meta, 2 * PS_METADATA_MAX + 2 * 16384, text);
+    texts(q.content.board, q.content.n_boards, PS_BOARDS_MAX, id);
+    return PS_OK;
+}
+
 static int save(const ps_body *b, ps_why *why)
 {
     ps_save q;
@@ -161,7 +175,7 @@ static int vote(const ps_body *b, ps_why *why)
 }
 
 static int (*const messages[])(const ps_body *, ps_why *) = {
-    related, recommend, embed, put_pin, save, get_board, vote};
+    related, recommend, embed, put_pin, save, get_board, vote, patch_pin};
 
 enum { N_MESSAGES = sizeof messages / sizeof *messages };
 

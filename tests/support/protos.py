@@ -15,7 +15,7 @@ class Method:
     def __init__(self, name, request, response, body):
         self.name, self.request, self.response = name, request, response
         self.read = 'NO_SIDE_EFFECTS' in body
-        http = re.search(r'(get|put|post|delete): "([^"]+)"', body)
+        http = re.search(r'(get|put|patch|post|delete): "([^"]+)"', body)
         self.verb, self.address = http.group(1).upper(), http.group(2)
         self.path = '/%s/%s' % (SERVICE, name)
 

@@ -87,6 +87,48 @@ static void the_pin_of_the_address_may_stand_in_the_body_too(void **state)
     assert_string_equal(why.text, "pin: is not the one of the address");
 }
 
+static void what_a_put_does_not_tell_stays(void **state)
+{
+    (void)state;
+    ps_put_pin q;
+    ps_body b = json("{\"pin\":\"a\",\"title\":null}", PS_STRICT_JSON);
+    assert_int_equal(ps_body_put_pin(&b, &q, &why), 0);
+    assert_true(!q.content.title.data && !q.content.text.data && !q.content.image.data);
+    assert_true(q.boards == PS_KEEP && q.metadata == PS_KEEP && q.features == PS_KEEP);
+    b = json("{\"pin\":\"a\",\"title\":\"\",\"boards\":[],\"metadata\":{},"
+             "\"features\":{},\"etag\":\"\\\"7\\\"\"}",
+             PS_STRICT_JSON);
+    assert_int_equal(ps_body_put_pin(&b, &q, &why), 0);
+    assert_true(q.content.title.data && !q.content.title.len && !q.content.text.data);
+    assert_true(q.boards == PS_REPLACE && q.metadata == PS_REPLACE &&
+                q.features == PS_REPLACE);
+    TEXT(q.if_match, "\"7\"");
+}
+
+static void a_null_in_a_patch_takes_away(void **state)
+{
+    (void)state;
+    ps_put_pin q;
+    ps_body b =
+        json("{\"pin\":\"a\",\"text\":null,\"metadata\":{\"x\":\"1\",\"a.b\":null},"
+             "\"features\":{\"visual\":null},\"remove\":[\"boards\"]}",
+             PS_STRICT_JSON);
+    assert_int_equal(ps_body_patch_pin(&b, &q, &why), 0);
+    assert_true(!q.content.title.data && q.content.text.data && !q.content.text.len);
+    assert_true(q.metadata == PS_MERGE && q.features == PS_MERGE);
+    assert_int_equal(q.content.n_meta, 2);
+    TEXT(q.content.meta[0], "x");
+    TEXT(q.content.meta[2], "a.b");
+    assert_null(q.content.meta[3].data);
+    assert_int_equal(q.content.n_features, 1);
+    assert_int_equal(q.content.feature[0].dim, 0);
+    assert_true(q.boards == PS_REPLACE && !q.content.n_boards);
+    b = json("{\"pin\":\"a\",\"metadata\":null,\"remove\":[\"metadata.x\"]}",
+             PS_STRICT_JSON);
+    assert_int_equal(ps_body_patch_pin(&b, &q, &why), PS_EINVAL);
+    assert_string_equal(why.text, "remove: metadata is told as well");
+}
+
 static void examples_have_weights_and_vectors(void **state)
 {
     (void)state;
@@ -248,7 +290,7 @@ static const struct {
     {RELATED, "{\"pin\":\"a\",\"k\":1001}", "k: not in 1..1000"},
     {RELATED, "{\"pin\":\"a\",\"explain\":1}", "explain: neither true nor false"},
     {EMBED, "{\"boards\":[\"b\"],\"k\":1001}", "k: not in 1..1000"},
-    {BOARD, "{\"board\":\"b\",\"limit\":1001}", "limit: not in 1..1000"},
+    {BOARD, "{\"board\":\"b\",\"limit\":1025}", "limit: not in 1..1024"},
     {BOARD, "{}", "board: is required"},
     {SAVE, "{\"board\":\"b\"}", "pin: is required"},
     {RECOMMEND, "{}", "positives: at least one is needed"},
@@ -439,6 +481,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pin_is_read_with_content_and_boards),
         cmocka_unit_test(the_pin_of_the_address_may_stand_in_the_body_too),
+        cmocka_unit_test(what_a_put_does_not_tell_stays),
+        cmocka_unit_test(a_null_in_a_patch_takes_away),
         cmocka_unit_test(examples_have_weights_and_vectors),
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(names_and_numbers_have_the_spellings_of_proto3),
