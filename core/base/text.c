@@ -18,7 +18,7 @@ bool ps_text_number(ps_text t, uint64_t *out)
 {
     *out = 0;
     for (size_t i = 0; i < t.len; i++) {
-        if (t.data[i] < '0' || t.data[i] > '9' || t.len > 18)
+        if (t.data[i] < '0' || t.data[i] > '9' || t.len > 19)
             return false;
         *out = *out * 10 + (uint64_t)(t.data[i] - '0');
     }

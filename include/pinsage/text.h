@@ -42,7 +42,7 @@ static inline bool ps_text_alike(ps_text a, ps_text b)
 /* Cut the next piece off *rest, up to a separator, which goes too; false when there is no
  * more (rest->data is NULL then). "a,,b" has three pieces. */
 bool ps_text_cut(ps_text *rest, char separator, ps_text *piece);
-/* A whole number of 1 to 18 digits and nothing else; false when it is none. */
+/* A whole number of 1 to 19 digits and nothing else; false when it is none. */
 bool ps_text_number(ps_text t, uint64_t *out);
 
 #endif

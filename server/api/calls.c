@@ -56,6 +56,14 @@ void ps_call_put_pin(ps_context *d, const ps_body *b, ps_reply *out)
         ps_op_put_pin(d, b->request, q, out);
 }
 
+void ps_call_patch_pin(ps_context *d, const ps_body *b, ps_reply *out)
+{
+    ps_why why = {0};
+    ps_put_pin *q = ps_arena_alloc(b->arena, sizeof *q);
+    if (was_read(q ? ps_body_patch_pin(b, q, &why) : PS_ENOMEM, &why, out))
+        ps_op_patch_pin(d, b->request, q, out);
+}
+
 static void call_delete_pin(ps_context *d, const ps_body *b, ps_reply *out)
 {
     ps_why why = {0};
@@ -100,11 +108,12 @@ static const struct {
     const char *method;
     ps_call call;
 } calls[] = {
-    {"Related", call_related},    {"Recommend", ps_call_recommend},
-    {"Embed", ps_call_embed},     {"GetPin", call_get_pin},
-    {"PutPin", ps_call_put_pin},  {"DeletePin", call_delete_pin},
-    {"SavePin", call_save},       {"UnsavePin", call_unsave},
-    {"GetBoard", call_get_board}, {"Vote", ps_call_vote},
+    {"Related", call_related},       {"Recommend", ps_call_recommend},
+    {"Embed", ps_call_embed},        {"GetPin", call_get_pin},
+    {"PutPin", ps_call_put_pin},     {"DeletePin", call_delete_pin},
+    {"SavePin", call_save},          {"UnsavePin", call_unsave},
+    {"GetBoard", call_get_board},    {"Vote", ps_call_vote},
+    {"PatchPin", ps_call_patch_pin},
 };
 
 ps_call ps_call_find(ps_text method)

@@ -26,8 +26,8 @@ typedef struct ps_edited {
     ps_text meta; /* as a ps_pin's */
 } ps_edited;
 
-/* All that out points to lives in the arena or is the write's. PS_ENOMEM; PS_EINVAL in
- * words for what would be too much; what reading the store gives. */
+/* All that out points to lives in the arena or belongs to the write. PS_ENOMEM;
+ * PS_EINVAL in words when a limit would be passed; or the error of reading the store. */
 int ps_edit(const ps_standing *now, ps_store *store, const ps_write *w, ps_arena *arena,
             ps_edited *out, ps_why *why);
 
