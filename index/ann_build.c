@@ -325,11 +325,14 @@ static int save(ps_draft *d, const ps_ann *a, const ps_ann_build_opts *opts,
 
 ps_ann_build_opts ps_ann_asked(const ps_generation *g)
 {
-    ps_ann_build_opts o = PS_ANN_BUILD_DEFAULTS;
-    o.factory = ps_manifest_text(g->manifest, "index.asked", o.factory);
-    o.vectors = ps_manifest_text(g->manifest, "index.vectors", o.vectors);
-    o.recall = ps_manifest_real(g->manifest, "index.recall_target", o.recall);
-    return o;
+    const ps_manifest *m = g->manifest;
+    return (ps_ann_build_opts){
+        .factory = ps_manifest_text(m, "index.asked", PS_ANN_FACTORY),
+        .vectors = ps_manifest_text(m, "index.vectors", NULL),
+        .recall = ps_manifest_real(m, "index.recall_target", PS_ANN_RECALL),
+        .sample = PS_ANN_SAMPLE,
+        .seed = 1,
+        .keep = 1};
 }
 
 int ps_ann_build_in(ps_draft *draft, const ps_npy *vectors, const char *name,

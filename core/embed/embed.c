@@ -264,7 +264,7 @@ static void note_manifest(embedding *e)
     ps_manifest_set_text(m, "embeddings.model", print);
     ps_manifest_set_u64(m, "embeddings.dim", e->model.config.e);
     ps_manifest_set_text(m, "embeddings.similarity",
-                         e->model.config.cosine ? "cosine" : "ip");
+                         ps_enum_name(ps_similarity_names, e->model.config.similarity));
 }
 
 static int write_draft(embedding *e, ps_why *why)

@@ -81,7 +81,7 @@ int ps_embedder_new(ps_embedder **out, ps_generation *g, const ps_model *m, ps_w
     *e = (ps_embedder){.g = g, .model = m};
     ps_gemm_init();
     int err = ps_features_for(&e->features, g, &m->config, why);
-    if (!err && m->config.layers && m->config.khop &&
+    if (!err && m->config.layers && m->config.neighbourhood == PS_NEIGHBOURS_KHOP &&
         g->nbr_rows.cols != m->config.neighbours)
         err = ps_fail(why, PS_EUNSUPPORTED, g->name, 0,
                       "has no lists of %u neighbours, which a k-hop model needs",
@@ -192,7 +192,7 @@ static int neighbours(ps_embedder *e, uint32_t row)
 {
     const ps_model_config *c = &e->model->config;
     ps_pin pin;
-    if (c->khop) {
+    if (c->neighbourhood == PS_NEIGHBOURS_KHOP) {
         const uint32_t *nbr = e->g->nbr_rows.data;
         const float *weight = e->g->nbr_weights.data;
         memcpy(e->nbr, nbr + (size_t)row * c->neighbours, c->neighbours * sizeof *nbr);
@@ -214,9 +214,9 @@ int ps_embedder_walk(ps_embedder *e, uint32_t row, uint64_t id_hash)
 {
     const ps_model_config *c = &e->model->config;
     uint64_t seed = ps_pin_seed_of(c->seed, id_hash);
-    if (c->khop && row < e->g->n_pins)
+    if (c->neighbourhood == PS_NEIGHBOURS_KHOP && row < e->g->n_pins)
         return neighbours(e, row);
-    if (c->layers && !c->khop)
+    if (c->layers && c->neighbourhood == PS_NEIGHBOURS_WALK)
         ps_walk_neighbours(e->walker, &row, &seed, 1, e->nbr, e->weight);
     else
         memset(e->weight, 0, c->neighbours * sizeof *e->weight);
@@ -247,7 +247,7 @@ int ps_embedder_unstored(ps_embedder *e, const uint32_t *boards, uint32_t n,
 {
     const ps_model_config *c = &e->model->config;
     memset(e->weight, 0, c->neighbours * sizeof *e->weight);
-    if (c->layers && !c->khop && n)
+    if (c->layers && c->neighbourhood == PS_NEIGHBOURS_WALK && n)
         ps_walk_unstored(e->walker, boards, n, n_walks, ps_pin_seed_of(c->seed, id_hash),
                          e->nbr, e->weight);
     return ps_embedder_vector(e, x, e->nbr, e->weight, c->neighbours, z);

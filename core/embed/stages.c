@@ -158,7 +158,9 @@ int ps_corpus_embed(ps_corpus *corpus, const ps_model *model, float *out,
     ps_features f;
     int err = ps_features_for(&f, corpus->generation, c, why);
     if (!err && c->layers)
-        err = ps_corpus_table(corpus, ps_model_walk(c), c->khop, &nbr, progress, why);
+        err =
+            ps_corpus_table(corpus, ps_model_walk(c),
+                            c->neighbourhood == PS_NEIGHBOURS_KHOP, &nbr, progress, why);
     if (!err)
         err = ps_embed_all(model, &f, nbr ? nbr->row : NULL, nbr ? nbr->weight : NULL,
                            corpus->workers, out);

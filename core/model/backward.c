@@ -59,7 +59,7 @@ static int backward_head(ps_tape *t, const ps_model *m, size_t n, const float *h
     const ps_model_config *c = &t->config;
     size_t in = ps_model_width(c, c->layers);
     memcpy(t->dz, dz, n * c->e * sizeof *dz);
-    int err = c->cosine
+    int err = c->similarity == PS_SIMILARITY_COSINE
                   ? undo_normalise(t->workers, t->z, t->z_norm, t->dz, n, c->e, false)
                   : PS_OK;
     ps_dense skip = {.n = n,

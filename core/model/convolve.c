@@ -136,7 +136,7 @@ static int head(ps_workers *workers, const ps_model *m, const float *h, const fl
         err = ps_dense_forward(workers, &second);
     if (!err && m->S)
         err = ps_dense_forward(workers, &skip);
-    if (!err && c->cosine)
+    if (!err && c->similarity == PS_SIMILARITY_COSINE)
         err = normalise(workers, z, norm, n, c->e);
     return err;
 }

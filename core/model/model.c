@@ -10,6 +10,15 @@
 
 #include "pinsage/rng.h"
 
+static const char *const losses[] = {"margin", "xent"};
+static const char *const poolings[] = {"importance", "mean", "max"};
+static const char *const similarities[] = {"ip", "cosine"};
+static const char *const neighbourhoods[] = {"walk", "khop"};
+const ps_enum ps_loss_names = PS_ENUM(losses);
+const ps_enum ps_pooling_names = PS_ENUM(poolings);
+const ps_enum ps_similarity_names = PS_ENUM(similarities);
+const ps_enum ps_neighbourhood_names = PS_ENUM(neighbourhoods);
+
 #define SIZE_LIMIT 65536u
 
 /* Hands out pieces of the block; with a NULL block it only counts. */

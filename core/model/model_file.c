@@ -57,8 +57,6 @@ static void list_all(listing *l, const ps_model *m)
 
 /* ------------------------------ Configuration ----------------------------- */
 
-static const char *const poolings[] = {"importance", "mean", "max"};
-
 typedef struct words {
     char text[META][40];
     const char *pair[META][2];
@@ -82,9 +80,9 @@ static void configuration(words *w, const ps_model_config *c)
     w->n = 0;
     add(w, "format", "pinsage 1");
     add(w, "blocks", c->blocks);
-    add(w, "pooling", poolings[c->pooling]);
-    add(w, "neighbourhood", c->khop ? "khop" : "walk");
-    add(w, "similarity", c->cosine ? "cosine" : "ip");
+    add(w, "pooling", ps_enum_name(ps_pooling_names, c->pooling));
+    add(w, "neighbourhood", ps_enum_name(ps_neighbourhood_names, c->neighbourhood));
+    add(w, "similarity", ps_enum_name(ps_similarity_names, c->similarity));
     add_number(w, "layers", c->layers);
     add_number(w, "neighbours", c->neighbours);
     add_number(w, "walks", c->n_walks);
@@ -147,10 +145,30 @@ static int read_numbers(const ps_safetensors *f, const char *path, ps_model_conf
     return err;
 }
 
-static bool says(const ps_safetensors *f, const char *key, const char *value)
+/* A kind by its name; without one the first of them. A name that nobody knows is refused:
+ * a model of another kind would answer, and wrongly. */
+static int read_kind(const ps_safetensors *f, const char *path, const char *key,
+                     ps_enum names, ps_why *why)
 {
     const char *text = ps_safetensors_meta(f, key);
-    return text && strcmp(text, value) == 0;
+    int kind = text ? ps_enum_find(names, ps_text_of(text)) : 0;
+    return kind >= 0 ? kind
+                     : ps_fail(why, PS_EFORMAT, path, 0, "%s \"%.40s\" is not known", key,
+                               text);
+}
+
+static int read_kinds(const ps_safetensors *f, const char *path, ps_model_config *c,
+                      ps_why *why)
+{
+    int pooling = read_kind(f, path, "pooling", ps_pooling_names, why);
+    int neighbours = read_kind(f, path, "neighbourhood", ps_neighbourhood_names, why);
+    int similarity = read_kind(f, path, "similarity", ps_similarity_names, why);
+    if (pooling < 0 || neighbours < 0 || similarity < 0)
+        return PS_EFORMAT;
+    c->pooling = (ps_pooling)pooling;
+    c->neighbourhood = (ps_neighbourhood)neighbours;
+    c->similarity = (ps_similarity)similarity;
+    return PS_OK;
 }
 
 static uint32_t shape_of(const ps_safetensors *f, const char *name, int axis)
@@ -165,12 +183,7 @@ static int read_config(const ps_safetensors *f, const char *path, ps_model_confi
     const char *blocks = ps_safetensors_meta(f, "blocks");
     const char *seed = ps_safetensors_meta(f, "seed");
     char name[NAME] = "conv.1.Q.weight";
-    *c = (ps_model_config){.pooling = says(f, "pooling", "mean")  ? PS_POOL_MEAN
-                                      : says(f, "pooling", "max") ? PS_POOL_MAX
-                                                                  : PS_POOL_IMPORTANCE,
-                           .khop = says(f, "neighbourhood", "khop"),
-                           .cosine = says(f, "similarity", "cosine"),
-                           .skip = ps_safetensors_find(f, "skip.weight") != NULL,
+    *c = (ps_model_config){.skip = ps_safetensors_find(f, "skip.weight") != NULL,
                            .seed = seed ? strtoull(seed, NULL, 10) : 1};
     while (c->layers < PS_LAYERS_MAX && ps_safetensors_find(f, name))
         snprintf(name, sizeof name, "conv.%u.Q.weight", ++c->layers + 1);
@@ -186,7 +199,8 @@ static int read_config(const ps_safetensors *f, const char *path, ps_model_confi
     if (blocks && strlen(blocks) >= sizeof c->blocks)
         return ps_fail(why, PS_EFORMAT, path, 0, "the list of blocks is too long");
     snprintf(c->blocks, sizeof c->blocks, "%s", blocks ? blocks : "");
-    return read_numbers(f, path, c, why);
+    int err = read_kinds(f, path, c, why);
+    return err ? err : read_numbers(f, path, c, why);
 }
 
 /* A tensor that would be left out, of a layer after a gap for instance, means that the

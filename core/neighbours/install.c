@@ -48,7 +48,8 @@ int ps_install_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
     static const char *const rows = "neighbours.indices.npy",
                              *const weights = "neighbours.weights.npy";
     const ps_table *t;
-    int err = ps_corpus_table(c, ps_model_walk(m), m->khop, &t, progress, why);
+    int err = ps_corpus_table(c, ps_model_walk(m), m->neighbourhood == PS_NEIGHBOURS_KHOP,
+                              &t, progress, why);
     if (!err)
         err = ps_install_array(d, c->generation, rows, PS_U32, t->T, t->row, why);
     if (!err)
@@ -63,7 +64,8 @@ static void note_model(ps_manifest *m, const ps_model *model)
     char print[17];
     ps_model_print(model, print);
     ps_manifest_set_text(m, "model.fingerprint", print);
-    ps_manifest_set_text(m, "model.similarity", model->config.cosine ? "cosine" : "ip");
+    ps_manifest_set_text(m, "model.similarity",
+                         ps_enum_name(ps_similarity_names, model->config.similarity));
     ps_manifest_set_text(m, "model.blocks", model->config.blocks);
     ps_manifest_set_u64(m, "model.parameters", model->n_params);
 }

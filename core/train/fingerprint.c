@@ -15,10 +15,10 @@
 static void describe(const ps_train_opts *o, ps_buf *b)
 {
     const ps_model_config *c = &o->model;
-    ps_buf_printf(b,
-                  "K%u m%u d%u e%u T%u walks%u length%u pool%d khop%d skip%d cos%d %s ",
-                  c->layers, c->m, c->d, c->e, c->neighbours, c->n_walks, c->length,
-                  (int)c->pooling, c->khop, c->skip, c->cosine, c->blocks);
+    ps_buf_printf(
+        b, "K%u m%u d%u e%u T%u walks%u length%u pool%d khop%d skip%d cos%d %s ",
+        c->layers, c->m, c->d, c->e, c->neighbours, c->n_walks, c->length,
+        (int)c->pooling, (int)c->neighbourhood, c->skip, (int)c->similarity, c->blocks);
     ps_buf_printf(b, "loss%d %a %a rate %a %a %a batch%u neg%u hard%d %u %u walk %a ",
                   (int)o->loss, (double)o->margin, (double)o->temperature,
                   (double)o->rate, (double)o->rate_end, (double)o->warmup, o->batch,

@@ -71,7 +71,7 @@ int ps_train_note(ps_manifest *m, const ps_train_report *report)
     const ps_train_opts *o = &report->used;
     const ps_train_result *r = &report->result;
     const ps_train_epoch *best = &r->epoch[r->best - 1];
-    ps_manifest_set_text(m, "train.loss", o->loss == PS_LOSS_XENT ? "xent" : "margin");
+    ps_manifest_set_text(m, "train.loss", ps_enum_name(ps_loss_names, o->loss));
     ps_manifest_set_real(m, "train.walk_pairs", (double)o->walk_pairs);
     ps_manifest_set_real(m, "train.dropout", (double)o->dropout);
     ps_manifest_set_real(m, "train.average", (double)o->average);

@@ -8,6 +8,9 @@
 #include "pinsage/scorer.h"
 #include "pinsage/train.h"
 
+static const char *const presets[] = {"default", "paper"};
+const ps_enum ps_preset_names = PS_ENUM(presets);
+
 void ps_train_paper(ps_train_opts *o)
 {
     o->model.layers = 2;
@@ -15,7 +18,9 @@ void ps_train_paper(ps_train_opts *o)
     o->model.d = o->model.e = 1024;
     o->model.neighbours = 50;
     o->model.pooling = PS_POOL_IMPORTANCE;
-    o->model.khop = o->model.skip = o->model.cosine = false;
+    o->model.neighbourhood = PS_NEIGHBOURS_WALK;
+    o->model.similarity = PS_SIMILARITY_IP;
+    o->model.skip = false;
     o->loss = PS_LOSS_MARGIN;
     o->batch = 2048;
     o->negatives = 500;
@@ -35,7 +40,7 @@ static void to_combined(ps_train_opts *o)
 
 static void to_khop(ps_train_opts *o)
 {
-    o->model.khop = true;
+    o->model.neighbourhood = PS_NEIGHBOURS_KHOP;
     o->model.pooling = PS_POOL_MEAN;
 }
 

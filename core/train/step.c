@@ -115,8 +115,8 @@ static void describe(const ps_train_opts *o, char *out, size_t n)
 {
     const char *blocks = o->model.blocks;
     snprintf(out, n, "%s / %.2g, walk pairs %.1f, walks of %u, %s",
-             o->model.cosine ? "cosine" : "inner product", (double)o->temperature,
-             (double)o->walk_pairs, o->model.length,
+             o->model.similarity == PS_SIMILARITY_COSINE ? "cosine" : "inner product",
+             (double)o->temperature, (double)o->walk_pairs, o->model.length,
              blocks[0] && !ps_list_has(blocks, "structure") ? "no structure"
                                                             : "all blocks");
 }
@@ -181,15 +181,17 @@ static int consider(step *s, const ps_train_opts *o, contest *c, double forgiven
 static int try_similarities(step *s, contest *c, ps_why *why)
 {
     static const struct {
-        bool cosine;
+        ps_similarity similarity;
         float temperature;
         double forgiven;
-    } tried[] = {{true, 0.05f, 0}, {false, 0.1f, MAY_COST}, {false, 0.3f, 0}};
+    } tried[] = {{PS_SIMILARITY_COSINE, 0.05f, 0},
+                 {PS_SIMILARITY_IP, 0.1f, MAY_COST},
+                 {PS_SIMILARITY_IP, 0.3f, 0}};
     ps_train_opts o = s->train;
     int err = PS_OK;
     o.walk_pairs = 0.1f;
     for (size_t i = 0; i < sizeof tried / sizeof tried[0] && !err; i++) {
-        o.model.cosine = tried[i].cosine;
+        o.model.similarity = tried[i].similarity;
         o.temperature = tried[i].temperature;
         err = consider(s, &o, c, tried[i].forgiven, why);
     }

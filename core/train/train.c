@@ -119,7 +119,8 @@ static int start_sampler(trainer *t, ps_why *why)
     ps_walk_opts walk = ps_model_walk(c);
     int err = PS_OK;
     if (c->layers)
-        err = ps_corpus_table(t->corpus, walk, c->khop, &t->nbr, t->progress, why);
+        err = ps_corpus_table(t->corpus, walk, c->neighbourhood == PS_NEIGHBOURS_KHOP,
+                              &t->nbr, t->progress, why);
     walk.top = NEAR;
     if (!err && t->o.walk_pairs > 0)
         err = ps_corpus_table(t->corpus, walk, false, &near, t->progress, why);

@@ -24,19 +24,23 @@
 
 typedef struct ps_ann ps_ann;
 
+/* What is built when nobody says otherwise; a compaction takes them for what a manifest
+ * does not tell. */
+#define PS_ANN_FACTORY "auto"
+#define PS_ANN_RECALL  0.95
+#define PS_ANN_SAMPLE  500
+
+/* Defaults and ranges: server/cli/index.c. */
 typedef struct ps_ann_build_opts {
     const char *factory; /* "auto" or any FAISS factory string */
     const char *vectors; /* "embeddings", or the name of a feature block;
                             NULL: embeddings, else the only or the best-filled block */
-    double recall;       /* target recall@10; default 0.95, 0.5..1 */
-    uint32_t sample;     /* queries of the measurement; default 500 */
+    double recall;       /* target recall@10 */
+    uint32_t sample;     /* queries of the measurement */
     unsigned threads;    /* 0 = all cores */
     uint64_t seed;
-    unsigned keep; /* older generations kept; default 1 */
+    unsigned keep; /* older generations kept */
 } ps_ann_build_opts;
-#define PS_ANN_BUILD_DEFAULTS                                                            \
-    ((ps_ann_build_opts){                                                                \
-        .factory = "auto", .recall = 0.95, .sample = 500, .seed = 1, .keep = 1})
 
 typedef struct ps_ann_report {
     char factory[128], knob[64],

@@ -23,24 +23,18 @@
 #include "pinsage/progress.h"
 #include "pinsage/text.h"
 
+/* Defaults and ranges: server/cli/annotate.c. */
 typedef struct ps_annotate_opts {
-    uint32_t dim;       /* default 128, 8..1024 */
-    uint32_t min_count; /* pins a word must stand in; default 3 */
-    uint32_t epochs;    /* 0: by the amount of text, 3 to 20; at most 1000 */
-    uint32_t negatives; /* per positive; default 5, 1..50 */
-    float subsample;  /* words more frequent than this share are thinned; default 1e-3 */
-    unsigned threads; /* 0 = all cores */
-    uint64_t seed;    /* default 1 */
-    unsigned keep;    /* older generations kept; default 1 */
-    bool replace;     /* also a block `annotation` that was imported */
+    uint32_t dim;       /* of a vector */
+    uint32_t min_count; /* pins a word must stand in */
+    uint32_t epochs;    /* 0: by the amount of text, 3 to 20 */
+    uint32_t negatives; /* per positive */
+    float subsample;    /* words more frequent than this share are thinned */
+    unsigned threads;   /* 0 = all cores */
+    uint64_t seed;      /* of all random numbers */
+    unsigned keep;      /* older generations kept */
+    bool replace;       /* also a block `annotation` that was imported */
 } ps_annotate_opts;
-#define PS_ANNOTATE_DEFAULTS                                                             \
-    ((ps_annotate_opts){.dim = 128,                                                      \
-                        .min_count = 3,                                                  \
-                        .negatives = 5,                                                  \
-                        .subsample = 1e-3f,                                              \
-                        .seed = 1,                                                       \
-                        .keep = 1})
 
 typedef struct ps_annotate_report {
     uint64_t words, tokens;  /* vocabulary; words of it in all pins' text */

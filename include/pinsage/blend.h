@@ -69,10 +69,10 @@ int ps_blend_related(ps_blend *b, uint32_t row, uint64_t seed, const ps_scored *
 
 /* ---- Fitting ---- */
 typedef struct ps_blend_fit_opts {
-    uint32_t candidates; /* default 500 */
-    uint32_t steps;      /* default 20000 */
-    uint32_t queries;    /* of the valid pairs, about; default 2000 */
-    uint32_t bootstraps; /* default 1000 */
+    uint32_t candidates;
+    uint32_t steps;
+    uint32_t queries; /* of the valid pairs, about */
+    uint32_t bootstraps;
     unsigned threads;
     uint64_t seed;      /* of the walks */
     const char *blocks; /* comma-separated feature blocks to use; NULL: all */

@@ -22,6 +22,9 @@ typedef struct ps_enum {
         names, sizeof(names) / sizeof *(names)                                           \
     }
 
+/* A pointer to one that nobody else needs: PS_CHOICES("error", "skip"). */
+#define PS_CHOICES(...) (&(const ps_enum)PS_ENUM(((const char *const[]){__VA_ARGS__})))
+
 /* "" for what is no value of it. */
 static inline const char *ps_enum_name(ps_enum e, size_t value)
 {

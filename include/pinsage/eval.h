@@ -65,20 +65,15 @@ typedef struct ps_eval_bias {
     char warning[PS_EVAL_WARNINGS][256]; /* sentences */
 } ps_eval_bias;
 
+/* Defaults and ranges: server/cli/eval.c. */
 typedef struct ps_eval_opts {
     const char *methods; /* comma-separated; NULL = all that the generation allows */
-    uint32_t cut[PS_CUTS_MAX], n_cuts; /* default 10,50,100,500 */
-    uint32_t bootstraps;               /* default 1000 */
-    uint32_t pixie_steps;              /* default 20000 */
+    uint32_t cut[PS_CUTS_MAX], n_cuts;
+    uint32_t bootstraps;
+    uint32_t pixie_steps;
     unsigned threads;
     uint64_t seed;
 } ps_eval_opts;
-#define PS_EVAL_DEFAULTS                                                                 \
-    ((ps_eval_opts){.cut = {10, 50, 100, 500},                                           \
-                    .n_cuts = 4,                                                         \
-                    .bootstraps = 1000,                                                  \
-                    .pixie_steps = 20000,                                                \
-                    .seed = 1})
 
 typedef struct ps_eval_report {
     uint64_t pairs, queries; /* evaluated: without those of a pin with itself */

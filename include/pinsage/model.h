@@ -22,26 +22,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pinsage/enum.h"
 #include "pinsage/err.h"
 #include "pinsage/walk.h"
 
 #define PS_LAYERS_MAX 8
 
+/* Kinds, and their names wherever they are written: command line, model file, manifest
+ * (model.c). */
 typedef enum ps_loss { PS_LOSS_MARGIN, PS_LOSS_XENT } ps_loss;
 typedef enum ps_pooling { PS_POOL_IMPORTANCE, PS_POOL_MEAN, PS_POOL_MAX } ps_pooling;
+typedef enum ps_similarity { PS_SIMILARITY_IP, PS_SIMILARITY_COSINE } ps_similarity;
+typedef enum ps_neighbourhood { PS_NEIGHBOURS_WALK, PS_NEIGHBOURS_KHOP } ps_neighbourhood;
+extern const ps_enum ps_loss_names, ps_pooling_names, ps_similarity_names,
+    ps_neighbourhood_names;
 
 typedef struct ps_model_config {
-    uint32_t layers;                      /* K, 0..8; default 2 */
+    uint32_t layers;                      /* K, 0..8 */
     uint32_t d_in;                        /* width of x */
     uint32_t m, d, e;                     /* message, hidden and embedding width */
     uint32_t neighbours, n_walks, length; /* T and the walks that choose them */
     ps_pooling pooling;
-    bool khop;         /* uniform k-hop neighbours instead of walks */
-    bool skip;         /* S is there */
-    bool cosine;       /* z is normalised */
-    float temperature; /* of the softmax loss; informative once trained */
-    uint64_t seed;     /* of the walks */
-    char blocks[512];  /* comma-separated feature blocks, sorted */
+    ps_neighbourhood neighbourhood; /* visits of walks, or uniform k-hop neighbours */
+    ps_similarity similarity;       /* cosine: z is normalised */
+    bool skip;                      /* S is there */
+    float temperature;              /* of the softmax loss; informative once trained */
+    uint64_t seed;                  /* of the walks */
+    char blocks[512];               /* comma-separated feature blocks, sorted */
 } ps_model_config;
 
 typedef struct ps_conv { /* shapes above; borrowed from the model's block */

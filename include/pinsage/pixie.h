@@ -25,11 +25,11 @@
 #include "pinsage/scored.h"
 
 typedef struct ps_pixie_opts {
-    uint32_t steps;    /* total hops; default 20000, 1..10000000 */
-    float restart;     /* chance that a walk ends after a hop; default 0.5, (0, 1] */
-    uint32_t n_p, n_v; /* stop at more than n_p pins of n_v visits; default 2000, 4;
+    uint32_t steps;    /* total hops; 1..10000000 */
+    float restart;     /* chance that a walk ends after a hop; (0, 1] */
+    uint32_t n_p, n_v; /* stop at more than n_p pins of n_v visits;
                           n_v 0 = never */
-    float correction;  /* exponent of the degree, >= 0; default 0 */
+    float correction;  /* exponent of the degree, >= 0 */
     bool no_boost;     /* sum_q V_q[p] instead of the booster; weights act by budgets */
 } ps_pixie_opts;
 #define PS_PIXIE_DEFAULTS                                                                \

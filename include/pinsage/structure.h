@@ -21,16 +21,15 @@
 #include "pinsage/npy.h"
 #include "pinsage/progress.h"
 
+/* Defaults and ranges: server/cli/structure.c. */
 typedef struct ps_structure_opts {
-    uint32_t dim;        /* default 128, 2..1024; less on a graph that has less */
-    uint32_t iterations; /* power iterations; default 6, 0..100 */
+    uint32_t dim;        /* of a vector; less on a graph that has less */
+    uint32_t iterations; /* power iterations */
     unsigned threads;    /* 0 = all cores */
     uint64_t seed;
-    unsigned keep; /* older generations kept; default 1 */
+    unsigned keep; /* older generations kept */
     bool replace;  /* also a block `structure` that was imported */
 } ps_structure_opts;
-#define PS_STRUCTURE_DEFAULTS                                                            \
-    ((ps_structure_opts){.dim = 128, .iterations = 6, .seed = 1, .keep = 1})
 
 typedef struct ps_structure_report {
     uint32_t dim, filled;       /* pins with a vector: those on a board */

@@ -22,16 +22,17 @@
 #include "pinsage/progress.h"
 #include "pinsage/scorer.h"
 
+/* Defaults and ranges stand in the table of options (server/cli/train.c). */
 typedef struct ps_train_opts {
     ps_model_config model; /* d_in and blocks are filled in from the features */
     ps_loss loss;
-    float margin;       /* of the margin loss; default 0.1 */
-    float temperature;  /* of the softmax; default 0.05 */
+    float margin;       /* of the margin loss */
+    float temperature;  /* of the softmax */
     float rate;         /* peak of Adam's; rises over the first `warmup` of an epoch, */
-    float rate_end;     /* then falls linearly to this share of it; default 0.05 */
-    float warmup;       /* default 1: the whole first epoch */
+    float rate_end;     /* then falls linearly to this share of it */
+    float warmup;       /* share of an epoch; 1: the whole first one */
     uint32_t batch;     /* 0: 512; 128 under 5,000 pairs, 1024 over 100,000 */
-    uint32_t negatives; /* shared by a minibatch; default 1500 */
+    uint32_t negatives; /* shared by a minibatch */
     bool hard;          /* curriculum: epoch n adds n - 1 hard negatives a pair */
     uint32_t hard_low, hard_high; /* band of their ranks; 0 0: by graph size */
     float walk_pairs;             /* share of slots filled with walk pairs */
@@ -44,28 +45,8 @@ typedef struct ps_train_opts {
     const char *checkpoint; /* path, NULL: none */
     bool resume;            /* go on from it if it is there and fits */
     const char *log;        /* JSON lines, appended; NULL: none */
-    const char *stage;      /* name for progress; default "train" */
+    const char *stage;      /* name for progress; NULL: "train" */
 } ps_train_opts;
-#define PS_TRAIN_DEFAULTS                                                                \
-    ((ps_train_opts){.model = {.layers = 2,                                              \
-                               .m = 128,                                                 \
-                               .d = 128,                                                 \
-                               .e = 128,                                                 \
-                               .neighbours = 10,                                         \
-                               .n_walks = 500,                                           \
-                               .length = 2,                                              \
-                               .skip = true,                                             \
-                               .cosine = true},                                          \
-                     .loss = PS_LOSS_XENT,                                               \
-                     .margin = 0.1f,                                                     \
-                     .temperature = 0.05f,                                               \
-                     .rate = 1e-3f,                                                      \
-                     .rate_end = 0.05f,                                                  \
-                     .warmup = 1.0f,                                                     \
-                     .negatives = 1500,                                                  \
-                     .dropout = 0.15f,                                                   \
-                     .average = 0.99f,                                                   \
-                     .seed = 1})
 
 typedef struct ps_train_epoch {
     uint32_t epoch;       /* from 1 */
@@ -92,8 +73,8 @@ int ps_train(ps_model *model, ps_corpus *corpus, const ps_pairs *pairs,
 typedef struct ps_train_step_opts {
     ps_train_opts train;
     const char *pairs, *valid; /* paths; NULL: label boards; a slice of the pairs */
-    double label_boards;       /* share of boards held out as labels; default 0.2 */
-    double valid_share;        /* of the queries, when there is no valid file; 0.1 */
+    double label_boards;       /* share of boards held out as labels */
+    double valid_share;        /* of the queries, when there is no valid file */
     bool trials;          /* choose similarity, walk pairs, structure by short runs */
     bool no_structure;    /* leave that block out unless train.model.blocks names it */
     const char *variants; /* baselines to train too: comma-separated names of
@@ -135,6 +116,8 @@ int ps_train_step(const char *catalog, const ps_train_step_opts *opts,
  */
 int ps_train_step_check(const char *catalog, const ps_train_step_opts *opts, ps_why *why);
 
+typedef enum ps_preset { PS_PRESET_DEFAULT, PS_PRESET_PAPER } ps_preset;
+extern const ps_enum ps_preset_names;
 /* The paper to the letter: sizes, margin, curriculum; no skip, no walk pairs. Epochs are
  * left as they are when they are given. */
 void ps_train_paper(ps_train_opts *o);

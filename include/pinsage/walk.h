@@ -20,9 +20,9 @@
 #include "pinsage/graph.h"
 
 typedef struct ps_walk_opts {
-    uint32_t n_walks; /* walks per pin; default 200, 1..100000 */
-    uint32_t length;  /* pin-board-pin hops per walk; default 2, 1..32 */
-    uint32_t top;     /* T: neighbours kept; default 20, 1..1000 */
+    uint32_t n_walks; /* walks per pin; 1..100000 */
+    uint32_t length;  /* pin-board-pin hops per walk; 1..32 */
+    uint32_t top;     /* T: neighbours kept; 1..1000 */
 } ps_walk_opts;
 #define PS_WALK_DEFAULTS ((ps_walk_opts){.n_walks = 200, .length = 2, .top = 20})
 

@@ -35,7 +35,7 @@ struct ps_log {
 };
 
 static const char *const levels[] = {"debug", "info", "warn", "error"};
-static const ps_enum level_names = PS_ENUM(levels);
+const ps_enum ps_level_names = PS_ENUM(levels);
 
 /* ------------------------------ Writing ----------------------------------- */
 
@@ -82,7 +82,7 @@ static void *write_lines(void *arg)
 
 int ps_log_start(ps_log **out, int fd, const char *format, const char *level, ps_why *why)
 {
-    int wanted = ps_enum_find(level_names, ps_text_of(level));
+    int wanted = ps_enum_find(ps_level_names, ps_text_of(level));
     bool json = strcmp(format, "json") == 0;
     if (wanted < 0)
         return ps_fail(why, PS_EINVAL, "log level", 0,
@@ -222,7 +222,7 @@ void ps_line_begin(ps_line *l, const ps_log *log, ps_level level, const char *ms
     add_time(l);
     if (log->json)
         ps_buf_char(&l->text, '"');
-    ps_line_text(l, "level", ps_text_of(ps_enum_name(level_names, level)));
+    ps_line_text(l, "level", ps_text_of(ps_enum_name(ps_level_names, level)));
     ps_line_text(l, "msg", ps_text_of(msg));
 }
 

@@ -17,10 +17,12 @@
 #include <stdint.h>
 
 #include "pinsage/buf.h"
+#include "pinsage/enum.h"
 #include "pinsage/err.h"
 #include "pinsage/text.h"
 
 typedef enum ps_level { PS_LOG_DEBUG, PS_LOG_INFO, PS_LOG_WARN, PS_LOG_ERROR } ps_level;
+extern const ps_enum ps_level_names;
 
 typedef struct ps_log ps_log;
 

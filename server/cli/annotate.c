@@ -13,12 +13,10 @@
 
 typedef struct settings {
     ps_common common;
-    uint32_t dim, min_count, epochs, negatives, keep;
-    double subsample;
-    bool replace;
+    ps_annotate_opts opts;
 } settings;
 
-#define AT(member) offsetof(settings, member)
+#define AT(member) offsetof(settings, opts.member)
 static const ps_option options[] = {
     {"dim", 'd', PS_OPT_U32, "N", AT(dim), "128", 8, 1024, NULL, "Numbers a vector"},
     {"min-count", 0, PS_OPT_U32, "N", AT(min_count), "3", 1, 1000000, NULL,
@@ -27,7 +25,7 @@ static const ps_option options[] = {
      "Passes over the text; 0 chooses by its size"},
     {"negatives", 0, PS_OPT_U32, "N", AT(negatives), "5", 1, 50, NULL,
      "Random words that each pair of words is told apart from"},
-    {"subsample", 0, PS_OPT_REAL, "SHARE", AT(subsample), "0.001", 0, 1, NULL,
+    {"subsample", 0, PS_OPT_FLOAT, "SHARE", AT(subsample), "0.001", 0, 1, NULL,
      "Words more frequent than this are thinned out"},
     {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},
@@ -36,6 +34,14 @@ static const ps_option options[] = {
     PS_COMMON_OPTIONS,
     {0},
 };
+
+ps_annotate_opts ps_cli_annotate_defaults(void)
+{
+    settings s = {0};
+    ps_options_default(options, &s);
+    s.opts.seed = s.common.seed;
+    return s.opts;
+}
 
 int ps_cli_annotate(const char *catalog, const ps_annotate_opts *opts,
                     const ps_common *common, ps_why *why)
@@ -56,15 +62,9 @@ int ps_cli_annotate(const char *catalog, const ps_annotate_opts *opts,
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
-    ps_annotate_opts opts = {.dim = s->dim,
-                             .min_count = s->min_count,
-                             .epochs = s->epochs,
-                             .negatives = s->negatives,
-                             .subsample = (float)s->subsample,
-                             .threads = s->common.threads,
-                             .seed = s->common.seed,
-                             .keep = s->keep,
-                             .replace = s->replace};
+    ps_annotate_opts opts = s->opts;
+    opts.threads = s->common.threads;
+    opts.seed = s->common.seed;
     char current[PS_PATH_MAX];
     int err = ps_catalog_current(words->word[0], current, why);
     if (err)

@@ -52,10 +52,10 @@ static int keep_own(const char *catalog, const char *step, const char *block)
 static int annotate(const char *catalog, const ps_cli_train *s, const findings *f,
                     ps_why *why)
 {
-    ps_annotate_opts opts = PS_ANNOTATE_DEFAULTS;
+    ps_annotate_opts opts = ps_cli_annotate_defaults();
     opts.threads = s->common.threads;
     opts.seed = s->common.seed;
-    opts.keep = s->keep;
+    opts.keep = s->step.keep;
     if (f->own_annotation)
         return keep_own(catalog, "annotate", "annotation");
     int err = ps_cli_annotate(catalog, &opts, &s->common, why);
@@ -69,10 +69,10 @@ static int annotate(const char *catalog, const ps_cli_train *s, const findings *
 static int structure(const char *catalog, const ps_cli_train *s, const findings *f,
                      ps_why *why)
 {
-    ps_structure_opts opts = PS_STRUCTURE_DEFAULTS;
+    ps_structure_opts opts = ps_cli_structure_defaults();
     opts.threads = s->common.threads;
     opts.seed = s->common.seed;
-    opts.keep = s->keep;
+    opts.keep = s->step.keep;
     opts.dim = f->dim;
     if (f->own_structure)
         return keep_own(catalog, "structure", "structure");
@@ -86,12 +86,12 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     const ps_cli_train *s = cls;
     const char *catalog = words->word[0];
-    bool paper = strcmp(s->preset, "paper") == 0;
-    ps_embed_opts embed = {.threads = s->common.threads, .keep = s->keep};
-    ps_ann_build_opts index = PS_ANN_BUILD_DEFAULTS;
+    bool paper = s->preset == PS_PRESET_PAPER;
+    ps_embed_opts embed = {.threads = s->common.threads, .keep = s->step.keep};
+    ps_ann_build_opts index = ps_cli_index_defaults();
     index.threads = s->common.threads;
     index.seed = s->common.seed;
-    index.keep = s->keep;
+    index.keep = s->step.keep;
     findings found = {0};
     int err = ps_cli_train_check(catalog, s, why); /* now, not when hours are spent */
     if (!err)

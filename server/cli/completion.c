@@ -20,18 +20,12 @@ static void quoted(ps_buf *out, const char *text, const char *quote)
         *text == '\'' ? ps_buf_text(out, quote) : ps_buf_char(out, *text);
 }
 
-static void choices(ps_buf *out, const char *of)
-{
-    for (; *of; of++)
-        ps_buf_char(out, *of == '|' ? ' ' : *of);
-}
-
 /* ------------------------------ bash --------------------------------------- */
 
 static void options_of(ps_buf *out, const ps_command *c)
 {
     for (const ps_option *o = c->options; o->name; o++)
-        ps_buf_printf(out, " --%s%s", o->name, o->kind == PS_OPT_FLAG ? "" : "=");
+        ps_buf_printf(out, " --%s%s", o->name, o->arg ? "=" : "");
     ps_buf_text(out, " --help");
 }
 
@@ -39,9 +33,9 @@ static void options_of(ps_buf *out, const ps_command *c)
 static void values_of(ps_buf *out, const ps_command *c, const ps_option *o)
 {
     ps_buf_printf(out, "    %s--%s) ", c->name, o->name);
-    if (o->kind == PS_OPT_CHOICE) {
+    if (ps_option_is_choice(o)) {
         ps_buf_text(out, "words=\"");
-        choices(out, o->choices);
+        ps_option_list_choices(out, o, ' ');
         ps_buf_text(out, "\" ;;\n");
     } else if (strstr(o->arg, "DIR")) {
         ps_buf_text(out, "files=-d ;;\n");
@@ -81,7 +75,7 @@ static void bash(ps_buf *out)
         options_of(out, c);
         ps_buf_text(out, "\" ;;\n");
         for (const ps_option *o = c->options; o->name; o++)
-            if (o->kind != PS_OPT_FLAG)
+            if (o->arg)
                 values_of(out, c, o);
     }
     ps_buf_text(
@@ -129,9 +123,9 @@ static void zsh_option(ps_buf *out, const ps_option *o)
         zsh_text(out, o->arg);
         ps_buf_char(out, ':');
     }
-    if (o->kind == PS_OPT_CHOICE) {
+    if (ps_option_is_choice(o)) {
         ps_buf_char(out, '(');
-        choices(out, o->choices);
+        ps_option_list_choices(out, o, ' ');
         ps_buf_char(out, ')');
     } else if (o->arg && (strstr(o->arg, "DIR") || strstr(o->arg, "FILE"))) {
         ps_buf_text(out, strstr(o->arg, "DIR") ? "_files -/" : "_files");
@@ -186,9 +180,9 @@ static void fish_option(ps_buf *out, const ps_command *c, const ps_option *o)
                   c->name, o->name);
     if (o->key)
         ps_buf_printf(out, " -s %c", o->key);
-    if (o->kind == PS_OPT_CHOICE) {
+    if (ps_option_is_choice(o)) {
         ps_buf_text(out, " -x -a '");
-        choices(out, o->choices);
+        ps_option_list_choices(out, o, ' ');
         ps_buf_char(out, '\'');
     } else if (o->arg && strstr(o->arg, "DIR")) {
         ps_buf_text(out, " -x -a '(__fish_complete_directories)'");

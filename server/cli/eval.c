@@ -12,11 +12,12 @@
 #include "pinsage/file.h"
 #include "server/cli/commands.h"
 #include "server/cli/eval_page.h"
+#include "server/cli/steps.h"
 
 typedef struct settings {
     ps_common common;
-    const char *pairs, *columns, *methods, *hit_at, *unknown, *html;
-    uint32_t bootstraps, pixie_steps;
+    ps_eval_opts opts;
+    const char *pairs, *columns, *hit_at, *unknown, *html;
     bool json;
 } settings;
 
@@ -26,16 +27,16 @@ static const ps_option options[] = {
      "pairs.tsv[.gz]: header query TAB related"},
     {"columns", 0, PS_OPT_TEXT, "NAME=OTHER,...", AT(columns), NULL, 0, 0, NULL,
      "Names of the columns in that file, as in query=viewed,related=bought"},
-    {"methods", 'm', PS_OPT_TEXT, "LIST", AT(methods), NULL, 0, 0, NULL,
+    {"methods", 'm', PS_OPT_TEXT, "LIST", AT(opts.methods), NULL, 0, 0, NULL,
      "Comma-separated; without it all that the catalog has what it takes for"},
     {"hit-at", 0, PS_OPT_TEXT, "LIST", AT(hit_at), "10,50,100,500", 0, 0, NULL,
      "Ranks K of hit-rate@K and recall@K, up to 8"},
-    {"unknown-pins", 0, PS_OPT_CHOICE, "WHAT", AT(unknown), "error", 0, 0, "error|skip",
-     "A pair whose pin is not in the catalog"},
-    {"bootstraps", 0, PS_OPT_U32, "N", AT(bootstraps), "1000", 100, 100000, NULL,
+    {"unknown-pins", 0, PS_OPT_CHOICE, "WHAT", AT(unknown), "error", 0, 0,
+     PS_CHOICES("error", "skip"), "A pair whose pin is not in the catalog"},
+    {"bootstraps", 0, PS_OPT_U32, "N", AT(opts.bootstraps), "1000", 100, 100000, NULL,
      "Resamples of the queries behind each 95 % interval"},
-    {"pixie-steps", 0, PS_OPT_U32, "N", AT(pixie_steps), "20000", 100, 10000000, NULL,
-     "Hops of a query's walks in the pixie methods"},
+    {"pixie-steps", 0, PS_OPT_U32, "N", AT(opts.pixie_steps), "20000", 100, 10000000,
+     NULL, "Hops of a query's walks in the pixie methods"},
     {"json", 0, PS_OPT_FLAG, NULL, AT(json), NULL, 0, 0, NULL,
      "The report as JSON instead of a table"},
     {"html", 0, PS_OPT_TEXT, "FILE", AT(html), NULL, 0, 0, NULL,
@@ -61,6 +62,16 @@ static int parse_cuts(const char *list, ps_eval_opts *opts, ps_why *why)
         at = *end ? end + 1 : end;
     }
     return PS_OK;
+}
+
+ps_eval_opts ps_cli_eval_defaults(void)
+{
+    settings s = {0};
+    ps_options_default(options, &s);
+    s.opts.seed = s.common.seed;
+    if (parse_cuts(s.hit_at, &s.opts, NULL))
+        abort(); /* a default that its own command refuses */
+    return s.opts;
 }
 
 static int load_pairs(ps_pairs *pairs, const settings *s, ps_generation *g, ps_why *why)
@@ -117,11 +128,9 @@ static int tell(const settings *s, const char *catalog, const ps_eval_report *re
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
-    ps_eval_opts opts = {.methods = s->methods,
-                         .bootstraps = s->bootstraps,
-                         .pixie_steps = s->pixie_steps,
-                         .threads = s->common.threads,
-                         .seed = s->common.seed};
+    ps_eval_opts opts = s->opts;
+    opts.threads = s->common.threads;
+    opts.seed = s->common.seed;
     ps_generation *g = NULL;
     ps_pairs pairs = {0};
     ps_eval_report report = {0};

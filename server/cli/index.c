@@ -10,27 +10,33 @@
 
 typedef struct settings {
     ps_common common;
-    const char *factory, *vectors;
-    double recall;
-    uint32_t sample, keep;
+    ps_ann_build_opts opts;
 } settings;
 
-#define AT(member) offsetof(settings, member)
+#define AT(member) offsetof(settings, opts.member)
 static const ps_option options[] = {
-    {"factory", 0, PS_OPT_TEXT, "STRING", AT(factory), "auto", 0, 0, NULL,
+    {"factory", 0, PS_OPT_TEXT, "STRING", AT(factory), PS_ANN_FACTORY, 0, 0, NULL,
      "FAISS factory string, or auto to choose by size"},
     {"vectors", 0, PS_OPT_TEXT, "NAME", AT(vectors), NULL, 0, 0, NULL,
      "What to index: embeddings or a feature block; without it embeddings if there are "
      "any"},
-    {"recall", 0, PS_OPT_REAL, "SHARE", AT(recall), "0.95", 0.5, 1, NULL,
-     "Share of the 10 exact neighbours that a search must find"},
-    {"sample", 0, PS_OPT_U32, "N", AT(sample), "500", 10, 100000, NULL,
-     "Pins to measure that with"},
+    {"recall", 0, PS_OPT_REAL, "SHARE", AT(recall), PS_TEXT_OF(PS_ANN_RECALL), 0.5, 1,
+     NULL, "Share of the 10 exact neighbours that a search must find"},
+    {"sample", 0, PS_OPT_U32, "N", AT(sample), PS_TEXT_OF(PS_ANN_SAMPLE), 10, 100000,
+     NULL, "Pins to measure that with"},
     {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},
     PS_COMMON_OPTIONS,
     {0},
 };
+
+ps_ann_build_opts ps_cli_index_defaults(void)
+{
+    settings s = {0};
+    ps_options_default(options, &s);
+    s.opts.seed = s.common.seed;
+    return s.opts;
+}
 
 int ps_cli_index(const char *catalog, const ps_ann_build_opts *opts,
                  const ps_common *common, ps_why *why)
@@ -56,13 +62,9 @@ int ps_cli_index(const char *catalog, const ps_ann_build_opts *opts,
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
-    ps_ann_build_opts opts = {.factory = s->factory,
-                              .vectors = s->vectors,
-                              .recall = s->recall,
-                              .sample = s->sample,
-                              .threads = s->common.threads,
-                              .seed = s->common.seed,
-                              .keep = s->keep};
+    ps_ann_build_opts opts = s->opts;
+    opts.threads = s->common.threads;
+    opts.seed = s->common.seed;
     return ps_cli_index(words->word[0], &opts, &s->common, why);
 }
 

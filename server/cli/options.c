@@ -71,7 +71,7 @@ static double unit_of(ps_option_kind kind, const char *unit)
 
 static bool is_real(ps_option_kind kind)
 {
-    return kind == PS_OPT_REAL || kind == PS_OPT_RATE;
+    return kind == PS_OPT_REAL || kind == PS_OPT_FLOAT || kind == PS_OPT_RATE;
 }
 
 static double kind_limit(ps_option_kind kind)
@@ -80,6 +80,7 @@ static double kind_limit(ps_option_kind kind)
     case PS_OPT_U64:
         return 0x1p63;
     case PS_OPT_REAL:
+    case PS_OPT_FLOAT:
     case PS_OPT_RATE:
         return HUGE_VAL;
     default:
@@ -111,21 +112,75 @@ static int parse_number(const ps_option *o, const char *value, const char *sourc
     return PS_OK;
 }
 
-static bool is_choice(const char *choices, const char *value)
+bool ps_option_is_choice(const ps_option *o)
 {
-    size_t len = strlen(value);
-    for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
-        if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0') && len)
-            return true;
-    return false;
+    return o->kind == PS_OPT_CHOICE || o->kind == PS_OPT_ENUM;
+}
+
+void ps_option_list_choices(ps_buf *b, const ps_option *o, char between)
+{
+    for (unsigned i = 0; i < o->choices->n; i++) {
+        if (i)
+            ps_buf_char(b, between);
+        ps_buf_text(b, ps_enum_name(*o->choices, i));
+    }
+}
+
+static int set_choice(const ps_option *o, void *slot, const char *value,
+                      const char *source, ps_why *why)
+{
+    int choice = ps_enum_find(*o->choices, ps_text_of(value));
+    if (choice < 0) {
+        ps_buf list = {0};
+        ps_option_list_choices(&list, o, '|');
+        int err = ps_fail(why, PS_EINVAL, source, 0, "--%s: \"%s\" is none of %s",
+                          o->name, value, list.data ? list.data : "");
+        ps_buf_done(&list);
+        return err;
+    }
+    if (o->kind == PS_OPT_ENUM)
+        *(unsigned *)slot = (unsigned)choice;
+    else
+        *(const char **)slot = ps_enum_name(*o->choices, (size_t)choice);
+    return PS_OK;
+}
+
+static int set_chars(const ps_option *o, char *slot, const char *value,
+                     const char *source, ps_why *why)
+{
+    if (strlen(value) >= (size_t)o->high)
+        return refuse(o, value, source, "is too long", why);
+    memcpy(slot, value, strlen(value) + 1);
+    return PS_OK;
+}
+
+static void set_number(const ps_option *o, void *slot, double x)
+{
+    switch (o->kind) {
+    case PS_OPT_REAL:
+    case PS_OPT_RATE:
+        *(double *)slot = x;
+        break;
+    case PS_OPT_FLOAT:
+        *(float *)slot = (float)x;
+        break;
+    case PS_OPT_U64:
+        *(uint64_t *)slot = (uint64_t)x;
+        break;
+    default:
+        *(uint32_t *)slot = (uint32_t)x;
+    }
 }
 
 static int set_flag(const ps_option *o, bool *slot, const char *value, const char *source,
                     ps_why *why)
 {
-    if (!is_choice("1|true|yes|on|0|false|no|off", value))
+    static const char *const words[] = {"0",  "1",   "false", "true",
+                                        "no", "yes", "off",   "on"};
+    int word = ps_enum_find((ps_enum)PS_ENUM(words), ps_text_of(value));
+    if (word < 0)
         return refuse(o, value, source, "is neither true nor false", why);
-    *slot = is_choice("1|true|yes|on", value);
+    *slot = word % 2;
     return PS_OK;
 }
 
@@ -146,10 +201,10 @@ int ps_option_set(const ps_option *o, void *settings, const char *value,
     int err = PS_OK;
     switch (o->kind) {
     case PS_OPT_CHOICE:
-        if (!is_choice(o->choices, value))
-            return ps_fail(why, PS_EINVAL, source, 0, "--%s: \"%s\" is none of %s",
-                           o->name, value, o->choices);
-        /* fall through */
+    case PS_OPT_ENUM:
+        return set_choice(o, slot, value, source, why);
+    case PS_OPT_CHARS:
+        return set_chars(o, slot, value, source, why);
     case PS_OPT_TEXT:
         *(const char **)(void *)slot = keep_text(value);
         return PS_OK;
@@ -157,17 +212,17 @@ int ps_option_set(const ps_option *o, void *settings, const char *value,
         return add_item(o, (ps_option_list *)(void *)slot, value, source, why);
     case PS_OPT_FLAG:
         return set_flag(o, (bool *)slot, value, source, why);
+    case PS_OPT_NO_FLAG:
+        err = set_flag(o, (bool *)slot, value, source, why);
+        if (!err)
+            *(bool *)slot = !*(bool *)slot;
+        return err;
     default:
         break;
     }
     if ((err = parse_number(o, value, source, &x, why)))
         return err;
-    if (is_real(o->kind))
-        *(double *)(void *)slot = x;
-    else if (o->kind == PS_OPT_U64)
-        *(uint64_t *)(void *)slot = (uint64_t)x;
-    else
-        *(uint32_t *)(void *)slot = (uint32_t)x;
+    set_number(o, slot, x);
     return PS_OK;
 }
 
@@ -247,9 +302,11 @@ static error_t on_argument(int key, char *value, struct argp_state *state)
 
 static void add_limits(ps_buf *b, const ps_option *o)
 {
-    bool ranged = o->low != 0 || o->high != 0;
-    if (o->kind == PS_OPT_CHOICE)
-        ps_buf_printf(b, ": %s", o->choices);
+    bool ranged = (o->low != 0 || o->high != 0) && o->kind != PS_OPT_CHARS;
+    if (o->choices) {
+        ps_buf_text(b, ": ");
+        ps_option_list_choices(b, o, ps_option_is_choice(o) ? '|' : ',');
+    }
     if (!o->otherwise && !ranged)
         return;
     ps_buf_printf(b, " (%s%s", o->otherwise ? "default " : "",
@@ -305,13 +362,13 @@ static void die_usage(const ps_command *c, const ps_why *why, int err)
     exit(64);
 }
 
-static int apply_defaults(const ps_command *c, void *settings, ps_why *why)
+void ps_options_default(const ps_option *options, void *settings)
 {
-    int err = PS_OK;
-    for (const ps_option *o = c->options; o->name && !err; o++)
-        if (o->otherwise)
-            err = ps_option_set(o, settings, o->otherwise, "default", why);
-    return err;
+    for (const ps_option *o = options; o->name; o++) {
+        const char *value = o->kind == PS_OPT_NO_FLAG ? "false" : o->otherwise;
+        if (value && ps_option_set(o, settings, value, "default", NULL))
+            abort(); /* a default that its own row refuses */
+    }
 }
 
 static int apply_environment(const ps_command *c, void *settings, ps_why *why)
@@ -350,8 +407,7 @@ void ps_options_parse(const ps_command *c, int argc, char **argv, void *settings
     ps_why why = {0};
     const char *config = config_path(argc, argv);
     int err = ps_flags_check(c, argc, argv, &why);
-    if (!err)
-        err = apply_defaults(c, settings, &why);
+    ps_options_default(c->options, settings);
     if (!err && config)
         err = ps_config_apply(config, c, settings, &why);
     if (!err)

@@ -14,19 +14,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pinsage/buf.h"
+#include "pinsage/enum.h"
 #include "pinsage/err.h"
 
 typedef enum ps_option_kind {
     PS_OPT_TEXT,   /* const char * */
     PS_OPT_CHOICE, /* const char *, one of `choices` */
+    PS_OPT_ENUM,   /* unsigned or an enum, one of `choices` */
+    PS_OPT_CHARS,  /* char[high], the text itself */
     PS_OPT_LIST,   /* ps_option_list, may be given again */
     PS_OPT_U32,    /* uint32_t */
     PS_OPT_U64,    /* uint64_t; suffixes K M G (powers of 1024) */
     PS_OPT_REAL,   /* double */
+    PS_OPT_FLOAT,  /* float */
     PS_OPT_MS,     /* uint32_t milliseconds; suffixes ms s m */
     PS_OPT_RATE,   /* double, a second; suffixes /s /m */
-    PS_OPT_FLAG    /* bool */
+    PS_OPT_FLAG,   /* bool */
+    PS_OPT_NO_FLAG /* bool that is true unless this is given: "no-skip" */
 } ps_option_kind;
+
+/* A number that another module also needs, as a default. */
+#define PS_TEXT_OF(number)  PS_TEXT_OF_(number)
+#define PS_TEXT_OF_(number) #number
 
 #define PS_LIST_MAX 64
 typedef struct ps_option_list {
@@ -38,11 +48,12 @@ typedef struct ps_option {
     const char *name; /* "hit-at": flag --hit-at, PINSAGE_HIT_AT, "hit-at" in the file */
     int key;          /* short flag, 0 for none */
     ps_option_kind kind;
-    const char *arg;       /* "FILE"; NULL for a flag */
-    size_t at;             /* offsetof in the settings */
-    const char *otherwise; /* default as text; NULL: zero, nothing */
-    double low, high;      /* range of numbers; both 0: any */
-    const char *choices;   /* "error|skip" */
+    const char *arg;        /* "FILE"; NULL for a flag */
+    size_t at;              /* offsetof in the settings */
+    const char *otherwise;  /* default as text; NULL: zero, nothing */
+    double low, high;       /* range of numbers; both 0: any */
+    const ps_enum *choices; /* of a choice and an enum; of a text: what its list may
+                               hold, for help */
     const char *help;
 } ps_option;
 
@@ -57,6 +68,14 @@ typedef struct ps_parsed {
     size_t n_words;
     const char *link; /* word[0] as it was typed, when links were followed; else NULL */
 } ps_parsed;
+
+/* Every setting of a table as its row has it: the one place where defaults stand. The
+ * rest of settings is left alone. */
+void ps_options_default(const ps_option *options, void *settings);
+/* True of those that take one of their choices and nothing else. */
+bool ps_option_is_choice(const ps_option *o);
+/* The choices with something between them: "error|skip". */
+void ps_option_list_choices(ps_buf *out, const ps_option *o, char between);
 
 struct ps_command;
 /* Fill settings from defaults, file, environment and flags, in this order. Prints help

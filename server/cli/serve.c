@@ -5,6 +5,7 @@
 #include "server/serve/serve.h"
 
 #include "server/cli/commands.h"
+#include "server/cli/steps.h"
 #include "server/security/sandbox.h"
 
 typedef struct settings {
@@ -31,7 +32,8 @@ static const ps_option options[] = {
      "Writes at once, after a rest"},
     {"read-only", 0, PS_OPT_FLAG, NULL, AT(auth.read_only), NULL, 0, 0, NULL,
      "Refuse every write; what was written is shown as of the start or the last reload"},
-    {"sandbox", 0, PS_OPT_CHOICE, "MODE", AT(sandbox), "auto", 0, 0, PS_SANDBOX_MODES,
+    {"sandbox", 0, PS_OPT_CHOICE, "MODE", AT(sandbox), "auto", 0, 0,
+     PS_CHOICES(PS_SANDBOX_MODES),
      "Keep the server to its own files and to what serving needs of the kernel; auto "
      "takes what this kernel can, strict does not start without all of it"},
     {"tls-cert", 0, PS_OPT_TEXT, "FILE", AT(tls.cert), NULL, 0, 0, NULL,
@@ -106,11 +108,12 @@ static const ps_option options[] = {
     {"k-max", 0, PS_OPT_U32, "N", AT(k_max), "1000", 1, 1000, NULL,
      "Most results of one answer"},
     {"log-format", 0, PS_OPT_CHOICE, "FORMAT", AT(log_format), "logfmt", 0, 0,
-     "logfmt|json", "Lines on stderr"},
-    {"log-level", 0, PS_OPT_CHOICE, "LEVEL", AT(log_level), "info", 0, 0,
-     "debug|info|warn|error", "What is logged"},
+     PS_CHOICES("logfmt", "json"), "Lines on stderr"},
+    {"log-level", 0, PS_OPT_CHOICE, "LEVEL", AT(log_level), "info", 0, 0, &ps_level_names,
+     "What is logged"},
     {"access-log", 0, PS_OPT_CHOICE, "WHICH", AT(access_log), "errors", 0, 0,
-     "errors|all|off", "Requests that are logged; errors are 5xx and slow ones"},
+     PS_CHOICES("errors", "all", "off"),
+     "Requests that are logged; errors are 5xx and slow ones"},
     {"access-sample", 0, PS_OPT_U32, "N", AT(access_sample), "1", 1, 1000000, NULL,
      "With --access-log=all, one in N good answers"},
     {"slow", 0, PS_OPT_MS, "TIME", AT(slow), "1s", 0, 3600000, NULL,
@@ -118,6 +121,13 @@ static const ps_option options[] = {
     PS_COMMON_OPTIONS,
     {0},
 };
+
+ps_serve_opts ps_cli_serve_defaults(void)
+{
+    settings s = {0};
+    ps_options_default(options, &s);
+    return s.serve;
+}
 
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {

@@ -8,6 +8,8 @@
  * Threads: main thread.
  */
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/cli/cli.h"
@@ -29,6 +31,18 @@ static void print_ms(ps_buf *out, uint32_t ms)
         ps_buf_printf(out, "\"%ums\"", ms);
 }
 
+/* In as few digits as bring the same number back: 0.1, not 0.100000001. */
+static void print_float(ps_buf *out, float x)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)x);
+        if (strtof(text, NULL) == x)
+            break;
+    }
+    ps_buf_text(out, text);
+}
+
 static void print_list(ps_buf *out, const ps_option_list *list)
 {
     ps_buf_char(out, '[');
@@ -46,6 +60,12 @@ static void print_value(ps_buf *out, const ps_option *o, const void *slot)
     case PS_OPT_CHOICE:
         text(out, *(const char *const *)slot);
         break;
+    case PS_OPT_ENUM:
+        text(out, ps_enum_name(*o->choices, *(const unsigned *)slot));
+        break;
+    case PS_OPT_CHARS:
+        text(out, slot);
+        break;
     case PS_OPT_LIST:
         print_list(out, slot);
         break;
@@ -62,8 +82,13 @@ static void print_value(ps_buf *out, const ps_option *o, const void *slot)
     case PS_OPT_RATE:
         ps_buf_real(out, *(const double *)slot, 17);
         break;
+    case PS_OPT_FLOAT:
+        print_float(out, *(const float *)slot);
+        break;
     case PS_OPT_FLAG:
-        ps_buf_text(out, *(const bool *)slot ? "true" : "false");
+    case PS_OPT_NO_FLAG:
+        ps_buf_text(out,
+                    *(const bool *)slot == (o->kind == PS_OPT_FLAG) ? "true" : "false");
         break;
     }
 }
@@ -73,6 +98,8 @@ static bool is_set(const ps_option *o, const void *slot)
 {
     if (o->kind == PS_OPT_TEXT || o->kind == PS_OPT_CHOICE)
         return *(const char *const *)slot != NULL;
+    if (o->kind == PS_OPT_CHARS)
+        return *(const char *)slot != '\0';
     return o->kind != PS_OPT_LIST || ((const ps_option_list *)slot)->n > 0;
 }
 
@@ -93,15 +120,12 @@ void ps_settings_print(ps_buf *out, const ps_command *c, const void *settings)
 
 /* ------------------------------ The schema --------------------------------- */
 
-static void schema_choices(ps_buf *out, const char *choices)
+static void schema_choices(ps_buf *out, const ps_enum *choices)
 {
-    const char *before = "";
     ps_buf_text(out, "\"enum\": [");
-    for (const char *at = choices; *at; before = ", ") {
-        size_t len = strcspn(at, "|");
-        ps_buf_text(out, before);
-        ps_buf_json(out, at, len);
-        at += len + (at[len] != '\0');
+    for (unsigned i = 0; i < choices->n; i++) {
+        ps_buf_text(out, i ? ", " : "");
+        text(out, ps_enum_name(*choices, i));
     }
     ps_buf_char(out, ']');
 }
@@ -130,9 +154,11 @@ static void schema_shape(ps_buf *out, const ps_option *o)
 {
     switch (o->kind) {
     case PS_OPT_TEXT:
+    case PS_OPT_CHARS:
         ps_buf_text(out, "\"type\": \"string\"");
         break;
     case PS_OPT_CHOICE:
+    case PS_OPT_ENUM:
         schema_choices(out, o->choices);
         break;
     case PS_OPT_LIST:
@@ -151,12 +177,14 @@ static void schema_shape(ps_buf *out, const ps_option *o)
         schema_united(out, o, "integer", "ms|s|m");
         break;
     case PS_OPT_REAL:
+    case PS_OPT_FLOAT:
         schema_number(out, o, "number");
         break;
     case PS_OPT_RATE:
         schema_united(out, o, "number", "/s|/m");
         break;
     case PS_OPT_FLAG:
+    case PS_OPT_NO_FLAG:
         ps_buf_text(out, "\"type\": \"boolean\"");
         break;
     }
@@ -164,12 +192,20 @@ static void schema_shape(ps_buf *out, const ps_option *o)
 
 static void schema_option(ps_buf *out, const ps_option *o, const char *indent)
 {
+    ps_buf help = {0};
+    ps_buf_text(&help, o->help);
+    if (o->choices && !ps_option_is_choice(o)) {
+        ps_buf_text(&help, ": ");
+        ps_option_list_choices(&help, o, ',');
+    }
     ps_buf_printf(out, "%s\"%s\": {\"description\": ", indent, o->name);
-    text(out, o->help);
+    ps_buf_json(out, help.data, help.size);
+    ps_buf_done(&help);
     ps_buf_text(out, ", ");
     schema_shape(out, o);
     if (o->otherwise) {
-        bool bare = o->kind == PS_OPT_U32 || o->kind == PS_OPT_REAL;
+        bool bare =
+            o->kind == PS_OPT_U32 || o->kind == PS_OPT_REAL || o->kind == PS_OPT_FLOAT;
         ps_buf_text(out, ", \"default\": ");
         bare ? ps_buf_text(out, o->otherwise) : text(out, o->otherwise);
     }

@@ -11,11 +11,10 @@
 
 typedef struct settings {
     ps_common common;
-    uint32_t dim, iterations, keep;
-    bool replace;
+    ps_structure_opts opts;
 } settings;
 
-#define AT(member) offsetof(settings, member)
+#define AT(member) offsetof(settings, opts.member)
 static const ps_option options[] = {
     {"dim", 'd', PS_OPT_U32, "N", AT(dim), "128", 2, 1024, NULL, "Numbers a vector"},
     {"iterations", 0, PS_OPT_U32, "N", AT(iterations), "6", 0, 100, NULL,
@@ -27,6 +26,14 @@ static const ps_option options[] = {
     PS_COMMON_OPTIONS,
     {0},
 };
+
+ps_structure_opts ps_cli_structure_defaults(void)
+{
+    settings s = {0};
+    ps_options_default(options, &s);
+    s.opts.seed = s.common.seed;
+    return s.opts;
+}
 
 int ps_cli_structure(const char *catalog, const ps_structure_opts *opts,
                      const ps_common *common, ps_why *why)
@@ -47,12 +54,9 @@ int ps_cli_structure(const char *catalog, const ps_structure_opts *opts,
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
     settings *s = cls;
-    ps_structure_opts opts = {.dim = s->dim,
-                              .iterations = s->iterations,
-                              .threads = s->common.threads,
-                              .seed = s->common.seed,
-                              .keep = s->keep,
-                              .replace = s->replace};
+    ps_structure_opts opts = s->opts;
+    opts.threads = s->common.threads;
+    opts.seed = s->common.seed;
     return ps_cli_structure(words->word[0], &opts, &s->common, why);
 }
 

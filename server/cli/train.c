@@ -11,147 +11,113 @@
 #include "server/cli/commands.h"
 #include "server/cli/steps.h"
 
-#define AT(member) offsetof(ps_cli_train, member)
+#define BLOCKS_ROOM   sizeof((ps_model_config *)0)->blocks
+#define AT(member)    offsetof(ps_cli_train, member)
+#define STEP(member)  AT(step.member)
+#define TRAIN(member) AT(step.train.member)
+#define MODEL(member) AT(step.train.model.member)
 const ps_option ps_cli_train_options[] = {
-    {"pairs", 0, PS_OPT_TEXT, "FILE", AT(pairs), NULL, 0, 0, NULL,
+    {"pairs", 0, PS_OPT_TEXT, "FILE", STEP(pairs), NULL, 0, 0, NULL,
      "pairs.tsv[.gz]: header query TAB related; without it boards are held out"},
-    {"valid", 0, PS_OPT_TEXT, "FILE", AT(valid), NULL, 0, 0, NULL,
+    {"valid", 0, PS_OPT_TEXT, "FILE", STEP(valid), NULL, 0, 0, NULL,
      "Pairs to choose by; without it those of a tenth of the queries are set aside"},
-    {"label-boards", 0, PS_OPT_REAL, "SHARE", AT(label_boards), "0.2", 0.01, 0.9, NULL,
-     "Share of the boards held out as labels when there is no --pairs"},
-    {"columns", 0, PS_OPT_TEXT, "NAME=OTHER,...", AT(columns), NULL, 0, 0, NULL,
+    {"columns", 0, PS_OPT_TEXT, "NAME=OTHER,...", STEP(columns), NULL, 0, 0, NULL,
      "Names of the columns in those files, as in query=viewed,related=bought"},
-    {"unknown-pins", 0, PS_OPT_CHOICE, "WHAT", AT(unknown), "error", 0, 0, "error|skip",
-     "A pair whose pin is not in the catalog"},
-    {"preset", 0, PS_OPT_CHOICE, "NAME", AT(preset), "default", 0, 0, "default|paper",
+    {"label-boards", 0, PS_OPT_REAL, "SHARE", STEP(label_boards), "0.2", 0.01, 0.9, NULL,
+     "Share of the boards held out as labels when there is no --pairs"},
+    {"unknown-pins", 0, PS_OPT_ENUM, "WHAT", AT(unknown), "error", 0, 0,
+     PS_CHOICES("error", "skip"), "A pair whose pin is not in the catalog"},
+    {"preset", 0, PS_OPT_ENUM, "NAME", AT(preset), "default", 0, 0, &ps_preset_names,
      "default: sized for small machines, choices made by short trials; paper: to the "
      "letter"},
-    {"no-trials", 0, PS_OPT_FLAG, NULL, AT(no_trials), NULL, 0, 0, NULL,
+    {"no-trials", 0, PS_OPT_NO_FLAG, NULL, STEP(trials), NULL, 0, 0, NULL,
      "Take --similarity, --walk-pairs and --blocks as they are"},
-    {"baselines", 0, PS_OPT_TEXT, "LIST", AT(baselines), NULL, 0, 0, NULL,
-     "Train these for `eval` too: combined,combined-structure,khop,meanpool,maxpool"},
-    {"layers", 'K', PS_OPT_U32, "N", AT(layers), "2", 0, 8, NULL, "Convolutions"},
-    {"message", 'm', PS_OPT_U32, "N", AT(m), "128", 1, 65536, NULL,
+    {"baselines", 0, PS_OPT_TEXT, "LIST", STEP(variants), NULL, 0, 0, &ps_baseline_names,
+     "Train these for `eval` too"},
+    {"layers", 'K', PS_OPT_U32, "N", MODEL(layers), "2", 0, 8, NULL, "Convolutions"},
+    {"message", 'm', PS_OPT_U32, "N", MODEL(m), "128", 1, 65536, NULL,
      "Numbers of a message (m)"},
-    {"dim", 'd', PS_OPT_U32, "N", AT(d), "128", 1, 65536, NULL,
+    {"dim", 'd', PS_OPT_U32, "N", MODEL(d), "128", 1, 65536, NULL,
      "Numbers of a hidden vector (d)"},
-    {"embedding", 'E', PS_OPT_U32, "N", AT(e), "128", 1, 65536, NULL,
+    {"embedding", 'E', PS_OPT_U32, "N", MODEL(e), "128", 1, 65536, NULL,
      "Numbers of an embedding (E)"},
-    {"neighbours", 'T', PS_OPT_U32, "N", AT(neighbours), "10", 1, 1000, NULL,
+    {"neighbours", 'T', PS_OPT_U32, "N", MODEL(neighbours), "10", 1, 1000, NULL,
      "Pins that each pin pools over (T)"},
-    {"walks", 0, PS_OPT_U32, "N", AT(walks), "500", 1, 100000, NULL,
+    {"walks", 0, PS_OPT_U32, "N", MODEL(n_walks), "500", 1, 100000, NULL,
      "Random walks a pin that find them"},
-    {"walk-length", 0, PS_OPT_U32, "N", AT(length), "2", 1, 32, NULL,
+    {"walk-length", 0, PS_OPT_U32, "N", MODEL(length), "2", 1, 32, NULL,
      "Hops pin-board-pin of a walk"},
-    {"pooling", 0, PS_OPT_CHOICE, "KIND", AT(pooling), "importance", 0, 0,
-     "importance|mean|max", "How messages are joined"},
-    {"neighbourhood", 0, PS_OPT_CHOICE, "KIND", AT(neighbourhood), "walk", 0, 0,
-     "walk|khop", "Visits of walks, or uniform pins that share a board"},
-    {"no-skip", 0, PS_OPT_FLAG, NULL, AT(no_skip), NULL, 0, 0, NULL,
+    {"pooling", 0, PS_OPT_ENUM, "KIND", MODEL(pooling), "importance", 0, 0,
+     &ps_pooling_names, "How messages are joined"},
+    {"neighbourhood", 0, PS_OPT_ENUM, "KIND", MODEL(neighbourhood), "walk", 0, 0,
+     &ps_neighbourhood_names, "Visits of walks, or uniform pins that share a board"},
+    {"no-skip", 0, PS_OPT_NO_FLAG, NULL, MODEL(skip), NULL, 0, 0, NULL,
      "Leave out the linear path from the features to the embedding"},
-    {"similarity", 0, PS_OPT_CHOICE, "KIND", AT(similarity), "cosine", 0, 0, "cosine|ip",
-     "Embeddings of unit length, or raw inner products"},
-    {"loss", 0, PS_OPT_CHOICE, "KIND", AT(loss), "xent", 0, 0, "margin|xent",
+    {"similarity", 0, PS_OPT_ENUM, "KIND", MODEL(similarity), "cosine", 0, 0,
+     &ps_similarity_names, "Embeddings of unit length, or raw inner products"},
+    {"loss", 0, PS_OPT_ENUM, "KIND", TRAIN(loss), "xent", 0, 0, &ps_loss_names,
      "Max-margin of the paper, or softmax cross-entropy"},
-    {"margin", 0, PS_OPT_REAL, "X", AT(margin), "0.1", 0, 100, NULL,
+    {"margin", 0, PS_OPT_FLOAT, "X", TRAIN(margin), "0.1", 0, 100, NULL,
      "Of the margin loss"},
-    {"temperature", 0, PS_OPT_REAL, "X", AT(temperature), "0.05", 0.001, 100, NULL,
+    {"temperature", 0, PS_OPT_FLOAT, "X", TRAIN(temperature), "0.05", 0.001, 100, NULL,
      "Of the softmax; trials use 0.05 with cosine, 0.1 and 0.3 without"},
-    {"rate", 0, PS_OPT_REAL, "X", AT(rate), "0.001", 1e-7, 1, NULL,
+    {"rate", 0, PS_OPT_FLOAT, "X", TRAIN(rate), "0.001", 1e-7, 1, NULL,
      "Peak learning rate, reached over the first epoch"},
-    {"rate-end", 0, PS_OPT_REAL, "SHARE", AT(rate_end), "0.05", 0, 1, NULL,
+    {"rate-end", 0, PS_OPT_FLOAT, "SHARE", TRAIN(rate_end), "0.05", 0, 1, NULL,
      "What is left of it at the end"},
-    {"batch", 'b', PS_OPT_U32, "N", AT(batch), "0", 0, 65536, NULL,
+    {"batch", 'b', PS_OPT_U32, "N", TRAIN(batch), "0", 0, 65536, NULL,
      "Pairs a minibatch; 0: 512; 128 under 5,000 pairs, 1024 over 100,000"},
-    {"negatives", 0, PS_OPT_U32, "N", AT(negatives), "1500", 1, 65536, NULL,
+    {"negatives", 0, PS_OPT_U32, "N", TRAIN(negatives), "1500", 1, 65536, NULL,
      "Random pins that a minibatch shares as negatives"},
-    {"hard", 0, PS_OPT_FLAG, NULL, AT(hard), NULL, 0, 0, NULL,
+    {"hard", 0, PS_OPT_FLAG, NULL, TRAIN(hard), NULL, 0, 0, NULL,
      "Hard negatives: epoch n adds n - 1 a pair from the query's walk ranking"},
-    {"hard-low", 0, PS_OPT_U32, "RANK", AT(hard_low), "0", 0, 1000000, NULL,
+    {"hard-low", 0, PS_OPT_U32, "RANK", TRAIN(hard_low), "0", 0, 1000000, NULL,
      "First rank of that band; 0 0 chooses by the size of the graph"},
-    {"hard-high", 0, PS_OPT_U32, "RANK", AT(hard_high), "0", 0, 1000000, NULL,
+    {"hard-high", 0, PS_OPT_U32, "RANK", TRAIN(hard_high), "0", 0, 1000000, NULL,
      "Rank behind the band"},
-    {"walk-pairs", 0, PS_OPT_REAL, "SHARE", AT(walk_pairs), "0", 0, 1, NULL,
+    {"walk-pairs", 0, PS_OPT_FLOAT, "SHARE", TRAIN(walk_pairs), "0", 0, 1, NULL,
      "Slots filled with a random pin and one that its walks visit"},
-    {"epochs", 0, PS_OPT_U32, "N", AT(epochs), "0", 0, 512, NULL,
+    {"epochs", 0, PS_OPT_U32, "N", TRAIN(epochs), "0", 0, 512, NULL,
      "At most; 0: 15, or 50 under 5,000 pairs"},
-    {"patience", 0, PS_OPT_U32, "N", AT(patience), "0", 0, 512, NULL,
+    {"patience", 0, PS_OPT_U32, "N", TRAIN(patience), "0", 0, 512, NULL,
      "Epochs without a better valid score before it stops; 0: 6, or 10"},
-    {"dropout", 0, PS_OPT_REAL, "SHARE", AT(dropout), "0.15", 0, 0.9, NULL,
+    {"dropout", 0, PS_OPT_FLOAT, "SHARE", TRAIN(dropout), "0.15", 0, 0.9, NULL,
      "Numbers of the features that a minibatch leaves out, against learning by heart"},
-    {"average", 0, PS_OPT_REAL, "DECAY", AT(average), "0.99", 0, 0.99999, NULL,
+    {"average", 0, PS_OPT_FLOAT, "DECAY", TRAIN(average), "0.99", 0, 0.99999, NULL,
      "Keep a running average of the weights instead of the last ones; 0 does not"},
-    {"blocks", 0, PS_OPT_TEXT, "LIST", AT(blocks), NULL, 0, 0, NULL,
+    {"blocks", 0, PS_OPT_CHARS, "LIST", MODEL(blocks), NULL, 0, BLOCKS_ROOM, NULL,
      "Feature blocks to use; without it all"},
-    {"resume", 0, PS_OPT_FLAG, NULL, AT(resume), NULL, 0, 0, NULL,
+    {"resume", 0, PS_OPT_FLAG, NULL, TRAIN(resume), NULL, 0, 0, NULL,
      "Go on from the checkpoint of an interrupted run with the same data and options"},
-    {"log", 0, PS_OPT_TEXT, "FILE.jsonl", AT(log), NULL, 0, 0, NULL,
+    {"log", 0, PS_OPT_TEXT, "FILE.jsonl", TRAIN(log), NULL, 0, 0, NULL,
      "Append a JSON line an epoch"},
-    {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
+    {"keep", 0, PS_OPT_U32, "N", STEP(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},
     PS_COMMON_OPTIONS,
     {0},
 };
 
-static bool is(const char *value, const char *name)
+ps_train_step_opts ps_cli_train_opts(const ps_cli_train *s)
 {
-    return strcmp(value, name) == 0;
+    ps_train_step_opts o = s->step;
+    o.valid_share = 0.1;
+    o.skip_unknown = s->unknown == 1;
+    o.train.warmup = 1;
+    o.train.threads = s->common.threads;
+    o.train.seed = s->common.seed;
+    if (s->preset == PS_PRESET_PAPER) {
+        o.trials = false;
+        o.no_structure = true;
+        ps_train_paper(&o.train);
+    }
+    return o;
 }
 
-static void model_of(const ps_cli_train *s, ps_model_config *c)
+ps_train_step_opts ps_cli_train_defaults(void)
 {
-    *c = (ps_model_config){.layers = s->layers,
-                           .m = s->m,
-                           .d = s->d,
-                           .e = s->e,
-                           .neighbours = s->neighbours,
-                           .n_walks = s->walks,
-                           .length = s->length,
-                           .pooling = is(s->pooling, "mean")  ? PS_POOL_MEAN
-                                      : is(s->pooling, "max") ? PS_POOL_MAX
-                                                              : PS_POOL_IMPORTANCE,
-                           .khop = is(s->neighbourhood, "khop"),
-                           .skip = !s->no_skip,
-                           .cosine = is(s->similarity, "cosine")};
-    snprintf(c->blocks, sizeof c->blocks, "%s", s->blocks ? s->blocks : "");
-}
-
-static void train_opts(const ps_cli_train *s, ps_train_step_opts *out)
-{
-    *out = (ps_train_step_opts){.pairs = s->pairs,
-                                .valid = s->valid,
-                                .label_boards = s->label_boards,
-                                .valid_share = 0.1,
-                                .variants = s->baselines,
-                                .skip_unknown = is(s->unknown, "skip"),
-                                .columns = s->columns,
-                                .keep = s->keep};
-    ps_train_opts *o = &out->train;
-    *o = (ps_train_opts){.loss = is(s->loss, "xent") ? PS_LOSS_XENT : PS_LOSS_MARGIN,
-                         .margin = (float)s->margin,
-                         .temperature = (float)s->temperature,
-                         .rate = (float)s->rate,
-                         .rate_end = (float)s->rate_end,
-                         .warmup = 1,
-                         .batch = s->batch,
-                         .negatives = s->negatives,
-                         .hard = s->hard,
-                         .hard_low = s->hard_low,
-                         .hard_high = s->hard_high,
-                         .walk_pairs = (float)s->walk_pairs,
-                         .epochs = s->epochs,
-                         .patience = s->patience,
-                         .dropout = (float)s->dropout,
-                         .average = (float)s->average,
-                         .threads = s->common.threads,
-                         .seed = s->common.seed,
-                         .resume = s->resume,
-                         .log = s->log};
-    model_of(s, &o->model);
-    out->trials = !s->no_trials && is(s->preset, "default");
-    out->no_structure = is(s->preset, "paper");
-    if (out->no_structure)
-        ps_train_paper(o);
+    ps_cli_train s = {0};
+    ps_options_default(ps_cli_train_options, &s);
+    return ps_cli_train_opts(&s);
 }
 
 static void print_trials(const ps_train_report *r)
@@ -190,7 +156,8 @@ static void print_report(const char *catalog, const ps_train_report *r)
     printf("  model            %u layers, m %u, d %u, E %u, T %u, %s, walk pairs %.1f, "
            "blocks %s\n",
            r->used.model.layers, r->used.model.m, r->used.model.d, r->used.model.e,
-           r->used.model.neighbours, r->used.model.cosine ? "cosine" : "inner product",
+           r->used.model.neighbours,
+           r->used.model.similarity == PS_SIMILARITY_COSINE ? "cosine" : "inner product",
            (double)r->used.walk_pairs, r->used.model.blocks);
     printf(
         "  best             epoch %u of %u: loss %.4f, hit@10 %.1f %%, hit@100 %.1f %%, "
@@ -207,19 +174,17 @@ static void print_report(const char *catalog, const ps_train_report *r)
 
 int ps_cli_train_check(const char *catalog, const ps_cli_train *s, ps_why *why)
 {
-    ps_train_step_opts opts;
-    train_opts(s, &opts);
+    ps_train_step_opts opts = ps_cli_train_opts(s);
     return ps_train_step_check(catalog, &opts, why);
 }
 
 int ps_cli_train_run(const char *catalog, const ps_cli_train *s, ps_why *why)
 {
-    ps_train_step_opts opts;
+    ps_train_step_opts opts = ps_cli_train_opts(s);
     ps_train_report *r = calloc(1, sizeof *r);
     if (!r)
         return PS_ENOMEM;
     ps_progress progress = ps_cli_progress(&s->common);
-    train_opts(s, &opts);
     int err = ps_train_step(catalog, &opts, r, &progress, why);
     ps_cli_progress_end();
     if (!err)

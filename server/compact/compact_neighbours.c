@@ -42,7 +42,7 @@ static int take_model(lists *l)
     if (!ps_generation_file(l->f->g, "model.safetensors", path))
         return PS_OK;
     int err = ps_model_load(&l->model, path, l->f->why);
-    if (err || c->khop || c->neighbours != l->T)
+    if (err || c->neighbourhood == PS_NEIGHBOURS_KHOP || c->neighbours != l->T)
         return err;
     return ps_walker_new(&l->walker, &l->f->from.s.graph,
                          (ps_walk_opts){c->n_walks, c->length, c->neighbours});

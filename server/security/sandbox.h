@@ -22,7 +22,7 @@
 /* auto: as much as this kernel can, which the log tells. strict: all of it, or no start.
  * log: calls that would be refused are let through and told by the kernel's audit log.
  * off: none. */
-#define PS_SANDBOX_MODES "auto|strict|log|off"
+#define PS_SANDBOX_MODES "auto", "strict", "log", "off"
 
 typedef struct ps_sandbox {
     const char *mode;                /* borrowed */

@@ -19,6 +19,7 @@
 #include "index/ann_inside.h"
 #include "pinsage/clock.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 
 enum { HIDDEN = 32, CLUSTERS = 2000 };
 
@@ -93,7 +94,7 @@ static int run(const ps_npy *vectors, const char *factory)
     ps_ann *a;
     ps_ann_report r = {0};
     ps_why why = {0};
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.factory = factory;
     int err = ann_make(&a, vectors, "embeddings", &opts, &r, NULL, &why);
     if (err) {

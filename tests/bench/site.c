@@ -19,6 +19,7 @@
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
 #include "server/base/listen.h"
+#include "server/cli/steps.h"
 #include "server/engine/engine.h"
 
 enum { PINS = 50000, DIM = 128, PATH = 200 };
@@ -97,7 +98,7 @@ static const char *make_catalog(void)
                          .edges = site_below("edges.tsv"),
                          .embeddings = site_below("e.npy"),
                          .keep = 1};
-    ps_ann_build_opts build = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts build = ps_cli_index_defaults();
     ps_ann_report report;
     site_must(ps_import(catalog, &in, NULL, NULL, &site_why), "import");
     site_must(ps_ann_build(catalog, &build, &report, NULL, &site_why), "index");
@@ -144,7 +145,7 @@ ps_serve_opts site_opts(const char *catalog, unsigned port)
 {
     static char address[8][40];
     static unsigned turn;
-    ps_serve_opts o = PS_SERVE_DEFAULTS;
+    ps_serve_opts o = ps_cli_serve_defaults();
     char *text = address[turn++ % 8];
     snprintf(text, sizeof address[0], "127.0.0.1:%u", port);
     o.catalog = catalog;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "server/base/listen.h"
+#include "server/cli/steps.h"
 #include "server/http/http_inside.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/changes.h"
@@ -31,7 +32,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     char told[PS_ADDRESS_MAX];
     ps_why why = {0};
     signal(SIGPIPE, SIG_IGN);
-    opts = PS_SERVE_DEFAULTS;
+    opts = ps_cli_serve_defaults();
     opts.body_bytes = 1000;
     opts.url_bytes = 400;
     opts.header_bytes = 8192;

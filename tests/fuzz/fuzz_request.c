@@ -14,6 +14,7 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/file.h"
+#include "server/cli/steps.h"
 #include "server/routes/routes.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/changes.h"
@@ -33,7 +34,7 @@ static void open_engine(void)
 {
     ps_why why = {0};
     planted p;
-    ps_ann_build_opts build = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts build = ps_cli_index_defaults();
     ps_ann_report report;
     ps_engine *e;
     use("requests");
@@ -54,7 +55,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     ps_why why = {0};
-    opts = PS_SERVE_DEFAULTS;
+    opts = ps_cli_serve_defaults();
     state.opts = &opts;
     state.n_loops = state.n_stats = 1;
     pthread_mutex_init(&state.lock, NULL);

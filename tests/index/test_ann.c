@@ -21,6 +21,7 @@
 #include "index/ann_inside.h"
 #include "pinsage/half.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 
 enum { N = 6000, D = 32, CLUSTERS = 150 };
 
@@ -55,7 +56,7 @@ static ps_ann *make(const ps_npy *vectors, const char *name, const char *factory
 {
     ps_ann *a = NULL;
     ps_why why = {0};
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.factory = factory;
     opts.sample = 200;
     opts.threads = 2;
@@ -123,7 +124,7 @@ static void a_higher_target_turns_the_dials_further(void **state)
 {
     (void)state;
     ps_ann_report low, high;
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     ps_ann *a;
     memset(&low, 0, sizeof low);
     memset(&high, 0, sizeof high);
@@ -149,7 +150,7 @@ static void a_recall_out_of_reach_is_said_so(void **state)
     ps_npy vectors = {
         .dtype = PS_F32, .ndim = 2, .rows = MANY, .cols = WIDE, .data = many};
     ps_ann_report r = {0};
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     ps_ann *a;
     opts.factory = "PCA1,Flat"; /* one number of sixteen */
     opts.recall = 1;
@@ -305,7 +306,7 @@ static int refused(const char *factory, double target, ps_why *why)
 {
     ps_ann_report r = {0};
     ps_ann *a = NULL;
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.factory = factory;
     opts.recall = target;
     ps_npy few = array;

@@ -26,6 +26,7 @@
 #include "pinsage/half.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "tests/support/kills.h"
 
 enum { N = 2500, D = 16 };
@@ -120,7 +121,7 @@ static int fresh(void **state)
 
 static void build(const char *factory, const char *vectors, ps_ann_report *r)
 {
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     ps_why why = {0};
     opts.factory = factory;
     opts.vectors = vectors;
@@ -338,7 +339,7 @@ static void an_index_of_other_vectors_is_refused(void **state)
 static int build_error(const char *factory, const char *vectors, ps_why *why)
 {
     ps_ann_report r;
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.factory = factory;
     opts.vectors = vectors;
     opts.threads = 1; /* a forked child has no workers of OpenMP's to wait for */
@@ -372,7 +373,7 @@ static void skip_under_tsan(void)
 static int build_in_child(void *progress)
 {
     ps_ann_report r;
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.threads = 1;
     opts.factory = "IVF20,SQ8";
     return ps_ann_build(catalog, &opts, &r, progress, NULL);

@@ -17,6 +17,7 @@
 
 #include "server/base/listen.h"
 #include "server/base/loop.h"
+#include "server/cli/steps.h"
 #include "server/routes/routes.h"
 
 ps_serve_opts httpd_opts;
@@ -87,7 +88,7 @@ void httpd_stop(void)
 
 void httpd_reset(void)
 {
-    httpd_opts = PS_SERVE_DEFAULTS;
+    httpd_opts = ps_cli_serve_defaults();
     httpd_opts.workers = 1;
     httpd_opts.queue = 8;
     httpd_opts.deadline = 0;

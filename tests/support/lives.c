@@ -18,6 +18,7 @@
 #include "pinsage/file.h"
 #include "pinsage/rng.h"
 #include "pinsage/structure.h"
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"
 #include "tests/support/models.h"
@@ -60,7 +61,7 @@ static void build_index(void)
 {
     ps_why why = {0};
     ps_ann_report indexed;
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.threads = 1;
     must(ps_ann_build(catalog, &opts, &indexed, NULL, &why), &why);
 }
@@ -82,7 +83,7 @@ void life_make_plain(const char *name, life *l)
 {
     ps_why why = {0};
     ps_structure_report made;
-    ps_structure_opts opts = PS_STRUCTURE_DEFAULTS;
+    ps_structure_opts opts = ps_cli_structure_defaults();
     opts.dim = 8;
     opts.threads = 1;
     import_planted(name, l);

@@ -47,7 +47,7 @@ ps_model_config model_config(void)
                              .n_walks = 50,
                              .length = 2,
                              .skip = true,
-                             .cosine = true,
+                             .similarity = PS_SIMILARITY_COSINE,
                              .temperature = 1,
                              .seed = 7,
                              .blocks = "annotation,visual"};
@@ -79,7 +79,7 @@ ps_table model_table(const ps_graph *g, const ps_model_config *c)
         seeds[i] = ps_pin_seed(c->seed, id, (size_t)len);
     }
     ps_table_opts o = {.walk = {c->n_walks, c->length, c->neighbours},
-                       .khop = c->khop,
+                       .khop = c->neighbourhood == PS_NEIGHBOURS_KHOP,
                        .seeds = seeds,
                        .stage = "test"};
     assert_int_equal(ps_workers_new(&workers, 1), PS_OK);
@@ -199,7 +199,7 @@ static void slow_head(const ps_model *m, const double *h, const double *x, doubl
         if (c->skip)
             z[j] = line(m->S + (size_t)j * c->d_in, x, c->d_in, z[j]);
     }
-    if (c->cosine)
+    if (c->similarity == PS_SIMILARITY_COSINE)
         unit(z, c->e);
     free(a);
 }

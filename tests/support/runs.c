@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 
 enum { PAIRS = 1200, VALID = 300 };
@@ -39,7 +40,7 @@ int runs_close(void **state)
 
 ps_train_opts run_small(void)
 {
-    ps_train_opts o = PS_TRAIN_DEFAULTS;
+    ps_train_opts o = ps_cli_train_defaults().train;
     o.model.m = o.model.d = o.model.e = 16;
     o.model.neighbours = 5;
     o.model.n_walks = 60;

@@ -17,6 +17,7 @@
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
 #include "pinsage/safetensors.h"
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 #include "tests/support/kills.h"
 #include "tests/support/numpy.h"
@@ -65,7 +66,7 @@ static void import_topics(const char *name)
 
 static ps_annotate_opts small(void)
 {
-    ps_annotate_opts o = PS_ANNOTATE_DEFAULTS;
+    ps_annotate_opts o = ps_cli_annotate_defaults();
     o.dim = DIM;
     o.threads = 2;
     return o;

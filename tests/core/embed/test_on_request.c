@@ -57,7 +57,7 @@ static void batch_and_request_agree_in_every_variant(void **state)
         ps_model_config c = model_config();
         c.layers = i == 0 ? 1 : i == 1 ? 3 : 2;
         c.pooling = (ps_pooling)(i % 3);
-        c.khop = i == 4;
+        c.neighbourhood = i == 4 ? PS_NEIGHBOURS_KHOP : PS_NEIGHBOURS_WALK;
         c.skip = i & 1;
         parity_of(c, i == 5);
     }
@@ -155,7 +155,7 @@ static void what_does_not_fit_is_refused_in_words(void **state)
     assert_int_equal(ps_embedder_new(&e, g, &m, &why), PS_EFORMAT);
     assert_non_null(strstr(why.where, "messages.1.npy"));
     m.config.m++;
-    m.config.khop = true;
+    m.config.neighbourhood = PS_NEIGHBOURS_KHOP;
     m.config.neighbours++;
     assert_int_equal(ps_embedder_new(&e, g, &m, &why), PS_EUNSUPPORTED);
     ps_generation_release(g);

@@ -82,8 +82,8 @@ static void vectors_are_the_slow_ones_for_every_pooling(void **state)
     for (int how = 0; how < 3; how++) {
         ps_model_config c = model_config();
         c.pooling = (ps_pooling)how;
-        c.cosine = how == 1;
-        c.khop = how == 2;
+        c.similarity = how == 1 ? PS_SIMILARITY_COSINE : PS_SIMILARITY_IP;
+        c.neighbourhood = how == 2 ? PS_NEIGHBOURS_KHOP : PS_NEIGHBOURS_WALK;
         check(c);
     }
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "pinsage/eval.h"
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 #include "tests/support/tiny.h"
 
@@ -49,7 +50,7 @@ static ps_generation *open_tiny(const char *name)
 
 static void evaluate(ps_generation *g, const char *methods, ps_eval_report *r)
 {
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     ps_why why = {0};
     opts.methods = methods;
     must(ps_eval(g, &pairs, &opts, r, NULL, &why), &why);
@@ -154,7 +155,7 @@ static void a_baseline_of_another_type_is_refused_in_words(void **state)
     static const uint32_t numbers[TINY_PINS][2] = {{1, 2}};
     ps_generation *g = NULL;
     ps_why why = {0};
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     ps_eval_report r;
     ps_generation_release(open_tiny("type"));
     ps_draft *d = tiny_begin(false);

@@ -21,6 +21,7 @@
 #include "pinsage/eval.h"
 #include "pinsage/half.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "tests/support/kills.h"
 
 #define assert_near(got, want, room) assert_true(fabs((got) - (want)) <= (room))
@@ -78,7 +79,7 @@ static int drop_generation(void **state)
 
 static void evaluate(ps_eval_report *report, const char *methods, unsigned threads)
 {
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     ps_why why = {0};
     opts.methods = methods;
     opts.threads = threads;
@@ -98,7 +99,7 @@ static void ties_share_their_average_rank(void **state)
     static uint32_t few[5][2] = {{0, 2}, {0, 1}, {0, 3}, {3, 0}, {3, 3}};
     ps_generation g = {.n_pins = 5, .graph.pin_boards = {5, 10, ends, NULL}};
     ps_pairs p = {.pair = few, .n = 5};
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     ps_eval_report r;
     opts.methods = "popular";
     assert_int_equal(ps_eval(&g, &p, &opts, &r, NULL, NULL), PS_OK);
@@ -215,7 +216,7 @@ static void bucket_edges_are_the_quarter_and_the_tenth_of_connected_pins(void **
 
 static int refused(const char *methods, ps_why *why)
 {
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     ps_eval_report r;
     opts.methods = methods;
     int err = ps_eval(&gen, &pairs, &opts, &r, NULL, why);
@@ -261,7 +262,7 @@ static void bad_cuts_and_pairs_are_refused(void **state)
     (void)state;
     ps_eval_report r;
     ps_why why;
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     opts.methods = "popular";
     opts.cut[2] = 0;
     assert_int_equal(ps_eval(&gen, &pairs, &opts, &r, NULL, &why), PS_EINVAL);
@@ -280,7 +281,7 @@ static void a_listener_can_stop_it(void **state)
     (void)state;
     moment first = {.nth = 1};
     ps_progress progress = stop_at(&first);
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     ps_eval_report r;
     opts.methods = "visual";
     opts.threads = 1;

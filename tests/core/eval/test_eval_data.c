@@ -19,6 +19,7 @@
 
 #include "pinsage/eval.h"
 #include "pinsage/import.h"
+#include "server/cli/steps.h"
 
 static char folder[64];
 
@@ -76,7 +77,7 @@ static void evaluate(ps_generation *g, const char *set, const char *methods, siz
     ps_pins_reader *reader;
     ps_pairs pairs;
     ps_why why = {0};
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     join(path, set, "pairs.test.tsv.gz");
     opts.methods = methods;
     opts.bootstraps = 200;

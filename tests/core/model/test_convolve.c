@@ -177,7 +177,7 @@ static void slow_head(const sample *s, const ps_model *m, const double *h, doubl
                 sum += (double)m->S[j * c->d_in + i] * (double)s->x[u * c->d_in + i];
             z[u * c->e + j] = sum;
         }
-        if (c->cosine)
+        if (c->similarity == PS_SIMILARITY_COSINE)
             unit(z + u * c->e, c->e);
     }
 }
@@ -271,7 +271,7 @@ static ps_model_config with(uint32_t layers, ps_pooling pooling, bool skip, bool
     c.layers = layers;
     c.pooling = pooling;
     c.skip = skip;
-    c.cosine = cosine;
+    c.similarity = cosine ? PS_SIMILARITY_COSINE : PS_SIMILARITY_IP;
     return c;
 }
 

@@ -28,9 +28,9 @@ static const ps_model_config usual = {.layers = 2,
                                       .n_walks = 300,
                                       .length = 3,
                                       .pooling = PS_POOL_MAX,
-                                      .khop = true,
+                                      .neighbourhood = PS_NEIGHBOURS_KHOP,
                                       .skip = true,
-                                      .cosine = true,
+                                      .similarity = PS_SIMILARITY_COSINE,
                                       .temperature = 0.07f,
                                       .seed = 0xfedcba9876543210u,
                                       .blocks = "annotation,visual"};
@@ -79,7 +79,8 @@ static void round_trip(const ps_model_config *c)
     assert_true(o->e == c->e && (o->m == c->m || !c->layers));
     assert_true(o->neighbours == c->neighbours && o->n_walks == c->n_walks);
     assert_true(o->length == c->length && o->pooling == c->pooling);
-    assert_true(o->khop == c->khop && o->skip == c->skip && o->cosine == c->cosine);
+    assert_true(o->neighbourhood == c->neighbourhood && o->skip == c->skip &&
+                o->similarity == c->similarity);
     assert_true(o->temperature == c->temperature && o->seed == c->seed);
     assert_string_equal(o->blocks, c->blocks);
     assert_true(ps_model_fingerprint(&in) == ps_model_fingerprint(&out));
@@ -96,7 +97,8 @@ static void any_number_of_layers_comes_back(void **state)
             c.layers = K;
             c.pooling = (ps_pooling)(K % 3);
             c.skip = bits & 1;
-            c.cosine = c.khop = bits & 2;
+            c.similarity = bits & 2 ? PS_SIMILARITY_COSINE : PS_SIMILARITY_IP;
+            c.neighbourhood = bits & 2 ? PS_NEIGHBOURS_KHOP : PS_NEIGHBOURS_WALK;
             round_trip(&c);
         }
 }
@@ -208,7 +210,8 @@ static void half_precision_of_both_kinds_is_taken(void **state)
         ps_why why;
         must(load(&m, write_foreign(&f), &why), &why);
         assert_true(m.config.layers == 1 && m.config.d_in == 3 && m.config.m == 2);
-        assert_true(!m.config.skip && !m.config.cosine && !m.config.khop);
+        assert_true(!m.config.skip && m.config.similarity == PS_SIMILARITY_IP &&
+                    m.config.neighbourhood == PS_NEIGHBOURS_WALK);
         assert_true(m.config.neighbours == 20 && m.config.seed == 1);
         assert_true(m.config.pooling == PS_POOL_IMPORTANCE && !m.config.blocks[0]);
         for (int i = 0; i < 6; i++)
@@ -292,11 +295,23 @@ static void odd_metadata_is_refused(void **state)
 {
     (void)state;
     static const char *const odd[][2] = {
-        {"neighbours", "0"},     {"neighbours", "1001"}, {"neighbours", "-3"},
-        {"neighbours", "many"},  {"neighbours", "1e99"}, {"neighbours", "nan"},
-        {"neighbours", "20 "},   {"walks", "0"},         {"walks", "1000000"},
-        {"walk_length", "33"},   {"walk_length", ""},    {"temperature", "inf"},
+        {"neighbours", "0"},
+        {"neighbours", "1001"},
+        {"neighbours", "-3"},
+        {"neighbours", "many"},
+        {"neighbours", "1e99"},
+        {"neighbours", "nan"},
+        {"neighbours", "20 "},
+        {"walks", "0"},
+        {"walks", "1000000"},
+        {"walk_length", "33"},
+        {"walk_length", ""},
+        {"temperature", "inf"},
         {"temperature", "-0.1"},
+        {"pooling", "sum"},
+        {"pooling", ""},
+        {"similarity", "Cosine"},
+        {"neighbourhood", "walks"},
     };
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         foreign f = elsewhere(PS_TENSOR_F32, ones);
@@ -368,9 +383,9 @@ static void any_setting_changes_the_fingerprint(void **state)
     WITH(n_walks = 301);
     WITH(length = 2);
     WITH(pooling = PS_POOL_MEAN);
-    WITH(khop = false);
+    WITH(neighbourhood = PS_NEIGHBOURS_WALK);
     WITH(skip = false);
-    WITH(cosine = false);
+    WITH(similarity = PS_SIMILARITY_IP);
     WITH(temperature = 0.070001f);
     WITH(seed = 1);
     WITH(blocks[0] = 'A');

@@ -46,7 +46,7 @@ static void it_brings_the_lists_of_its_own_walks(void **state)
     (void)state;
     for (int khop = 0; khop < 2; khop++) {
         ps_model_config c = model_config();
-        c.khop = khop;
+        c.neighbourhood = khop ? PS_NEIGHBOURS_KHOP : PS_NEIGHBOURS_WALK;
         c.neighbours = 7;
         c.length = 3;
         ps_model m = model_random(&c, 1);

@@ -15,6 +15,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/eval.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"
 #include "tests/support/scratch.h"
@@ -202,7 +203,7 @@ static void too_few_pairs_are_refused_in_words(void **state)
 
 static void evaluate(ps_generation *g, const char *methods, ps_eval_report *r)
 {
-    ps_eval_opts opts = PS_EVAL_DEFAULTS;
+    ps_eval_opts opts = ps_cli_eval_defaults();
     ps_why why = {0};
     opts.methods = methods;
     opts.bootstraps = 100;

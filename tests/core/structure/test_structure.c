@@ -16,6 +16,7 @@
 #include "pinsage/generation.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 #include "tests/support/kills.h"
 #include "tests/support/numpy.h"
@@ -59,7 +60,7 @@ static void import_groups(const char *name, unsigned loose)
 
 static ps_structure_opts small(void)
 {
-    ps_structure_opts o = PS_STRUCTURE_DEFAULTS;
+    ps_structure_opts o = ps_cli_structure_defaults();
     o.dim = DIM;
     o.threads = 2;
     return o;

@@ -15,6 +15,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/structure.h"
 #include "pinsage/train.h"
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 #include "tests/support/kills.h"
 #include "tests/support/planted.h"
@@ -53,7 +54,7 @@ static void begin(const char *name)
 
 static ps_train_step_opts small(void)
 {
-    ps_train_opts o = PS_TRAIN_DEFAULTS;
+    ps_train_opts o = ps_cli_train_defaults().train;
     o.model.m = o.model.d = o.model.e = 8;
     o.model.neighbours = 5;
     o.model.n_walks = 40;
@@ -274,14 +275,15 @@ static void trials_are_told_and_written_to_the_manifest(void **state)
     const ps_trial *t = &report.trial[which];
     assert_int_equal(chosen, 1);
     assert_true(t->score > best - 0.0051); /* what walk pairs may cost */
-    assert_int_equal(report.used.model.cosine, strstr(t->what, "cosine") != NULL);
+    assert_int_equal(report.used.model.similarity == PS_SIMILARITY_COSINE,
+                     strstr(t->what, "cosine") != NULL);
     ps_generation *g = planted_open();
     char *json = ps_manifest_json(g->manifest, "train.trials");
     assert_non_null(json);
     assert_non_null(strstr(json, t->what));
     assert_non_null(strstr(json, "true"));
     assert_string_equal(ps_manifest_text(g->manifest, "model.similarity", ""),
-                        report.used.model.cosine ? "cosine" : "ip");
+                        ps_enum_name(ps_similarity_names, report.used.model.similarity));
     free(json);
     ps_generation_release(g);
 }
@@ -310,7 +312,7 @@ static void walks_of_one_hop_are_tried_where_longer_ones_are_asked_for(void **st
 static void the_papers_preset_keeps_epochs_that_are_given(void **state)
 {
     (void)state;
-    ps_train_opts o = PS_TRAIN_DEFAULTS;
+    ps_train_opts o = ps_cli_train_defaults().train;
     ps_train_paper(&o);
     assert_true(o.epochs == 7 && o.model.m == 2048 && o.model.e == 1024 && o.hard);
     o.epochs = 1;
@@ -321,7 +323,7 @@ static void the_papers_preset_keeps_epochs_that_are_given(void **state)
 static void the_structure_block_is_left_out_when_asked_unless_named(void **state)
 {
     (void)state;
-    ps_structure_opts structure = PS_STRUCTURE_DEFAULTS;
+    ps_structure_opts structure = ps_cli_structure_defaults();
     ps_structure_report made;
     begin("bare");
     structure.dim = 4;

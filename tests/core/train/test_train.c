@@ -57,7 +57,8 @@ static void every_variant_learns(void **state)
     o.average = 0.9f;
     learns(o);
     o = run_small();
-    o.model.cosine = o.model.skip = false;
+    o.model.similarity = PS_SIMILARITY_IP;
+    o.model.skip = false;
     o.temperature = 1;
     learns(o);
     for (size_t i = 0; ps_variant_at(i); i++) {

@@ -23,19 +23,28 @@ typedef struct settings {
     uint32_t count, delay;
     uint64_t size;
     double share;
-    bool on;
+    bool on, skip;
+    unsigned colour;
+    float rate;
+    char chars[6];
 } settings;
 
 #define AT(member) offsetof(settings, member)
 static const ps_option options[] = {
     {"name", 'n', PS_OPT_TEXT, "TEXT", AT(name), "anna", 0, 0, NULL, "A name"},
-    {"mode", 0, PS_OPT_CHOICE, "MODE", AT(mode), "fast", 0, 0, "fast|safe", "A mode"},
+    {"mode", 0, PS_OPT_CHOICE, "MODE", AT(mode), "fast", 0, 0, PS_CHOICES("fast", "safe"),
+     "A mode"},
     {"item", 'i', PS_OPT_LIST, "ITEM", AT(list), NULL, 0, 0, NULL, "Items"},
     {"the-count", 'c', PS_OPT_U32, "N", AT(count), "7", 1, 100, NULL, "A count"},
     {"delay", 0, PS_OPT_MS, "TIME", AT(delay), "2s", 0, 60000, NULL, "A time"},
     {"size", 0, PS_OPT_U64, "SIZE", AT(size), "1K", 0, 1e12, NULL, "A size"},
     {"share", 0, PS_OPT_REAL, "X", AT(share), "0.5", 0, 1, NULL, "A share"},
     {"on", 0, PS_OPT_FLAG, NULL, AT(on), NULL, 0, 0, NULL, "A switch"},
+    {"colour", 0, PS_OPT_ENUM, "WHICH", AT(colour), "blue", 0, 0,
+     PS_CHOICES("red", "blue", "green"), "A colour"},
+    {"rate", 0, PS_OPT_FLOAT, "X", AT(rate), "0.1", 0, 1, NULL, "A rate"},
+    {"chars", 0, PS_OPT_CHARS, "TEXT", AT(chars), NULL, 0, 6, NULL, "A few letters"},
+    {"no-skip", 0, PS_OPT_NO_FLAG, NULL, AT(skip), NULL, 0, 0, NULL, "A switch off"},
     PS_COMMON_OPTIONS,
     {0},
 };
@@ -112,6 +121,8 @@ static void defaults_come_from_the_table(void **state)
     assert_int_equal(s.list.n, 0);
     assert_false(s.on);
     assert_int_equal(s.common.seed, 1);
+    assert_int_equal(s.colour, 1);
+    assert_true(s.rate == 0.1f && s.skip && !*s.chars);
 }
 
 static void flags_take_units_and_repeat(void **state)
@@ -125,6 +136,24 @@ static void flags_take_units_and_repeat(void **state)
     assert_string_equal(s.list.item[1], "b");
     assert_true(s.on);
     assert_int_equal(s.count, 9);
+}
+
+static void values_go_straight_into_enums_floats_and_letters(void **state)
+{
+    (void)state;
+    settings s =
+        parse("cat", "--colour=green", "--rate=0.3", "--chars=abcde", "--no-skip", NULL);
+    assert_int_equal(s.colour, 2);
+    assert_true(s.rate == 0.3f && !s.skip);
+    assert_string_equal(s.chars, "abcde");
+    ps_buf printed = {0};
+    ps_settings_print(&printed, &command, &s);
+    ps_buf_char(&printed, '\0');
+    assert_non_null(strstr(printed.data, "\"colour\": \"green\""));
+    assert_non_null(strstr(printed.data, "\"rate\": 0.3,"));
+    assert_non_null(strstr(printed.data, "\"chars\": \"abcde\""));
+    assert_non_null(strstr(printed.data, "\"no-skip\": true"));
+    ps_buf_done(&printed);
 }
 
 static void flags_win_over_environment_over_file_over_default(void **state)
@@ -158,6 +187,9 @@ static void wrong_values_are_usage_errors_that_name_the_option(void **state)
         {"--the-count=many", "--the-count: \"many\" is not a number"},
         {"--share=nan", "--share: \"nan\" is not a number"},
         {"--mode=slow", "--mode: \"slow\" is none of fast|safe"},
+        {"--colour=pink", "--colour: \"pink\" is none of red|blue|green"},
+        {"--rate=1.1", "--rate: \"1.1\" is not in 0..1"},
+        {"--chars=abcdef", "--chars: \"abcdef\" is too long"},
         {"--delay=3h", "--delay: \"3h\" is not a number"},
         {"--nonsense", "nonsense"},
         {"second", "\"second\" is one word too many"},
@@ -221,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_come_from_the_table),
         cmocka_unit_test(flags_take_units_and_repeat),
+        cmocka_unit_test(values_go_straight_into_enums_floats_and_letters),
         cmocka_unit_test(flags_win_over_environment_over_file_over_default),
         cmocka_unit_test(wrong_values_are_usage_errors_that_name_the_option),
         cmocka_unit_test(a_missing_word_is_a_usage_error),

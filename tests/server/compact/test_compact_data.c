@@ -20,6 +20,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/rng.h"
 #include "pinsage/structure.h"
+#include "server/cli/steps.h"
 #include "server/compact/compact.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
@@ -38,8 +39,8 @@ static void import_set(const char *pins, const char *edges)
     ps_annotate_report annotated;
     ps_structure_report structured;
     ps_import_opts import = {.pins = pins, .edges = edges};
-    ps_annotate_opts annotate = PS_ANNOTATE_DEFAULTS;
-    ps_structure_opts structure = PS_STRUCTURE_DEFAULTS;
+    ps_annotate_opts annotate = ps_cli_annotate_defaults();
+    ps_structure_opts structure = ps_cli_structure_defaults();
     use("citeulike-t");
     must(ps_import(catalog, &import, &imported, NULL, &why), &why);
     annotate.dim = 24;
@@ -55,7 +56,7 @@ static void embed_set(void)
     ps_why why = {0};
     ps_embed_report embedded;
     ps_ann_report indexed;
-    ps_ann_build_opts index = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts index = ps_cli_index_defaults();
     ps_model_config c = model_config();
     snprintf(c.blocks, sizeof c.blocks, "annotation,structure");
     c.d_in = 24 + 16 + 1;

@@ -13,6 +13,7 @@
 #include "pinsage/ann.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/scratch.h"
@@ -84,7 +85,7 @@ static int make_catalog(void **state)
                          .n_features = 1,
                          .embeddings = path[3],
                          .keep = 1};
-    ps_ann_build_opts build = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts build = ps_cli_index_defaults();
     ps_ann_report report;
     ps_import_report imported;
     must(ps_import(path[4], &in, &imported, NULL, &why), &why);

@@ -11,6 +11,7 @@
 #include "pinsage/hash.h"
 #include "pinsage/import.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/corpus.h"
@@ -74,7 +75,7 @@ static int make_catalog(void **state)
 {
     (void)state;
     ps_why why = {0};
-    ps_ann_build_opts build = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts build = ps_cli_index_defaults();
     ps_ann_report report;
     use("blend");
     import_catalog();

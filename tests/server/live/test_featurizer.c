@@ -16,6 +16,7 @@
 
 #include "pinsage/file.h"
 #include "pinsage/structure.h"
+#include "server/cli/steps.h"
 #include "tests/support/changes.h"
 #include "tests/support/lives.h"
 
@@ -29,7 +30,7 @@ static ps_featurizer featurizer;
 static int make(void **state)
 {
     ps_why why = {0};
-    ps_structure_opts opts = PS_STRUCTURE_DEFAULTS;
+    ps_structure_opts opts = ps_cli_structure_defaults();
     ps_structure_report report;
     (void)state;
     life_make("featurizer", &known);

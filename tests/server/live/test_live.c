@@ -17,6 +17,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/half.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/models.h"
@@ -72,7 +73,7 @@ static int open_catalog(void **state)
     planted_import(&model_world);
     model_install(&m);
     must(ps_embed(catalog, &(ps_embed_opts){.threads = 1}, &embedded, NULL, &why), &why);
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.threads = 1;
     must(ps_ann_build(catalog, &opts, &indexed, NULL, &why), &why);
     ps_model_free(&m);

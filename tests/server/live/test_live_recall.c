@@ -15,6 +15,7 @@
 #include "pinsage/ann.h"
 #include "pinsage/embed.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 #include "server/engine/engine_inside.h"
 #include "tests/support/changes.h"
 #include "tests/support/lives.h"
@@ -33,7 +34,7 @@ static void make(const char *factory)
     ps_ann_report indexed;
     ps_model_config c = model_config();
     ps_model m = model_random(&c, 9);
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     planted_make(&world, PINS, 20, 3);
     use("recall-live");
     planted_import(&world);

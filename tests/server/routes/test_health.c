@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "pinsage/clock.h"
+#include "server/cli/steps.h"
 #include "server/routes/health.h"
 
 static ps_serve_opts opts;
@@ -19,7 +20,7 @@ static ps_arena arena;
 static int set_up(void **state)
 {
     (void)state;
-    opts = PS_SERVE_DEFAULTS;
+    opts = ps_cli_serve_defaults();
     memset(stats, 0, sizeof stats);
     server = (ps_state){.opts = &opts, .stats = stats, .n_loops = 2, .n_stats = 2};
     pthread_mutex_init(&server.lock, NULL);
