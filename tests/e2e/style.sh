@@ -1,7 +1,7 @@
 #!/bin/bash
 # style.sh - each style check finds what it is there to find, and lets the rest pass.
 #
-# Every case is a tree of its own with one file, checked by a copy of tests/style.
+# Every case is a tree of its own with one file, or two, checked by a copy of tests/style.
 . tests/support/tap.sh
 
 tree=$(mktemp -d "${BUILD:-build}/style.XXXXXX")
@@ -16,9 +16,18 @@ verdict()
 {
     rm -rf "$tree"/{core,index,server,include}
     mkdir -p "$tree/$(dirname "$2")" "$tree"/{core/base,include/pinsage}
-    printf '/* walk.h - a contract. */\n' > "$tree/include/pinsage/walk.h"
+    printf '/* graph.h - a contract. */\n#ifndef PINSAGE_GRAPH_H\n#define PINSAGE_GRAPH_H\n#endif\n' \
+        > "$tree/include/pinsage/graph.h"
     cat > "$tree/$2"
-    (cd "$tree" && bash "tests/style/$1.sh")
+    [ ! -d "$tree/beside" ] || cp -r "$tree/beside/." "$tree"
+    rm -rf "$tree/beside"
+    (cd "$tree" && bash "tests/style/$1.sh" 2>/dev/null)
+}
+
+beside() # FILE: the next case's tree also holds FILE, from stdin
+{
+    mkdir -p "$tree/beside/$(dirname "$1")"
+    cat > "$tree/beside/$1"
 }
 
 finds() # SENTENCE CHECK FILE PATTERN
@@ -37,9 +46,33 @@ head='/* rng.c - scratch.
  */'
 
 finds "a lower layer that uses a higher one is found" layers core/base/rng.c \
-    'core/base/rng.c:1: .*pinsage/walk.h' <<<'#include "pinsage/walk.h"'
+    'core/base/rng.c:1: .*pinsage/graph.h' <<<'#include "pinsage/graph.h"'
 finds "a module without a layer is found" layers core/extra/rng.c 'not in' <<<'int x;'
-passes "a higher layer may use a lower one" layers index/ann.c <<<'#include "pinsage/walk.h"'
+passes "a higher layer may use a lower one" layers index/ann.c <<<'#include "pinsage/graph.h"'
+
+# Each of the two is allowed to use the other, were it alone.
+beside core/data/tsv.h <<<'#include "core/base/order.h"'
+beside core/base/order.h <<<'int x;'
+finds "folders that use each other are found" layers core/base/rng.c \
+    'core/base -> core/data' <<<'#include "core/data/tsv.h"'
+beside core/base/order.h <<<'int x;'
+passes "folders that use each other in one direction pass" layers core/data/tsv.h \
+    <<<'#include "core/base/order.h"'
+beside core/data/tsv.h <<<'typedef struct ps_thing { int y; } ps_thing;'
+finds "a type that is defined twice is found" layers core/base/order.h \
+    'ps_thing: in core/base/order.h and core/data/tsv.h' \
+    <<<'typedef struct ps_thing { int x; } ps_thing;'
+beside core/data/tsv.h <<<'typedef struct ps_thing ps_thing;'
+passes "a type that is named twice passes" layers core/base/order.h \
+    <<<'typedef struct ps_thing { int x; } ps_thing;'
+beside core/data/order.h <<<'int y;'
+finds "two headers of one name are found" layers core/base/order.h 'order.h' <<<'int x;'
+
+finds "a word that has another here is found" words server/http/http.c \
+    'http.c:1:.*bearers' <<<'int bearers;'
+finds "such a word in a comment is found" words core/base/rng.c 'rng.c:1:.*ladder' \
+    <<<'/* One step down the ladder. */'
+passes "the word for it passes" words server/http/http.c <<<'int tokens;'
 
 finds "a library behind another fence is found" fences core/base/rng.c 'lmdb.h' \
     <<<'#include <lmdb.h>'
