@@ -13,6 +13,7 @@
 
 #include "index/ann_inside.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 
 enum { N = 6000, D = 32, CLUSTERS = 150 };
 
@@ -41,7 +42,7 @@ static ps_ann *make(const ps_npy *vectors, const char *name, const char *factory
 {
     ps_ann *a = NULL;
     ps_why why = {0};
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.factory = factory;
     opts.sample = 200;
     opts.threads = 2;
@@ -162,7 +163,7 @@ static void embeddings_of_any_length_are_refused_with_their_row(void **state)
         ps_why why;
         ps_ann *a = NULL;
         ps_ann_report r = {0};
-        ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+        ps_ann_build_opts opts = ps_cli_index_defaults();
         memcpy(odd, numbers, sizeof odd);
         odd[77 * D + 3] = lengths[i];
         for (size_t j = 0; j < D && lengths[i] < 1; j++)

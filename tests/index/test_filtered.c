@@ -21,6 +21,7 @@
 
 #include "index/ann_inside.h"
 #include "pinsage/rng.h"
+#include "server/cli/steps.h"
 
 enum { N = 16000, D = 16, TOPICS = 40, QUERIES = 8, K_MAX = 100 };
 
@@ -158,7 +159,7 @@ static void check_kind(const char *factory)
     ps_ann *a = NULL;
     ps_why why = {0};
     ps_ann_report r = {0};
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.factory = factory;
     opts.sample = 200;
     opts.threads = 2;
@@ -209,7 +210,7 @@ static ps_ann *make_default(void)
 {
     ps_ann *a = NULL;
     ps_ann_report r = {0};
-    ps_ann_build_opts opts = PS_ANN_BUILD_DEFAULTS;
+    ps_ann_build_opts opts = ps_cli_index_defaults();
     opts.factory = "IVF200,PQ8x4fs";
     assert_int_equal(ann_make(&a, &array, "visual", &opts, &r, NULL, NULL), PS_OK);
     return a;
