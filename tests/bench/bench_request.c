@@ -302,7 +302,7 @@ static void run(uint32_t in, uint32_t T, uint32_t m, uint32_t d)
                          .n_walks = 500,
                          .length = 2,
                          .skip = in < 4096,
-                         .cosine = true,
+                         .similarity = PS_SIMILARITY_COSINE,
                          .temperature = 1,
                          .seed = 1,
                          .blocks = "visual"};
