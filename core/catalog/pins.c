@@ -14,6 +14,7 @@
  * Threads: see pins.h. Not here: writing (pins_write.c), near ids (pins_suggest.c).
  */
 #include "pinsage/pins.h"
+#include "pinsage/btree.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -146,6 +147,8 @@ int ps_pins_open(ps_pins **out, const char *path, ps_why *why)
     if (!p)
         return ps_fail(why, PS_ENOMEM, path, 0, "no memory to open it");
     int err = check_file(path, why);
+    if (!err)
+        err = ps_btree_check_meta(path, why);
     if (!err)
         err = open_env(p, path, why);
     if (!err)

@@ -27,6 +27,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pinsage/btree.h"
+#include "pinsage/file.h"
 #include "pinsage/lock.h"
 #include "server/live/store_inside.h"
 
@@ -197,6 +199,34 @@ static int check_pages(const ps_store *s, ps_why *why)
     return fill_up(s, (off_t)((info.me_last_pgno + 1) * page.ms_psize), why);
 }
 
+/* Before LMDB sees it: page sizes. */
+static int check_meta(const ps_store *s, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    if (ps_path_in(path, s->dir, "data.mdb", why))
+        return PS_ERANGE;
+    return ps_file_exists(path) ? ps_btree_check_meta(path, why) : PS_OK;
+}
+
+/* Before the first record is read: every page. The transaction keeps a writer in another
+ * process from using its pages again; what it writes between beginning and looking may
+ * do that still, so a failure counts when it stays. */
+static int check_trees(ps_store *s, ps_why *why)
+{
+    char path[PS_PATH_MAX];
+    int err = s->checked ? PS_OK : ps_path_in(path, s->dir, "data.mdb", why);
+    for (int turn = 0; !s->checked && turn < 3; turn++) {
+        MDB_txn *txn;
+        int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+        if (rc)
+            return ps_store_fail(s, why, rc, "cannot be read");
+        err = ps_btree_check(path, why);
+        mdb_txn_abort(txn);
+        s->checked = !err;
+    }
+    return err;
+}
+
 static int try_env(ps_store *s, size_t map_bytes)
 {
     unsigned flags = MDB_NOTLS | (s->opts.read_only ? MDB_RDONLY : 0u) |
@@ -223,6 +253,8 @@ static int open_env(ps_store *s, size_t map_bytes, ps_why *why)
 {
     int rc, dead;
     int err = s->opts.read_only ? PS_OK : allocate_lock(s, why);
+    if (!err)
+        err = check_meta(s, why);
     if (err)
         return err;
     while ((rc = try_env(s, map_bytes)) == ENOMEM && map_bytes > MAP_LEAST)
@@ -232,6 +264,8 @@ static int open_env(ps_store *s, size_t map_bytes, ps_why *why)
     s->map_bytes = map_bytes;
     mdb_reader_check(s->env, &dead);
     err = check_pages(s, why);
+    if (!err)
+        err = check_trees(s, why);
     return err ? err : open_tables(s, why);
 }
 

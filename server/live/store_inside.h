@@ -40,6 +40,7 @@ struct ps_store {
     char dir[PS_PATH_MAX];
     ps_store_opts opts;
     int lock;              /* -1: not held */
+    bool checked;          /* its pages were all looked at once */
     bool lockless;         /* nothing may be written here, not even that it is read */
     pthread_rwlock_t gate; /* held by each snapshot; alone by whoever changes env */
     MDB_env *env;          /* NULL after it could not be opened again */

@@ -82,9 +82,9 @@ static void what_is_not_a_store_is_refused_in_words(void **state)
     memset(garbage, 'g', sizeof garbage);
     filled();
     overwrite("data.mdb", garbage, sizeof garbage);
-    refused(PS_EFORMAT, "cannot be opened: MDB_INVALID");
+    refused(PS_EFORMAT, "does not begin such a file");
     overwrite("data.mdb", garbage, 10);
-    refused(PS_EFORMAT, "cannot be opened");
+    refused(PS_EFORMAT, "is not there");
     filled();
     tamper("meta", "lsn", NULL, 0);
     refused(PS_EFORMAT, "is not a live store");
