@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "server/base/cut_off.h"
 #include "server/cli/cli.h"
 
 /* A descriptor that the caller closed would go to the next file that is opened, and what
@@ -21,5 +22,6 @@ static void open_standard_streams(void)
 int main(int argc, char **argv)
 {
     open_standard_streams();
+    ps_cut_off_handle();
     return ps_cli_main(argc, argv);
 }
