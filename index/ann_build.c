@@ -360,7 +360,7 @@ int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
     if (!err)
         err = ps_draft_begin(&draft, catalog, (ps_draft_opts){.step = "index"}, why);
     if (!err)
-        err = ps_generation_open(&g, catalog, why);
+        err = ps_generation_open_whole(&g, catalog, why);
     if (!err)
         err = choose_vectors(g, opts, &name, why);
     if (!err)

@@ -4,8 +4,8 @@
  *            of an overflow page, lower and upper are how many pages it is, u32
  *     meta   (page 0 and 1) head | magic | version | address | map size |
  *            table of free pages, main table | last page | transaction
- *     table  pad u32 (of the first: page size) | flags u16 | depth u16 | branches, leaves,
- *            overflow pages, entries, root u64
+ *     table  pad u32 (of the first: page size) | flags u16 | depth u16 | branches,
+ *            leaves, overflow pages, entries, root u64
  *     node   of a leaf: data u32 | flags u16 | key u16 | key, then data, or the number of
  *            an overflow page; of a branch: page u48 | key u16 | key
  *

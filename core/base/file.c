@@ -77,6 +77,12 @@ int ps_map_sync(ps_map *m, const char *path, ps_why *why)
     return PS_OK;
 }
 
+void ps_map_expect(const ps_map *m)
+{
+    if (m->data)
+        madvise(m->data, m->size, MADV_WILLNEED);
+}
+
 void ps_map_close(ps_map *m)
 {
     if (m->data)

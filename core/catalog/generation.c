@@ -2,8 +2,9 @@
  *
  * The manifest is read first and says which files there are; a file it does not list is
  * not looked at. Then sizes (one stat each), fingerprints (no reading at all), and each
- * array as it is mapped: its type, and one row a pin. Nothing here reads data, so that a
- * server is ready as soon as the index is.
+ * array as it is mapped: its type, and one row a pin. Data is not read but for what could
+ * end the process, the pages of pins.mdb and the offsets of the graph, so that a server
+ * is ready as soon as the index is.
  *
  * Threads: see generation.h. Not here: what costs reading (verify.c).
  */
@@ -168,6 +169,21 @@ static int open_neighbours(ps_generation *g, ps_why *why)
     return err;
 }
 
+/* Layer by layer, as many as there are. */
+static int open_messages(ps_generation *g, ps_why *why)
+{
+    char name[32];
+    int err = PS_OK;
+    for (uint32_t k = 0; k < PS_MESSAGES_MAX && !err; k++) {
+        snprintf(name, sizeof name, "messages.%u.npy", k + 1);
+        if (!ps_generation_file(g, name, NULL))
+            break;
+        err = open_vectors(g, name, &g->messages[k], why);
+        g->n_messages += !err;
+    }
+    return err;
+}
+
 /* ------------------------------ Opening ----------------------------------- */
 
 /* A count that the manifest names must be the one that is there. */
@@ -219,6 +235,8 @@ static int open_parts(ps_generation *g, ps_why *why)
         err = open_blocks(g, why);
     if (!err)
         err = open_neighbours(g, why);
+    if (!err)
+        err = open_messages(g, why);
     if (!err && ps_generation_file(g, "embeddings.npy", NULL))
         err = open_vectors(g, "embeddings.npy", &g->embeddings, why);
     return err;
@@ -246,22 +264,24 @@ static int load_manifest(ps_generation *g, ps_why *why)
     return ps_manifest_load(&g->manifest, path, why);
 }
 
-static int check_pins(const ps_generation *g, ps_why *why)
+/* How much is read before anything is used. */
+typedef enum reading { SMALL_PINS, ALL_PINS, ALL } reading;
+
+static int read_first(const ps_generation *g, reading how, ps_why *why)
 {
-    char path[PS_PATH_MAX];
-    uint64_t want = 0, have, size;
-    ps_generation_file(g, "pins.mdb", path);
-    ps_manifest_file(g->manifest, "pins.mdb", NULL, &want);
-    int err = ps_file_hash(path, &have, &size, why);
-    if (!err && have != want)
-        err = ps_fail(why, PS_EMISMATCH, path, 0,
-                      "it is damaged: its XXH3 is %016" PRIx64
-                      ", the manifest says %016" PRIx64,
-                      have, want);
+    const char *name;
+    int err = PS_OK;
+    uint64_t pins = 0;
+    ps_manifest_file(g->manifest, "pins.mdb", &pins, NULL);
+    if (how == SMALL_PINS && pins > PS_PINS_READ_FIRST)
+        return PS_OK;
+    for (size_t i = 0; !err && (name = ps_manifest_file_at(g->manifest, i)); i++)
+        if (how == ALL || strcmp(name, "pins.mdb") == 0)
+            err = ps_generation_check_file(g, name, NULL, NULL, why);
     return err;
 }
 
-static int open_dir(ps_generation **out, const char *dir, bool checked, ps_why *why)
+static int open_dir(ps_generation **out, const char *dir, reading how, ps_why *why)
 {
     ps_generation *g = calloc(1, sizeof *g);
     if (!g)
@@ -274,8 +294,8 @@ static int open_dir(ps_generation **out, const char *dir, bool checked, ps_why *
         err = check_files(g, why);
     if (!err)
         err = check_fingerprints(g, why);
-    if (!err && checked)
-        err = check_pins(g, why);
+    if (!err)
+        err = read_first(g, how, why);
     if (!err)
         err = open_parts(g, why);
     if (err)
@@ -287,16 +307,16 @@ static int open_dir(ps_generation **out, const char *dir, bool checked, ps_why *
 
 int ps_generation_open_dir(ps_generation **g, const char *dir, ps_why *why)
 {
-    return open_dir(g, dir, false, why);
+    return open_dir(g, dir, SMALL_PINS, why);
 }
 
-static int open_current(ps_generation **g, const char *catalog, bool checked, ps_why *why)
+static int open_current(ps_generation **g, const char *catalog, reading how, ps_why *why)
 {
     char dir[PS_PATH_MAX], again[PS_PATH_MAX];
     for (int turn = 0;; turn++) {
         int err = ps_catalog_current(catalog, dir, why);
         if (!err)
-            err = open_dir(g, dir, checked, why);
+            err = open_dir(g, dir, how, why);
         /* Two commits since `current` was read may have pruned what it led to. */
         if (err != PS_ENOENT || turn == 3 || ps_catalog_current(catalog, again, NULL) ||
             strcmp(dir, again) == 0)
@@ -306,12 +326,17 @@ static int open_current(ps_generation **g, const char *catalog, bool checked, ps
 
 int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why)
 {
-    return open_current(g, catalog, false, why);
+    return open_current(g, catalog, SMALL_PINS, why);
 }
 
 int ps_generation_open_checked(ps_generation **g, const char *catalog, ps_why *why)
 {
-    return open_current(g, catalog, true, why);
+    return open_current(g, catalog, ALL_PINS, why);
+}
+
+int ps_generation_open_whole(ps_generation **g, const char *catalog, ps_why *why)
+{
+    return open_current(g, catalog, ALL, why);
 }
 
 /* ------------------------------ Sharing ----------------------------------- */
@@ -332,6 +357,8 @@ static void generation_free(ps_generation *g)
     ps_npy_close(&g->embeddings);
     ps_npy_close(&g->nbr_rows);
     ps_npy_close(&g->nbr_weights);
+    for (uint32_t k = 0; k < g->n_messages; k++)
+        ps_npy_close(&g->messages[k]);
     ps_graph_close(&g->graph);
     if (g->pins)
         ps_pins_close(g->pins);

@@ -93,25 +93,9 @@ static void check_sizes(verify *v)
     tell(v, "files: sizes", err, &why, detail);
 }
 
-/* Hashed in pieces, so that progress moves and a large file can be given up. */
-#define PIECE ((size_t)8 << 20)
-
-static int hash_file(verify *v, const char *path, uint64_t *hash, ps_why *why)
+static int on_piece(void *cls, size_t bytes)
 {
-    ps_map map;
-    int err = ps_map_open(&map, path, PS_SEQUENTIAL, why);
-    if (err)
-        return err;
-    ps_hasher *hasher = ps_hasher_new();
-    for (size_t at = 0; !err && at < map.size; at += PIECE) {
-        size_t n = map.size - at < PIECE ? map.size - at : PIECE;
-        ps_hasher_add(hasher, (const char *)map.data + at, n);
-        err = advance(v, "checksums", n, "bytes");
-    }
-    *hash = ps_hasher_value(hasher);
-    ps_hasher_free(hasher);
-    ps_map_close(&map);
-    return err;
+    return advance(cls, "checksums", bytes, "bytes");
 }
 
 typedef struct result {
@@ -124,27 +108,14 @@ typedef struct sums {
     result *of; /* (files) */
 } sums;
 
-static int check_sum(verify *v, const char *name, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    uint64_t want = 0, have = 0;
-    ps_generation_file(v->g, name, path);
-    ps_manifest_file(v->g->manifest, name, NULL, &want);
-    int err = hash_file(v, path, &have, why);
-    if (!err && have != want)
-        err = ps_fail(why, PS_EMISMATCH, path, 0,
-                      "its XXH3 is %016" PRIx64 ", the manifest says %016" PRIx64, have,
-                      want);
-    return err;
-}
-
 static int check_sums_of(void *cls, size_t begin, size_t end, unsigned worker)
 {
     sums *s = cls;
     (void)worker;
     for (size_t i = begin; i < end; i++) {
         const char *name = ps_manifest_file_at(s->v->g->manifest, i);
-        s->of[i].err = check_sum(s->v, name, &s->of[i].why);
+        s->of[i].err =
+            ps_generation_check_file(s->v->g, name, on_piece, s->v, &s->of[i].why);
         if (s->of[i].err == PS_ECANCELLED)
             return PS_ECANCELLED;
     }
@@ -333,25 +304,13 @@ static int check_matrix(verify *v, const char *name, const ps_npy *a, bool unit)
     return PS_OK;
 }
 
-/* messages.K.npy and whatever else has a row a pin, opened for the check alone. */
 static int check_messages(verify *v)
 {
-    const char *name;
+    char name[32];
     int err = PS_OK;
-    for (size_t i = 0; !err && (name = ps_manifest_file_at(v->g->manifest, i)); i++) {
-        ps_why why = {0};
-        ps_npy a;
-        if (strncmp(name, "messages.", 9) != 0)
-            continue;
-        int opened = ps_generation_array(v->g, name, &a, &why);
-        if (!opened && a.dtype != PS_F32 && a.dtype != PS_F16)
-            opened =
-                ps_fail(&why, PS_EMISMATCH, name, 0, "holds %s", ps_dtype_name(a.dtype));
-        if (opened)
-            tell(v, name, opened, &why, NULL);
-        else
-            err = check_matrix(v, name, &a, false);
-        ps_npy_close(&a);
+    for (uint32_t k = 0; k < v->g->n_messages && !err; k++) {
+        snprintf(name, sizeof name, "messages.%u.npy", k + 1);
+        err = check_matrix(v, name, &v->g->messages[k], false);
     }
     return err;
 }

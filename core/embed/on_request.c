@@ -19,11 +19,12 @@
 #include "pinsage/gemm.h"
 #include "pinsage/hash.h"
 
+_Static_assert(PS_LAYERS_MAX <= PS_MESSAGES_MAX, "a generation has too few messages");
+
 struct ps_embedder {
     ps_generation *g;      /* borrowed */
     const ps_model *model; /* borrowed */
     ps_features features;
-    ps_npy messages[PS_LAYERS_MAX];
     ps_walker *walker;
     ps_pins_reader *reader;
     ps_live_messages live;
@@ -34,19 +35,22 @@ struct ps_embedder {
     float *x, *pooled, *h[2];
 };
 
-static int open_messages(ps_embedder *e, ps_why *why)
+/* Of the generation, which has them mapped: one that was replaced meanwhile has no files
+ * left that could be opened. */
+static int take_messages(ps_embedder *e, ps_why *why)
 {
-    char path[PS_PATH_MAX];
-    int err = PS_OK;
-    for (uint32_t k = 1; k <= e->model->config.layers && !err; k++) {
-        snprintf(path, sizeof path, "%s/messages.%u.npy", e->g->dir, k);
-        if (!ps_file_exists(path))
-            return ps_fail(why, PS_EUNSUPPORTED, e->g->name, 0,
-                           "has no messages: run `pinsage embed` first");
-        err = ps_npy_open_as(&e->messages[k - 1], path, PS_F16, e->g->n_pins,
-                             e->model->config.m, PS_RANDOM, why);
+    const ps_model_config *c = &e->model->config;
+    if (e->g->n_messages < c->layers)
+        return ps_fail(why, PS_EUNSUPPORTED, e->g->name, 0,
+                       "has no messages: run `pinsage embed` first");
+    for (uint32_t k = 0; k < c->layers; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "messages.%u.npy", k + 1);
+        if (e->g->messages[k].dtype != PS_F16 || e->g->messages[k].cols != c->m)
+            return ps_fail(why, PS_EFORMAT, name, 0, "is not of (%u, %u) <f2",
+                           e->g->n_pins, c->m);
     }
-    return err;
+    return PS_OK;
 }
 
 static int take_scratch(ps_embedder *e)
@@ -87,7 +91,7 @@ int ps_embedder_new(ps_embedder **out, ps_generation *g, const ps_model *m, ps_w
                       "has no lists of %u neighbours, which a k-hop model needs",
                       m->config.neighbours);
     if (!err)
-        err = open_messages(e, why);
+        err = take_messages(e, why);
     if (!err)
         err = take_scratch(e);
     *out = e;
@@ -102,8 +106,6 @@ void ps_embedder_free(ps_embedder *e)
 {
     if (!e)
         return;
-    for (int k = 0; k < PS_LAYERS_MAX; k++)
-        ps_npy_close(&e->messages[k]);
     ps_walker_free(e->walker);
     ps_pins_reader_free(e->reader);
     free(e->nbr), free(e->weight), free(e->scaled), free(e->gathered), free(e->place);
@@ -126,7 +128,7 @@ static const uint16_t *message_of(const ps_embedder *e, uint32_t k, uint32_t row
     const uint16_t *own = e->live.of ? e->live.of(e->live.cls, row) : NULL;
     if (own)
         return own + (k - 1) * m;
-    const uint16_t *mapped = e->messages[k - 1].data;
+    const uint16_t *mapped = e->g->messages[k - 1].data;
     return row < e->g->n_pins ? mapped + row * m : NULL;
 }
 
@@ -139,7 +141,7 @@ static void gather(ps_embedder *e, uint32_t k, const uint32_t *nbr, const float 
     float kept = 0, all = 0, *scaled = e->scaled;
     for (uint32_t t = 0; t < T; t++)
         if (weight[t] != 0 && nbr[t] < e->g->n_pins)
-            __builtin_prefetch((const uint16_t *)e->messages[k - 1].data + nbr[t] * m);
+            __builtin_prefetch((const uint16_t *)e->g->messages[k - 1].data + nbr[t] * m);
     for (uint32_t t = 0; t < T; t++) {
         const uint16_t *row = weight[t] != 0 ? message_of(e, k, nbr[t]) : NULL;
         scaled[t] = row ? weight[t] : 0;
@@ -198,6 +200,8 @@ static int neighbours(ps_embedder *e, uint32_t row)
         memcpy(e->nbr, nbr + (size_t)row * c->neighbours, c->neighbours * sizeof *nbr);
         memcpy(e->weight, weight + (size_t)row * c->neighbours,
                c->neighbours * sizeof *weight);
+        for (uint32_t t = 0; t < c->neighbours; t++) /* as the file has it */
+            e->nbr[t] = e->nbr[t] < e->g->n_pins ? e->nbr[t] : row;
         return PS_OK;
     }
     int err = ps_pins_get(e->reader, row, &pin);

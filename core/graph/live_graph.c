@@ -115,6 +115,8 @@ uint32_t ps_graph_slice(const ps_graph *g, ps_side side, uint32_t row, uint32_t 
     if (d)
         copy_delta(&c, d);
     copy_base(&c, base.degree);
+    for (uint32_t i = 0; i < max; i++)
+        out[i] = ps_graph_bound(g, side, out[i]);
     return max;
 }
 

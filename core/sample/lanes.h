@@ -52,6 +52,7 @@ typedef struct ps_lane {
 /* One matrix, and what a live view changes in it. */
 typedef struct ps_ground {
     const ps_csr *m;
+    uint32_t rows;         /* an edge to one beyond them leads nowhere */
     const ps_pages *pages; /* of a live view only, seen at: */
     uint64_t at;
 } ps_ground;
@@ -118,11 +119,17 @@ PS_STAGE void pick_edge(const ps_ground *g, ps_lane *l, const bool live)
     __builtin_prefetch(l->edge);
 }
 
-/* To the row at the other end; next is the matrix that has it as a row. */
+/* To the row at the other end; next is the matrix that has it as a row. A file that was
+ * damaged since it was written may hold any number. */
 PS_STAGE void follow_edge(const ps_ground *next, ps_lane *l, const bool live)
 {
-    if (l->row != PS_NOWHERE)
-        come_to(next, l, *l->edge, live);
+    if (l->row == PS_NOWHERE)
+        return;
+    uint32_t row = *l->edge;
+    if (row < next->rows)
+        come_to(next, l, row, live);
+    else
+        go_nowhere(l);
 }
 
 /* Put a lane at the begin of a walk from a pin. */
@@ -221,7 +228,8 @@ static inline unsigned ps_lanes_hop(const ps_graph *g, ps_lane *lane, unsigned n
     const unsigned half = (n + 1) / 2;
     if (n % 2)
         go_nowhere(&lane[n]); /* PS_LANES is even: the place is there */
-    ps_ground forth = {.m = &g->pin_boards}, back = {.m = &g->board_pins};
+    ps_ground forth = {.m = &g->pin_boards, .rows = ps_graph_rows(g, PS_PINS)};
+    ps_ground back = {.m = &g->board_pins, .rows = ps_graph_rows(g, PS_BOARDS)};
     if (g->overlay) {
         forth.pages = ps_live_pages(g, PS_PINS);
         back.pages = ps_live_pages(g, PS_BOARDS);

@@ -231,6 +231,8 @@ void ps_walk_unstored(ps_walker *w, const uint32_t *boards, uint32_t n, uint32_t
             if (hop == w->opts.length)
                 break;
             uint32_t degree = ps_graph_degree(g, PS_PINS, pin);
+            if (!degree) /* of a damaged file: it is on the board it was reached from */
+                break;
             uint32_t at = (uint32_t)ps_rng_below(&rng, degree);
             pin = pin_of(g, ps_graph_edge(g, PS_PINS, pin, at), &rng);
         }

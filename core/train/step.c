@@ -402,7 +402,7 @@ static int begin(step *s, const char *catalog, ps_why *why)
     if (!err)
         err = ps_draft_begin(&s->draft, catalog, (ps_draft_opts){.step = "train"}, why);
     if (!err)
-        err = ps_generation_open(&s->g, catalog, why);
+        err = ps_generation_open_whole(&s->g, catalog, why);
     if (!err)
         err = ps_path_join(dir, sizeof dir, ps_draft_dir(s->draft), "baselines");
     if (!err)

@@ -28,6 +28,8 @@ int ps_map_create(ps_map *m, const char *path, size_t size, ps_why *why);
 /* msync a created map; call before ps_map_close when the content must be durable. */
 int ps_map_sync(ps_map *m, const char *path, ps_why *why);
 void ps_map_close(ps_map *m);
+/* All of it is about to be read in order, however it was opened. */
+void ps_map_expect(const ps_map *m);
 
 typedef struct ps_out ps_out;
 /* Create path (truncating it). */

@@ -27,6 +27,8 @@ typedef struct ps_block {
     ps_npy array;     /* (N, D) f32 or f16 */
 } ps_block;
 
+#define PS_MESSAGES_MAX 8
+
 typedef struct ps_generation {
     char dir[512];
     char name[32]; /* "gen-000003" */
@@ -38,14 +40,22 @@ typedef struct ps_generation {
     ps_block *blocks;             /* (n_blocks), sorted by name */
     ps_npy embeddings;            /* (N, E) f32 or f16; rows 0 when there are none */
     ps_npy nbr_rows, nbr_weights; /* (N, T) u32 / f32; rows 0 when there are none */
-    int refs;                     /* use ps_generation_acquire and _release */
+    uint32_t n_messages;
+    ps_npy messages[PS_MESSAGES_MAX]; /* (N, m) f16 each: messages.1.npy and so on */
+    int refs;                         /* use ps_generation_acquire and _release */
 } ps_generation;
 
-/* Open the current generation of a catalog. */
+/* Open the current generation of a catalog. LMDB trusts the pages of pins.mdb, and a
+ * damaged one can end the process: up to PS_PINS_READ_FIRST bytes it is read first and
+ * held against its checksum. What else is used without being read whole is bounded where
+ * it is used (graph.h), so that damage makes wrong answers at worst. */
 int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why);
-/* The same, but reads pins.mdb first and holds it against its checksum: LMDB trusts its
- * pages, and a damaged one can end the process at open. For verify. */
+#define PS_PINS_READ_FIRST ((uint64_t)256 << 20) /* a tenth of a second, once cached */
+/* The same of a pins.mdb of any size. For verify. */
 int ps_generation_open_checked(ps_generation **g, const char *catalog, ps_why *why);
+/* The same, after all files were held against their checksums. For steps that read most
+ * of a generation anyway, and whose results last: PS_EMISMATCH names the damaged file. */
+int ps_generation_open_whole(ps_generation **g, const char *catalog, ps_why *why);
 /* Open one by its directory ("CATALOG/gen-000003"). */
 int ps_generation_open_dir(ps_generation **g, const char *dir, ps_why *why);
 ps_generation *ps_generation_acquire(ps_generation *g);
@@ -62,6 +72,14 @@ bool ps_generation_file(const ps_generation *g, const char *name, char *out);
 /* Map a listed array of one row a pin ("messages.1.npy") that is not opened above. The
  * caller closes it. PS_ENOENT: not listed; PS_EMISMATCH: it has not N rows. */
 int ps_generation_array(const ps_generation *g, const char *name, ps_npy *a, ps_why *why);
+
+/* Read a listed file and hold it against its checksum: PS_EMISMATCH when it is damaged,
+ * PS_ENOENT when it is not there any more. step (NULL: nothing) is called after each of
+ * its pieces, and may end the reading by an error. It is read, not mapped, so that a file
+ * which is cut off meanwhile is one more that is damaged. */
+typedef int (*ps_read_step)(void *cls, size_t bytes);
+int ps_generation_check_file(const ps_generation *g, const char *name, ps_read_step step,
+                             void *cls, ps_why *why);
 
 /* One check of `pinsage verify`, told as it ends: err 0 = passed. detail may be NULL. */
 typedef void (*ps_check_fn)(void *cls, const char *name, int err, const char *detail);

@@ -38,8 +38,9 @@ typedef struct ps_graph {
     uint64_t at;                      /* the version of it that is seen */
 } ps_graph;
 
-/* Map the four files below dir ("CATALOG/gen-000001/graph"). Checks sizes that cost
- * nothing (ends of indptr); ps_graph_check looks at every edge. */
+/* Map the four files below dir ("CATALOG/gen-000001/graph"). Looks at every offset, since
+ * they are used as they are; at no index: those are held against the number of rows where
+ * they are followed (ps_graph_edge, walks). ps_graph_check looks at every edge. */
 int ps_graph_open(ps_graph *g, const char *dir, ps_why *why);
 void ps_graph_close(ps_graph *g);
 
@@ -89,12 +90,20 @@ static inline uint32_t ps_graph_degree(const ps_graph *g, ps_side side, uint32_t
                       : ps_csr_degree(ps_graph_csr(g, side), row);
 }
 
+/* A number from a file as a row of a graph's other side: what a damaged file holds beyond
+ * them reads as row 0, which is there when there is an edge. */
+static inline uint32_t ps_graph_bound(const ps_graph *g, ps_side side, uint32_t row)
+{
+    return row < ps_graph_rows(g, side == PS_PINS ? PS_BOARDS : PS_PINS) ? row : 0;
+}
+
 /* The i-th of a row, i < degree; rows are sorted. */
 static inline uint32_t ps_graph_edge(const ps_graph *g, ps_side side, uint32_t row,
                                      uint32_t i)
 {
-    return g->overlay ? ps_live_edge(g, side, row, i)
-                      : ps_csr_row(ps_graph_csr(g, side), row)[i];
+    return ps_graph_bound(g, side,
+                          g->overlay ? ps_live_edge(g, side, row, i)
+                                     : ps_csr_row(ps_graph_csr(g, side), row)[i]);
 }
 
 /* True if pin is saved on board. */

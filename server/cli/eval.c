@@ -139,7 +139,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
         return ps_fail(why, PS_EINVAL, NULL, 0, "needs --pairs FILE");
     int err = parse_cuts(s->hit_at, &opts, why);
     if (!err)
-        err = ps_generation_open(&g, words->word[0], why);
+        err = ps_generation_open_whole(&g, words->word[0], why);
     if (!err)
         err = check_page(s->html, why);
     if (!err)

@@ -115,9 +115,14 @@ static int ask(ps_reader *r, const settings *s, const char *id, ps_why *why)
 
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
+    ps_generation *g = NULL;
     ps_engine *engine = NULL;
     ps_reader *reader = NULL;
-    int err = ps_engine_open(&engine, words->word[0], NULL, NULL, why);
+    /* Nobody looks at the files afterwards, as a server does. */
+    int err = ps_generation_open_whole(&g, words->word[0], why);
+    ps_generation_release(g);
+    if (!err)
+        err = ps_engine_open(&engine, words->word[0], NULL, NULL, why);
     if (!err)
         err = ps_reader_new(&reader, engine);
     if (!err)

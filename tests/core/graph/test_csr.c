@@ -249,6 +249,48 @@ static void arrays_that_do_not_fit_are_refused(void **state)
     ps_graph_free(&g);
 }
 
+static void no_offset_that_falls_is_used(void **state)
+{
+    (void)state;
+    ps_graph g = small();
+    for (int which = 0; which < 4; which += 2) {
+        const ps_csr *m = which ? &g.board_pins : &g.pin_boards;
+        for (uint32_t i = 0; i <= m->rows; i++)
+            for (int bit = 3; bit < 64; bit++) { /* there are 8 edges */
+                uint64_t offset[8];
+                memcpy(offset, m->indptr, (m->rows + 1u) * sizeof *offset);
+                offset[i] ^= (uint64_t)1 << bit;
+                write_graph(&g);
+                write_array(which, PS_U64, offset, m->rows + 1u, 0);
+                not_opened(PS_EFORMAT, names[which]);
+            }
+    }
+    ps_graph_free(&g);
+}
+
+static void edges_that_lead_nowhere_are_not_followed(void **state)
+{
+    (void)state;
+    static const uint32_t wrong[] = {3, 5, 100000, 0x7fffffff, UINT32_MAX};
+    ps_graph g = small(), m;
+    for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++)
+        for (int which = 1; which < 4; which += 2) {
+            uint32_t all[8], out[8];
+            ps_side side = which == 1 ? PS_PINS : PS_BOARDS;
+            for (int i = 0; i < 8; i++)
+                all[i] = which == 3 && wrong[w] < 5 ? 5 : wrong[w];
+            write_graph(&g);
+            write_array(which, PS_U32, all, 8, 0);
+            assert_int_equal(ps_graph_open(&m, scratch("graph"), NULL), PS_OK);
+            assert_int_equal(ps_graph_edge(&m, side, 0, 1), 0);
+            assert_int_equal(ps_graph_slice(&m, side, 0, 0, 8, out),
+                             ps_graph_degree(&m, side, 0));
+            assert_int_equal(out[1], 0);
+            ps_graph_close(&m);
+        }
+    ps_graph_free(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +303,8 @@ int main(void)
         cmocka_unit_test(no_single_wrong_index_goes_unnoticed),
         cmocka_unit_test(a_written_graph_is_mapped_as_it_was),
         cmocka_unit_test(arrays_that_do_not_fit_are_refused),
+        cmocka_unit_test(no_offset_that_falls_is_used),
+        cmocka_unit_test(edges_that_lead_nowhere_are_not_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

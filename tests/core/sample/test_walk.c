@@ -102,6 +102,34 @@ static void walks_that_cannot_go_on_end_alone(void **state)
     }
 }
 
+/* Any number may stand in a damaged file: a walk ends there. */
+static void edges_out_of_range_end_a_walk(void **state)
+{
+    (void)state;
+    static const uint32_t pairs[][2] = {{0, 0}, {1, 0}, {2, 0}, {2, 1}, {3, 1}};
+    static const uint32_t boards[] = {0, 1};
+    for (int turn = 0; turn < 10; turn++) {
+        ps_graph g;
+        assert_int_equal(ps_graph_from_pairs(&g, 4, 2, pairs, 5), PS_OK);
+        ps_csr *m = turn % 2 ? &g.pin_boards : &g.board_pins;
+        ((uint32_t *)(uintptr_t)m->indices)[turn / 2] = turn < 6 ? UINT32_MAX : 1u << 20;
+        ps_walker *w = walker(&g, PS_WALK_DEFAULTS);
+        for (uint32_t pin = 0; pin < 4; pin++) {
+            uint32_t rows[20];
+            float weights[20];
+            uint64_t seed = pin;
+            ps_walk_neighbours(w, &pin, &seed, 1, rows, weights);
+            for (int i = 0; i < 20; i++)
+                assert_true(rows[i] < 4);
+            ps_walk_unstored(w, boards, 2, 200, pin, rows, weights);
+            for (int i = 0; i < 20; i++)
+                assert_true(rows[i] < 4 || rows[i] == PS_NO_PIN);
+        }
+        ps_walker_free(w);
+        ps_graph_free(&g);
+    }
+}
+
 static void rankings_of_any_length_are_the_plain_ones(void **state)
 {
     (void)state;
@@ -397,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_and_batches_change_nothing),
         cmocka_unit_test(walks_that_cannot_go_on_end_alone),
+        cmocka_unit_test(edges_out_of_range_end_a_walk),
         cmocka_unit_test(rankings_of_any_length_are_the_plain_ones),
         cmocka_unit_test(a_pin_is_not_its_own_neighbour),
         cmocka_unit_test(pins_without_neighbours_are_padded_with_themselves),
