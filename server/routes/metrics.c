@@ -1,7 +1,7 @@
 /* metrics.c - the table of metrics, and its text.
  *
- * A row is a counter summed over loops and workers, a number from the facts, or a
- * function that writes a family with labels. Text 0.0.4 and OpenMetrics differ in little:
+ * A row is a counter summed over loops and workers, a function of what was looked at, or
+ * one that writes a family with labels. Text 0.0.4 and OpenMetrics differ in little:
  * the latter takes the suffix off a family's name and ends with "# EOF".
  *
  * Threads: see metrics.h.
@@ -25,26 +25,26 @@ const char *const ps_format_type[] = {
 
 typedef struct page {
     ps_buf *out;
-    const ps_facts *facts;
+    const ps_scrape *found;
     ps_format format;
 } page;
 
-static uint64_t sum_at(const ps_facts *f, size_t offset)
+static uint64_t sum_at(const ps_scrape *s, size_t offset)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < f->n_stats; i++)
+    for (unsigned i = 0; i < s->state->n_stats; i++)
         sum += ps_count_get(
-            (const ps_count *)(const void *)((const char *)&f->stats[i] + offset));
+            (const ps_count *)(const void *)((const char *)&s->state->stats[i] + offset));
     return sum;
 }
 
-#define SUM(facts, field) sum_at(facts, offsetof(ps_stats, field))
+#define SUM(field) sum_at(s, offsetof(ps_stats, field))
 
 static void write_requests(const page *p, const char *name)
 {
     for (unsigned r = 0; ps_route_at(r); r++)
         for (unsigned i = 0; i < PS_STATUSES; i++) {
-            uint64_t n = sum_at(p->facts, offsetof(ps_stats, requests[r][i]));
+            uint64_t n = sum_at(p->found, offsetof(ps_stats, requests[r][i]));
             if (!n)
                 continue;
             ps_buf_printf(p->out, "%s{method=\"%s\",route=\"%s\",code=\"", name,
@@ -59,7 +59,7 @@ static void write_hist(const page *p, const char *name, const char *label, size_
     uint64_t total = 0;
     const char *comma = *label ? "," : "";
     for (unsigned i = 0; i <= PS_BUCKETS; i++) {
-        total += sum_at(p->facts, offset + offsetof(ps_hist, bucket[i]));
+        total += sum_at(p->found, offset + offsetof(ps_hist, bucket[i]));
         ps_buf_printf(p->out, "%s_bucket{%s%sle=\"", name, label, comma);
         if (i < PS_BUCKETS)
             ps_buf_printf(p->out, "%.10g\"} %llu\n", ps_hist_bound[i],
@@ -68,7 +68,7 @@ static void write_hist(const page *p, const char *name, const char *label, size_
             ps_buf_printf(p->out, "+Inf\"} %llu\n", (unsigned long long)total);
     }
     const char *open = *label ? "{" : "", *close = *label ? "}" : "";
-    uint64_t ns = sum_at(p->facts, offset + offsetof(ps_hist, ns));
+    uint64_t ns = sum_at(p->found, offset + offsetof(ps_hist, ns));
     ps_buf_printf(p->out, "%s_sum%s%s%s %.9f\n", name, open, label, close,
                   (double)ns * 1e-9);
     ps_buf_printf(p->out, "%s_count%s%s%s %llu\n", name, open, label, close,
@@ -80,7 +80,7 @@ static void write_latency(const page *p, const char *name)
     for (unsigned r = 0; ps_route_at(r); r++) {
         uint64_t n = 0;
         for (unsigned i = 0; i < PS_STATUSES; i++)
-            n += sum_at(p->facts, offsetof(ps_stats, requests[r][i]));
+            n += sum_at(p->found, offsetof(ps_stats, requests[r][i]));
         if (!n)
             continue;
         char label[160];
@@ -102,7 +102,7 @@ static void write_queued(const page *p, const char *name)
 
 /* The same method may have another number in each thread: added up by name, told once,
  * at the first that has it. */
-static uint64_t sum_answers(const ps_facts *f, const char *method, unsigned source)
+static uint64_t sum_answers(const ps_state *f, const char *method, unsigned source)
 {
     uint64_t sum = 0;
     for (unsigned l = 0; l < f->n_stats; l++) {
@@ -114,7 +114,7 @@ static uint64_t sum_answers(const ps_facts *f, const char *method, unsigned sour
     return sum;
 }
 
-static bool seen_before(const ps_facts *f, unsigned loop, const char *method)
+static bool seen_before(const ps_state *f, unsigned loop, const char *method)
 {
     for (unsigned l = 0; l < loop; l++) {
         unsigned n = atomic_load_explicit(&f->stats[l].n_methods, memory_order_acquire);
@@ -125,33 +125,35 @@ static bool seen_before(const ps_facts *f, unsigned loop, const char *method)
     return false;
 }
 
+_Static_assert((int)PS_DEGRADATIONS <= PS_DEGRADATIONS_MAX, "each has a counter");
+
 static void write_levels(const page *p, const char *name)
 {
-    const ps_facts *f = p->facts;
-    for (unsigned i = 0; i < f->n_levels && i < PS_DEGRADATIONS_MAX; i++) {
+    const ps_state *f = p->found->state;
+    for (unsigned i = 0; i < PS_DEGRADATIONS; i++) {
         uint64_t sum = 0;
         for (unsigned l = 0; l < f->n_stats; l++)
             sum += ps_count_get(&f->stats[l].degraded[i]);
-        if (*f->degraded[i])
-            ps_buf_printf(p->out, "%s{level=\"%s\"} %llu\n", name, f->degraded[i],
+        if (*ps_degradation_name[i])
+            ps_buf_printf(p->out, "%s{level=\"%s\"} %llu\n", name, ps_degradation_name[i],
                           (unsigned long long)sum);
     }
 }
 
 static void write_answers(const page *p, const char *name)
 {
-    const ps_facts *f = p->facts;
+    const ps_state *f = p->found->state;
     for (unsigned l = 0; l < f->n_stats; l++) {
         unsigned n = atomic_load_explicit(&f->stats[l].n_methods, memory_order_acquire);
         for (unsigned i = 0; i < n; i++) {
             const char *method = f->stats[l].method[i].name;
-            for (unsigned s = 0; s < f->n_sources && !seen_before(f, l, method); s++) {
+            for (unsigned s = 0; s < PS_SOURCES && !seen_before(f, l, method); s++) {
                 uint64_t answers = sum_answers(f, method, s);
                 if (!answers)
                     continue;
                 ps_buf_printf(p->out, "%s{method=", name);
                 ps_buf_json(p->out, method, strlen(method));
-                ps_buf_printf(p->out, ",source=\"%s\"} %llu\n", f->source[s],
+                ps_buf_printf(p->out, ",source=\"%s\"} %llu\n", ps_source_name[s],
                               (unsigned long long)answers);
             }
         }
@@ -165,11 +167,11 @@ static void write_build(const page *p, const char *name)
 
 static void write_generation(const page *p, const char *name)
 {
-    const struct ps_engine_facts *e = &p->facts->engine;
-    if (!e->generation)
+    const ps_scrape *s = p->found;
+    if (!s->generation)
         return;
-    ps_buf_printf(p->out, "%s{generation=\"%s\",index=", name, e->generation);
-    ps_buf_json(p->out, e->index, strlen(e->index));
+    ps_buf_printf(p->out, "%s{generation=\"%s\",index=", name, s->generation->name);
+    ps_buf_json(p->out, s->index, strlen(s->index));
     ps_buf_text(p->out, "} 1\n");
 }
 
@@ -178,76 +180,75 @@ static void write_generation(const page *p, const char *name)
 typedef struct row {
     const char *name, *type, *help;
     size_t sum; /* offset + 1 of a counter */
-    double (*value)(const ps_facts *f, const ps_process *p);
+    double (*value)(const ps_scrape *s);
     void (*write)(const page *p, const char *name);
 } row;
 
 #define VALUE(function, expression)                                                      \
-    static double function(const ps_facts *f, const ps_process *p)                       \
+    static double function(const ps_scrape *s)                                           \
     {                                                                                    \
-        (void)f;                                                                         \
-        (void)p;                                                                         \
         return (double)(expression);                                                     \
     }
-VALUE(in_flight, SUM(f, started) - SUM(f, finished))
-VALUE(connections, SUM(f, accepted) - SUM(f, closed))
-VALUE(body_bytes, f->body_bytes)
-VALUE(workers, f->workers)
-VALUE(busy, SUM(f, jobs_begun) - SUM(f, jobs_done))
-VALUE(queue, f->queue)
-VALUE(waiting, f->waiting)
-VALUE(is_ready, f->ready)
-VALUE(is_draining, f->draining)
-VALUE(log_dropped, f->log_dropped)
-VALUE(certificate_end, f->certificate_until)
-VALUE(generation, f->engine.number)
-VALUE(pins, f->engine.pins)
-VALUE(boards, f->engine.boards)
-VALUE(edges, f->engine.edges)
-VALUE(live_version, f->live.version)
-VALUE(live_pins, f->live.pins)
-VALUE(live_boards, f->live.boards)
-VALUE(live_dead, f->live.dead)
-VALUE(live_vectors, f->live.vectors)
-VALUE(live_vector_bytes, f->live.vector_bytes)
-VALUE(live_added, f->live.edges_added)
-VALUE(live_removed, f->live.edges_removed)
-VALUE(live_overlay_bytes, f->live.overlay_bytes)
-VALUE(live_lsn, f->live.lsn)
-VALUE(writes, f->live.writes)
-VALUE(writes_refused, f->live.refused)
-VALUE(writes_failed, f->live.failed)
-VALUE(writes_waiting, f->live.waiting)
-VALUE(commits, f->live.batches)
-VALUE(commit_seconds, f->live.commit_seconds)
-VALUE(again, f->live.again)
-VALUE(stale, f->live.stale)
-VALUE(stale_age, f->live.stale_age)
-VALUE(store_records, f->live.records)
-VALUE(store_bytes, f->live.store_bytes)
-VALUE(store_map, f->live.map_bytes)
-VALUE(store_full, f->live.full)
-VALUE(compactions, f->compaction.compactions)
-VALUE(compactions_failed, f->compaction.failed)
-VALUE(compact_seconds, f->compaction.seconds)
-VALUE(is_compaction, f->compaction.running)
-VALUE(is_trimming, f->live.trimming)
-VALUE(recall_sampled, f->recall.sampled)
-VALUE(recall_hits, f->recall.hits)
-VALUE(recall_wanted, f->recall.wanted)
-VALUE(recall, f->recall.recall)
-VALUE(reloads, f->reloads)
-VALUE(reloads_failed, f->reloads_failed)
-VALUE(cpu, p->cpu_seconds)
-VALUE(started, f->start_time)
-VALUE(resident, p->resident)
-VALUE(resident_anon, p->resident_anon)
-VALUE(resident_file, p->resident_file)
-VALUE(virtual, p->virtual)
-VALUE(open_fds, p->open_fds)
-VALUE(max_fds, p->max_fds)
-VALUE(major_faults, p->major_faults)
-VALUE(threads, p->threads)
+#define GENERATION(member) (s->generation ? s->generation->member : 0)
+VALUE(in_flight, SUM(started) - SUM(finished))
+VALUE(connections, SUM(accepted) - SUM(closed))
+VALUE(body_bytes, atomic_load(&s->state->body_bytes))
+VALUE(workers, s->state->n_workers)
+VALUE(busy, SUM(jobs_begun) - SUM(jobs_done))
+VALUE(queue, s->state->opts->queue)
+VALUE(waiting, ps_worker_pool_waiting(s->state->pool))
+VALUE(is_ready, s->ready)
+VALUE(is_draining, atomic_load(&s->state->draining))
+VALUE(log_dropped, ps_log_dropped(s->state->log))
+VALUE(certificate_end, s->state->tls ? ps_tls_until(s->state->tls) : 0)
+VALUE(generation, s->number)
+VALUE(pins, GENERATION(n_pins))
+VALUE(boards, GENERATION(n_boards))
+VALUE(edges, GENERATION(graph.pin_boards.edges))
+VALUE(live_version, s->view.version)
+VALUE(live_pins, s->view.pins)
+VALUE(live_boards, s->view.boards)
+VALUE(live_dead, s->view.dead)
+VALUE(live_vectors, s->view.delta)
+VALUE(live_vector_bytes, s->view.bytes)
+VALUE(live_added, s->view.edges.added)
+VALUE(live_removed, s->view.edges.removed)
+VALUE(live_overlay_bytes, s->view.edges.bytes)
+VALUE(live_lsn, s->store.lsn)
+VALUE(writes, s->writer.writes)
+VALUE(writes_refused, s->writer.refused)
+VALUE(writes_failed, s->writer.failed)
+VALUE(writes_waiting, s->writer.waiting)
+VALUE(commits, s->writer.batches)
+VALUE(commit_seconds, s->writer.commit_seconds)
+VALUE(again, s->writer.embedded_again)
+VALUE(stale, s->writer.stale)
+VALUE(stale_age, s->writer.oldest_stale)
+VALUE(store_records, s->store.pins + s->store.edges + s->store.votes)
+VALUE(store_bytes, s->store.bytes)
+VALUE(store_map, s->store.map_bytes)
+VALUE(store_full, s->writer.full)
+VALUE(compactions, s->compaction.compactions)
+VALUE(compactions_failed, s->compaction.failed)
+VALUE(compact_seconds, s->compaction.seconds)
+VALUE(is_compaction, s->compaction.running)
+VALUE(is_trimming, s->writer.trimming)
+VALUE(recall_sampled, s->recall.sampled)
+VALUE(recall_hits, s->recall.hits)
+VALUE(recall_wanted, s->recall.wanted)
+VALUE(recall, s->recall.recall)
+VALUE(reloads, atomic_load(&s->state->reloads))
+VALUE(reloads_failed, atomic_load(&s->state->reloads_failed))
+VALUE(cpu, s->process.cpu_seconds)
+VALUE(started, s->state->start_time)
+VALUE(resident, s->process.resident)
+VALUE(resident_anon, s->process.resident_anon)
+VALUE(resident_file, s->process.resident_file)
+VALUE(virtual, s->process.virtual)
+VALUE(open_fds, s->process.open_fds)
+VALUE(max_fds, s->process.max_fds)
+VALUE(major_faults, s->process.major_faults)
+VALUE(threads, s->process.threads)
 
 #define SUMMED(field) .sum = offsetof(ps_stats, field) + 1
 static const row rows[] = {
@@ -420,21 +421,19 @@ static void write_number(ps_buf *out, const char *name, double value)
         ps_buf_printf(out, "%s %.17g\n", name, value);
 }
 
-void ps_metrics_write(ps_buf *out, const ps_facts *f, ps_format format)
+void ps_metrics_write(ps_buf *out, const ps_scrape *s, ps_format format)
 {
-    ps_process process;
-    ps_process_read(&process);
-    page p = {out, f, format};
+    page p = {out, s, format};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const row *r = &rows[i];
         write_head(&p, r);
         if (r->write)
             r->write(&p, r->name);
         else if (r->value)
-            write_number(out, r->name, r->value(f, &process));
+            write_number(out, r->name, r->value(s));
         else
             ps_buf_printf(out, "%s %llu\n", r->name,
-                          (unsigned long long)sum_at(f, r->sum - 1));
+                          (unsigned long long)sum_at(s, r->sum - 1));
     }
     if (format == PS_OPENMETRICS)
         ps_buf_text(out, "# EOF\n");

@@ -11,18 +11,21 @@
 #include "server/routes/routes.h"
 
 static ps_stats stats[2];
+static ps_serve_opts opts;
+static ps_state server = {.opts = &opts, .stats = stats, .n_stats = 2};
 static ps_buf page;
 
 static void write_page(ps_format format)
 {
-    ps_facts facts = {.stats = stats,
-                      .n_stats = 2,
-                      .ready = true,
-                      .source = ps_source_name,
-                      .n_sources = PS_SOURCES,
-                      .engine = {"gen-000002", "IVF16,\"SQ8", 2, 10, 3, 20}};
+    ps_generation generation = {
+        .name = "gen-000002", .n_pins = 10, .n_boards = 3, .graph.pin_boards.edges = 20};
+    ps_scrape found = {.state = &server,
+                       .generation = &generation,
+                       .index = "IVF16,\"SQ8",
+                       .number = 2,
+                       .ready = true};
     ps_buf_clear(&page);
-    ps_metrics_write(&page, &facts, format);
+    ps_metrics_write(&page, &found, format);
     assert_false(page.failed);
 }
 
@@ -131,6 +134,47 @@ static void openmetrics_names_families_without_their_suffix(void **state)
     assert_null(strstr(page.data, "# EOF"));
 }
 
+static void numbers_come_from_where_they_are_kept(void **state)
+{
+    (void)state;
+    opts.queue = 77;
+    server.n_workers = 3;
+    atomic_store(&server.reloads, 5);
+    atomic_store(&server.draining, true);
+    ps_scrape found = {.state = &server,
+                       .index = "",
+                       .view = {.pins = 11, .edges = {.added = 12}},
+                       .writer = {.writes = 13, .full = true},
+                       .store = {.pins = 1, .edges = 2, .votes = 4, .lsn = 14},
+                       .compaction = {.compactions = 15},
+                       .recall = {.recall = 0.5},
+                       .process = {.open_fds = 16}};
+    static const char *const lines[] = {
+        "pinsage_queue_limit 77",
+        "pinsage_workers 3",
+        "pinsage_reloads_total 5",
+        "pinsage_draining 1",
+        "pinsage_live_pins 11",
+        "pinsage_live_edges_added 12",
+        "pinsage_writes_total 13",
+        "pinsage_store_full 1",
+        "pinsage_store_records 7",
+        "pinsage_live_lsn 14",
+        "pinsage_compactions_total 15",
+        "pinsage_recall_at_10 0.5",
+        "process_open_fds 16",
+        "pinsage_ready 0",
+        "pinsage_pins 0",
+        "pinsage_queue_length 0",
+    };
+    ps_buf_clear(&page);
+    ps_metrics_write(&page, &found, PS_PROMETHEUS);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!has(lines[i]))
+            fail_msg("missing: %s", lines[i]);
+    assert_null(strstr(page.data, "pinsage_generation_info{")); /* nothing is loaded */
+}
+
 static void every_family_has_help_and_type_once(void **state)
 {
     (void)state;
@@ -153,9 +197,14 @@ int main(void)
         cmocka_unit_test(answers_are_counted_by_name_whatever_their_number),
         cmocka_unit_test(more_methods_than_room_share_the_last_place),
         cmocka_unit_test(openmetrics_names_families_without_their_suffix),
+        cmocka_unit_test(numbers_come_from_where_they_are_kept),
         cmocka_unit_test(every_family_has_help_and_type_once),
     };
+    ps_why why = {0};
+    if (ps_worker_pool_start(&server.pool, (ps_worker_pool_opts){.workers = 1}, &why))
+        return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ps_worker_pool_stop(server.pool);
     ps_buf_done(&page);
     return failed;
 }
