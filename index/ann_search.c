@@ -150,7 +150,7 @@ static void choose(look *l, size_t n)
         space_scores(&l->a->space, l->vector, s->row + i,
                      n - i < SPACE_PIECE ? n - i : SPACE_PIECE, s->score + i);
     for (size_t i = 0; i < n; i++) {
-        bool none = !(s->score[i] > SCORE_NONE);
+        bool none = !(s->score[i] > PS_SCORE_NONE);
         float score = none ? 0 : s->score[i];
         if (!ps_topk_wants(&l->best, s->row[i], score))
             continue;

@@ -176,14 +176,14 @@ static slot *take_slot(ps_delta_index *t)
 
 /* ------------------------------ Writing ------------------------------------ */
 
-/* What a product with this vector is multiplied with; 0 when only wide_score knows. */
+/* What a product with this vector is multiplied with; 0 when only ps_sure_score knows. */
 static float inverse_of(const ps_delta_index *t, const float *vector)
 {
     float squares;
     if (!t->opts.cosine)
         return 1;
     ps_dot_squares((ps_rows){vector, t->opts.dim, 0}, 0, 1, &squares);
-    return ps_squares_fit(squares) ? 1 / sqrtf(squares) : 0;
+    return ps_inverse_root(squares);
 }
 
 static void fill(ps_delta_index *t, slot *s, const float *vector, const void *extra)
@@ -320,10 +320,9 @@ static void scan_chunk(scan *s, const chunk *c)
     else
         ps_dot_list(s->query, rows, place, n, score);
     for (uint32_t i = 0; i < n; i++) {
-        float x = score[i] * c->inverse[place[i]];
-        if (!(x < 0 || x > 0))
-            x = wide_score(s->t->opts.cosine, s->query, rows, place[i]);
-        if (x > SCORE_NONE && ps_topk_wants(&s->list, row[i], x) &&
+        float x = ps_sure_score(s->t->opts.cosine, s->query, rows, place[i],
+                                score[i] * c->inverse[place[i]]);
+        if (x > PS_SCORE_NONE && ps_topk_wants(&s->list, row[i], x) &&
             ps_passes(s->filter, row[i]))
             ps_topk_keep(&s->list, row[i], x);
     }

@@ -53,26 +53,6 @@ void exact_query_done(exact_query *a)
 
 /* ------------------------------ Scores ------------------------------------- */
 
-float wide_score(int cosine, const float *query, ps_rows rows, size_t row)
-{
-    if (ps_row_is_none(rows, row))
-        return SCORE_NONE;
-    double dot = ps_dot_plain(query, rows, row);
-    return (float)(cosine ? dot / sqrt(ps_row_squares(rows, row)) : dot);
-}
-
-/* 0 where a float cannot tell, so that the score comes out as 0 or as no number. */
-static float inverse_root(float squares)
-{
-    return ps_squares_fit(squares) ? 1 / sqrtf(squares) : 0;
-}
-
-static inline float sure_score(const space *s, const float *query, size_t row,
-                               float score)
-{
-    return score < 0 || score > 0 ? score : wide_score(s->cosine, query, s->rows, row);
-}
-
 void space_scores(const space *s, const float *query, const uint32_t *list, size_t n,
                   float *scores)
 {
@@ -82,8 +62,8 @@ void space_scores(const space *s, const float *query, const uint32_t *list, size
         ps_dot_squares(s->rows, list[i], 1, &norms[i]);
     for (size_t i = 0; i < n; i++)
         scores[i] =
-            sure_score(s, query, list[i],
-                       s->cosine ? scores[i] * inverse_root(norms[i]) : scores[i]);
+            ps_sure_score(s->cosine, query, s->rows, list[i],
+                          s->cosine ? scores[i] * ps_inverse_root(norms[i]) : scores[i]);
 }
 
 /* Scores of rows first.. for a block of queries, not yet sure: scores (n, SPACE_PIECE).
@@ -97,7 +77,7 @@ static void score_piece(const space *s, const float *queries, size_t n, size_t f
     float norms[SPACE_PIECE];
     ps_dot_squares(s->rows, first, rows, norms);
     for (size_t r = 0; r < rows; r++)
-        norms[r] = inverse_root(norms[r]);
+        norms[r] = ps_inverse_root(norms[r]);
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < rows; r++)
             scores[i * SPACE_PIECE + r] *= norms[r];
@@ -108,7 +88,8 @@ static void score_piece(const space *s, const float *queries, size_t n, size_t f
 /* No number, which only damaged rows give, is no answer either. */
 static inline bool offer_row(ps_topk *list, const ps_filter *f, uint32_t row, float score)
 {
-    if (!(score > SCORE_NONE) || !ps_topk_wants(list, row, score) || !ps_passes(f, row))
+    if (!(score > PS_SCORE_NONE) || !ps_topk_wants(list, row, score) ||
+        !ps_passes(f, row))
         return false;
     ps_topk_keep(list, row, score);
     return true;
@@ -167,8 +148,8 @@ void exact_block(const space *s, const float *queries, size_t n, const ps_filter
         for (size_t i = 0; i < n; i++)
             for (size_t r = 0; r < rows; r++)
                 offer_row(&lists[i], filter ? &filter[i] : NULL, (uint32_t)(first + r),
-                          sure_score(s, queries + i * s->rows.dim, first + r,
-                                     scores[i * SPACE_PIECE + r]));
+                          ps_sure_score(s->cosine, queries + i * s->rows.dim, s->rows,
+                                        first + r, scores[i * SPACE_PIECE + r]));
     }
 }
 

@@ -20,8 +20,6 @@ space space_of(const ps_npy *vectors, int cosine);
 
 /* Rows that are scored together: their scores and lengths stay in the cache. */
 enum { SPACE_PIECE = 512 };
-/* Below every score: the row holds no vector. */
-#define SCORE_NONE (-INFINITY)
 
 /* A query as rows are scored with it. */
 typedef struct exact_query {
@@ -32,12 +30,10 @@ typedef struct exact_query {
 int exact_query_init(exact_query *a, int cosine, const float *vector, size_t dim);
 void exact_query_done(exact_query *a);
 
-/* Scores of listed rows, not yet scaled, SCORE_NONE for those that hold no vector. n is
- * SPACE_PIECE at most. */
+/* Scores of listed rows, not yet scaled, PS_SCORE_NONE for those that hold no vector. n
+ * is SPACE_PIECE at most. */
 void space_scores(const space *s, const float *query, const uint32_t *list, size_t n,
                   float *scores);
-/* What a float sum cannot tell: the unscaled score of one row in double. */
-float wide_score(int cosine, const float *query, ps_rows rows, size_t row);
 
 /* Offer listed rows (any n) to a list, unscaled; returns how many it took for a while. */
 uint32_t exact_among(const space *s, const float *query, const ps_filter *f,

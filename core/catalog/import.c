@@ -118,7 +118,9 @@ static int import_embeddings(ps_import_job *job)
     const char *path = job->opts->embeddings;
     ps_import_array_found found;
     ps_manifest *m = ps_draft_manifest(job->draft);
+    job->products = true;
     int err = ps_import_array(job, "embeddings.npy", path, &found);
+    job->products = false;
     if (err)
         return err;
     ps_manifest_set_text(m, "embeddings.source", "import");

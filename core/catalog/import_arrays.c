@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/catalog/import_parts.h"
+#include "pinsage/length.h"
 #include "pinsage/npy.h"
 
 #define PIECE   ((size_t)1 << 20)
@@ -120,6 +121,23 @@ static int bad_row(const ps_import_job *job, const ps_npy *a, uint64_t row, ps_d
                    ps_import_line_shown(line, job, row));
 }
 
+/* Inner products must be numbers. rows: as they are stored; index: where row is there. */
+static int check_length(const ps_import_job *job, ps_rows rows, size_t index,
+                        uint64_t row, const char *path)
+{
+    char shown[PS_SHOWN], line[PS_LINE_SHOWN];
+    double squares = ps_row_squares(rows, index);
+    if (!job->products || ps_length_fits(squares))
+        return PS_OK;
+    return ps_fail(job->why, PS_EFORMAT, path, 0,
+                   "row %" PRIu64
+                   " (from 0) is of length %.3g: inner products need 0, or "
+                   "%g to %g; the row is pin \"%s\"%s",
+                   row, sqrt(squares), PS_LENGTH_LEAST, PS_LENGTH_MOST,
+                   ps_import_shown(shown, ps_idmap_name(&job->ids, (uint32_t)row)),
+                   ps_import_line_shown(line, job, row));
+}
+
 /* ------------------------------ Copying ----------------------------------- */
 
 static ps_dtype stored_type(const ps_npy *a)
@@ -154,13 +172,18 @@ static int copy_piece(ps_import_job *job, const ps_npy *a, uint64_t row, uint64_
     const char *from =
         (const char *)a->data + row * a->cols * (uint64_t)ps_dtype_size(a->dtype);
     const char *stored = as_stored(a, from, n, room);
-    for (uint64_t r = row; r < end; r++) {
+    ps_rows rows = {stored, cols, type == PS_F16};
+    int err = PS_OK;
+    for (uint64_t r = row; r < end && !err; r++) {
         const char *one = stored + (size_t)(r - row) * stored_size;
         look l = look_at(type, one, cols);
         if (l.broken)
             return bad_row(job, a, r, type, one, path);
-        *filled += l.bits != 0;
+        err = check_length(job, rows, (size_t)(r - row), r, path);
+        *filled += !ps_row_is_none(rows, (size_t)(r - row));
     }
+    if (err)
+        return err;
     ps_out_write(o, stored, n * ps_dtype_size(type));
     let_go(a, (size_t)(from - (const char *)a->map.data) + n * ps_dtype_size(a->dtype));
     return PS_OK;

@@ -24,6 +24,7 @@ typedef struct ps_import_job {
     ps_graph_builder *builder; /* edges */
     ps_idmap ids;              /* pin ids; numbers are rows */
     ps_idmap boards;           /* board names and numbers */
+    bool products;             /* rows being copied are compared by inner product */
 } ps_import_job;
 
 /* All of pins.tsv: records into job->writer, ids into job->ids. */

@@ -7,7 +7,6 @@
  */
 #include "pinsage/length.h"
 
-#include <math.h>
 #include <stdint.h>
 
 #include "pinsage/half.h"
@@ -72,6 +71,14 @@ double ps_row_squares(ps_rows rows, size_t row)
         sum += x * x;
     }
     return sum;
+}
+
+float ps_score_again(bool cosine, const float *query, ps_rows rows, size_t row)
+{
+    if (ps_row_is_none(rows, row))
+        return PS_SCORE_NONE;
+    double dot = ps_dot_plain(query, rows, row);
+    return (float)(cosine ? dot / sqrt(ps_row_squares(rows, row)) : dot);
 }
 
 bool ps_direction(const float *v, size_t n, float *out)

@@ -19,6 +19,7 @@
 #include "core/model/dense.h"
 #include "core/model/tape.h"
 #include "pinsage/half.h"
+#include "pinsage/length.h"
 #include "pinsage/npy.h"
 
 /* Length of each row into norm (may be NULL), rows divided by it; a row shorter than this
@@ -226,6 +227,16 @@ int ps_stage_update(const ps_model *m, uint32_t k, const float *h, const float *
     return update(NULL, m, k, h, pooled, n, out, NULL);
 }
 
+/* Where x is zero nothing is known of the pin, neither content nor a board: what comes
+ * out would be the biases alone, the same for all such pins. They have no vector. */
+static void clear_unknown(const ps_model *m, const float *x, uint32_t n, float *z)
+{
+    ps_rows known = {x, m->config.d_in, 0};
+    for (uint32_t i = 0; i < n; i++)
+        if (ps_row_is_none(known, i))
+            memset(z + (size_t)i * m->config.e, 0, m->config.e * sizeof *z);
+}
+
 int ps_stage_head(const ps_model *m, const float *h, const float *x, uint32_t n, float *z)
 {
     float *hidden = malloc((size_t)n * m->config.d * sizeof *hidden + 1);
@@ -233,5 +244,7 @@ int ps_stage_head(const ps_model *m, const float *h, const float *x, uint32_t n,
         return PS_ENOMEM;
     int err = head(NULL, m, h, x, n, hidden, z, NULL);
     free(hidden);
+    if (!err)
+        clear_unknown(m, x, n, z);
     return err;
 }

@@ -6,6 +6,7 @@
  * Threads: see features.h.
  */
 #include "pinsage/features.h"
+#include "pinsage/length.h"
 
 #include <math.h>
 #include <string.h>
@@ -60,24 +61,13 @@ int ps_features_for(ps_features *f, const ps_generation *g, const ps_model_confi
     return err;
 }
 
-/* The same where squares leave the range of float: zero rows, and odd units. */
-static void normalise_wide(float *x, uint32_t n)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += (double)x[i] * (double)x[i];
-    double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-    for (uint32_t i = 0; i < n; i++)
-        x[i] = (float)((double)x[i] * scale);
-}
-
 static void normalise(float *x, uint32_t n)
 {
     float sum = 0.0f;
     for (uint32_t i = 0; i < n; i++)
         sum += x[i] * x[i];
-    if (!(sum > 1e-30f && sum < 1e30f)) {
-        normalise_wide(x, n);
+    if (!ps_squares_fit(sum)) { /* zero rows, and odd units */
+        ps_direction(x, n, x);
         return;
     }
     float scale = 1.0f / sqrtf(sum);

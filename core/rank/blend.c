@@ -16,6 +16,7 @@
 #include "core/rank/blend_inside.h"
 #include "core/rank/blend_newton.h"
 #include "pinsage/half.h"
+#include "pinsage/length.h"
 #include "pinsage/topk.h"
 
 static const ps_graph *graph_of(const ps_blend_source *s)
@@ -176,6 +177,13 @@ static void fill_degree(ps_blend *b)
         *input(b, i, PS_BLEND_DEGREE) = log1pf((float)ps_csr_degree(m, b->row[i]));
 }
 
+/* Of two rows whose squares a float does not hold; 0 when either holds no vector. */
+static float wide_cosine(const float *vector, ps_rows rows, uint32_t query, uint32_t row)
+{
+    double length = sqrt(ps_row_squares(rows, query) * ps_row_squares(rows, row));
+    return length > 0 ? (float)(ps_dot_plain(vector, rows, row) / length) : 0;
+}
+
 static void fill_cosine(ps_blend *b, uint32_t query, uint32_t block)
 {
     const ps_npy *a = b->block[block];
@@ -187,7 +195,9 @@ static void fill_cosine(ps_blend *b, uint32_t query, uint32_t block)
     for (uint32_t i = 0; i < b->n; i++) {
         ps_dot_squares(rows, b->row[i], 1, &other);
         *input(b, i, PS_BLEND_COSINES + block) =
-            own > 0 && other > 0 ? b->dot[i] / sqrtf(own) / sqrtf(other) : 0;
+            ps_squares_fit(own) && ps_squares_fit(other)
+                ? b->dot[i] / sqrtf(own) / sqrtf(other)
+                : wide_cosine(b->vector, rows, query, b->row[i]);
     }
 }
 
@@ -220,12 +230,18 @@ static float score_of(const ps_blend *b, uint32_t i)
     return (float)newton_dot(b->model.weight, input(b, i, 0), b->model.n);
 }
 
+void blend_leave_out(const float *query, ps_rows z, size_t n, float *scores)
+{
+    for (size_t r = 0; r < n; r++)
+        scores[r] = ps_sure_score(false, query, z, r, scores[r]);
+}
+
 uint32_t blend_nearest(const float *scores, uint32_t n, uint32_t not, uint32_t k,
                        ps_scored *out)
 {
     ps_topk best = {.at = out, .k = k};
     for (uint32_t r = 0; r < n; r++)
-        if (r != not &&ps_topk_wants(&best, r, scores[r]))
+        if (r != not &&scores[r] > PS_SCORE_NONE && ps_topk_wants(&best, r, scores[r]))
             ps_topk_keep(&best, r, scores[r]);
     return ps_topk_finish(&best, 1);
 }

@@ -138,6 +138,7 @@ static int gather_query(fit *f, size_t q, unsigned worker)
     ps_blend *b = f->blend[worker];
     blend_read_row(f->source->z, row, b->vector);
     ps_dot_block(b->vector, 1, f->source->z, 0, n, scores, n);
+    blend_leave_out(b->vector, f->source->z, n, scores);
     uint32_t found = blend_nearest(scores, n, row, f->model.candidates, near);
     int err =
         blend_gather(b, row, ps_pin_seed_of(f->opts->seed, f->hash[row]), near, found);

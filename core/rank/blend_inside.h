@@ -32,6 +32,9 @@ void blend_read_row(ps_rows rows, uint32_t row, float *out);
 /* The blocks of a generation as inputs; weights 0. */
 void blend_model_init(ps_blend_model *m, const ps_generation *g, uint32_t candidates,
                       uint32_t steps);
+/* Scores of z's rows (n) by inner product with query, where a row without a vector has
+ * PS_SCORE_NONE. */
+void blend_leave_out(const float *query, ps_rows z, size_t n, float *scores);
 /* The k largest of scores (n), best first, ties by row, without row `not`. Returns
  * how many. */
 uint32_t blend_nearest(const float *scores, uint32_t n, uint32_t not, uint32_t k,

@@ -83,6 +83,8 @@ static int score_blend(void *self, unsigned worker, const uint32_t *queries, uin
     for (uint32_t i = 0; i < n; i++)
         ps_npy_row_f32(&s->g->embeddings, queries[i], w->query + i * s->z.dim);
     ps_dot_block(w->query, n, s->z, 0, pins, scores, pins);
+    for (uint32_t i = 0; i < n; i++)
+        blend_leave_out(w->query + i * s->z.dim, s->z, pins, scores + i * pins);
     for (uint32_t i = 0; i < n && !err; i++)
         err = score_one(s, w, queries[i], scores + i * pins);
     return err;

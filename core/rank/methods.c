@@ -1,9 +1,9 @@
 /* methods.c - the rankings that are compared, one line of a table each.
  *
- * Embeddings are ranked by inner product, feature blocks by cosine (a pin without the
- * content scores 0), walks by visits: pins that no walk reached share the score 0, and so
- * the average of the ranks that are left. Pixie walks its whole budget here, without
- * the early stop, so that it is measured at its strongest.
+ * Embeddings are ranked by inner product, feature blocks by cosine (a pin without a
+ * vector stands below all that have one), walks by visits: pins that no walk reached
+ * share the score 0, and so the average of the ranks that are left. Pixie walks its whole
+ * budget here, without the early stop, so that it is measured at its strongest.
  *
  * Threads: a scorer's own data is read by all workers; scratch is one a worker.
  */
@@ -16,6 +16,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/dot.h"
 #include "pinsage/hash.h"
+#include "pinsage/length.h"
 #include "pinsage/near.h"
 #include "pinsage/pixie.h"
 #include "pinsage/scorer.h"
@@ -32,7 +33,7 @@ typedef struct vector_scorer {
     const ps_npy *array; /* the generation's, or own */
     ps_npy own;          /* a baseline's, mapped here; empty for the others */
     size_t n;
-    float *scale; /* (N) 1 / norm, 0 for a zero row; NULL: inner product */
+    float *scale; /* (N) ps_inverse_root; NULL: inner product */
     float *query; /* (workers, PS_SCORER_BLOCK, D) scratch */
 } vector_scorer;
 
@@ -47,17 +48,31 @@ static void free_vectors(void *self)
     free(v);
 }
 
+/* By cosine the length of a query moves no rank, so one that leaves the range of float is
+ * brought to 1; others stay as they are, and their ties ties. */
+static void load_query(const vector_scorer *v, uint32_t row, float *out)
+{
+    float squares;
+    ps_npy_row_f32(v->array, row, out);
+    ps_dot_squares((ps_rows){out, v->rows.dim, 0}, 0, 1, &squares);
+    if (v->scale && !ps_squares_fit(squares))
+        ps_direction(out, v->rows.dim, out);
+}
+
 static int score_vectors(void *self, unsigned worker, const uint32_t *queries, uint32_t n,
                          float *scores)
 {
     const vector_scorer *v = self;
     float *query = v->query + (size_t)worker * PS_SCORER_BLOCK * v->rows.dim;
     for (uint32_t i = 0; i < n; i++)
-        ps_npy_row_f32(v->array, queries[i], query + i * v->rows.dim);
+        load_query(v, queries[i], query + i * v->rows.dim);
     ps_dot_block(query, n, v->rows, 0, v->n, scores, v->n);
-    for (uint32_t i = 0; v->scale && i < n; i++)
-        for (size_t r = 0; r < v->n; r++)
-            scores[i * v->n + r] *= v->scale[r];
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t r = 0; r < v->n; r++) {
+            float *score = &scores[i * v->n + r];
+            *score = ps_sure_score(v->scale, query + i * v->rows.dim, v->rows, r,
+                                   v->scale ? *score * v->scale[r] : *score);
+        }
     return PS_OK;
 }
 
@@ -68,7 +83,7 @@ static int scale_rows(vector_scorer *v)
         return PS_ENOMEM;
     ps_dot_squares(v->rows, 0, v->n, v->scale);
     for (size_t r = 0; r < v->n; r++)
-        v->scale[r] = v->scale[r] > 0 ? 1 / sqrtf(v->scale[r]) : 0;
+        v->scale[r] = ps_inverse_root(v->scale[r]);
     return PS_OK;
 }
 

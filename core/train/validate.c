@@ -10,6 +10,7 @@
 
 #include "pinsage/dot.h"
 #include "pinsage/err.h"
+#include "pinsage/length.h"
 
 enum { BLOCK = 8 };
 
@@ -39,6 +40,13 @@ static float rank_of(const float *scores, uint32_t n, uint32_t query, uint32_t r
     return 1.0f + (float)above + 0.5f * (float)(equal - (query != related));
 }
 
+/* Pins without a vector stand below all that have one, as in eval. */
+static void leave_out(const check *c, const float *query, float *scores)
+{
+    for (uint32_t r = 0; r < c->n; r++)
+        scores[r] = ps_sure_score(false, query, c->rows, r, scores[r]);
+}
+
 static int rank_pairs(void *cls, size_t begin, size_t end, unsigned worker)
 {
     const check *c = cls;
@@ -55,6 +63,8 @@ static int rank_pairs(void *cls, size_t begin, size_t end, unsigned worker)
         if (some > 1)
             q = query;
         ps_dot_block(q, n, c->rows, 0, c->n, scores, c->n);
+        for (size_t i = 0; i < n; i++)
+            leave_out(c, q + i * c->e, scores + i * c->n);
         for (size_t i = 0; i < n; i++)
             c->rank[at + i] = rank_of(scores + i * c->n, c->n, c->pairs->pair[at + i][0],
                                       c->pairs->pair[at + i][1]);

@@ -53,7 +53,8 @@ void ps_stage_reduce(const ps_model *m, const uint32_t *nbr, const float *weight
 /* update: own h (n, width k-1) and pooled (n, m) -> h of layer k (n, d). */
 int ps_stage_update(const ps_model *m, uint32_t k, const float *h, const float *pooled,
                     uint32_t n, float *out);
-/* head: h of layer K (n, d) and x (n, d_in) -> z (n, e). */
+/* head: h of layer K (n, d) and x (n, d_in) -> z (n, e); zero where x is: nothing is
+ * known there. */
 int ps_stage_head(const ps_model *m, const float *h, const float *x, uint32_t n,
                   float *z);
 

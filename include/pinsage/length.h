@@ -14,6 +14,7 @@
 #ifndef PINSAGE_LENGTH_H
 #define PINSAGE_LENGTH_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -45,6 +46,24 @@ static inline bool ps_squares_fit(float squares)
 
 /* v (n) at length 1 into out (n), which may be v; zeros, and false, when it is none. */
 bool ps_direction(const float *v, size_t n, float *out);
+
+/* Below every score: the row holds no vector. */
+#define PS_SCORE_NONE (-INFINITY)
+/* The score of a row, made sure: one that is 0 or no number, as comes of a row without a
+ * vector and of squares that left the range of float (which a caller takes times 0), is
+ * made again in double. cosine: divided by the row's length, not by the query's. */
+float ps_score_again(bool cosine, const float *query, ps_rows rows, size_t row);
+static inline float ps_sure_score(bool cosine, const float *query, ps_rows rows,
+                                  size_t row, float score)
+{
+    return score < 0 || score > 0 ? score : ps_score_again(cosine, query, rows, row);
+}
+/* What a product with a row is multiplied with for its cosine; 0 where only
+ * ps_sure_score knows. */
+static inline float ps_inverse_root(float squares)
+{
+    return ps_squares_fit(squares) ? 1 / sqrtf(squares) : 0;
+}
 
 /* True when an inner product with another such vector is a float. */
 static inline bool ps_length_fits(double squares)

@@ -279,8 +279,8 @@ static int take_example(const Pinsage__V1__Example *m, const char *field, ps_exa
                         .weight = m->weight == 0 ? 1 : m->weight};
     if (!*m->pin == !m->n_vector)
         return REFUSE("%s: not one of pin and vector", field);
-    if (!(out->weight > 0 && isfinite(out->weight)))
-        return REFUSE("%s.weight: not a finite number above 0", field);
+    if (!(out->weight >= PS_WEIGHT_LEAST && out->weight <= PS_WEIGHT_MOST))
+        return REFUSE("%s.weight: not in 1e-9..1e9", field);
     return check_finite(out->vector, out->dim, vector, why);
 }
 

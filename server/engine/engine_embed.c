@@ -11,6 +11,7 @@
 
 #include "pinsage/clock.h"
 #include "pinsage/hash.h"
+#include "pinsage/length.h"
 #include "server/engine/engine_inside.h"
 
 #define SPARE 2 /* a way fits when this many times what it takes is left */
@@ -72,16 +73,14 @@ static bool unstored_x(ps_reader *r, const ps_content *c, const uint32_t *boards
 {
     const ps_features *f = ps_embedder_features(r->embedder);
     const float *content[PS_BLOCKS_MAX];
-    bool any = n > 0;
     for (uint32_t i = 0; i < f->n_blocks; i++) {
         float *raw = r->unstored + f->at[i];
         uint32_t b = (uint32_t)(f->block[i] - r->e->g->blocks);
         bool filled = ps_featurizer_block(&r->e->featurizer, b, c, boards, n, raw);
         content[i] = filled ? raw : NULL;
-        any = any || filled;
     }
     ps_features_make(f, content, n, out);
-    return any;
+    return !ps_row_is_none((ps_rows){out, f->dim, 0}, 0);
 }
 
 /* EMBED_FULL .. EMBED_BARE are the degradation levels from PS_DEGRADED_FULL on. */
@@ -129,7 +128,8 @@ static int block_of_unstored(ps_reader *r, const ps_content *c, const uint32_t *
         return PS_OK;
     for (uint32_t b = 0; b < r->e->g->n_blocks; b++)
         if (m->array == &r->e->g->blocks[b].array &&
-            ps_featurizer_block(&r->e->featurizer, b, c, boards, n, r->query))
+            ps_featurizer_block(&r->e->featurizer, b, c, boards, n, r->query) &&
+            !ps_row_is_none((ps_rows){r->query, m->array->cols, 0}, 0))
             *z = r->query;
     return PS_OK;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pinsage/dot.h"
+#include "pinsage/length.h"
 #include "server/engine/engine_inside.h"
 
 #define POOL_TIMES 4 /* candidates of diversity, for each result */
@@ -66,14 +66,30 @@ static int find_example(examples *e, uint32_t i, ps_why *why)
 
 /* ------------------------------ By vector ---------------------------------- */
 
-static void add_vector(float *sum, const float *v, size_t dim, float weight, bool unit)
+static void add_vector(double *sum, const float *v, size_t dim, double weight, bool unit)
+{
+    double squares = unit ? ps_squares(v, dim) : 1;
+    double scale = squares > 0 ? weight / sqrt(squares) : 0;
+    for (size_t i = 0; i < dim; i++)
+        sum[i] += scale * (double)v[i];
+}
+
+/* The sum as a query. By cosine its direction is all that counts. */
+static int take_sum(const examples *e, const double *sum, size_t dim, ps_why *why)
 {
     double squares = 0;
-    for (size_t i = 0; i < dim && unit; i++)
-        squares += (double)v[i] * (double)v[i];
-    float scale = unit ? squares > 0 ? weight / (float)sqrt(squares) : 0 : weight;
     for (size_t i = 0; i < dim; i++)
-        sum[i] += scale * v[i];
+        squares += sum[i] * sum[i];
+    if (!e->m->cosine && !ps_length_fits(squares))
+        return ps_fail(
+            why, PS_EINVAL, NULL, 0,
+            "positives, negatives: their sum is of length %.3g; %g to %g can be "
+            "compared",
+            sqrt(squares), PS_LENGTH_LEAST, PS_LENGTH_MOST);
+    double scale = e->m->cosine && squares > 0 ? 1 / sqrt(squares) : 1;
+    for (size_t i = 0; i < dim; i++)
+        e->r->query[i] = (float)(sum[i] * scale);
+    return PS_OK;
 }
 
 /* The query into r->query. */
@@ -83,8 +99,8 @@ static int sum_examples(examples *e, ps_why *why)
     uint32_t n = e->q->n_positive + e->q->n_negative;
     char field[32];
     float *one = malloc(dim * sizeof *one);
-    int err = one ? PS_OK : PS_ENOMEM;
-    memset(e->r->query, 0, dim * sizeof *e->r->query);
+    double *sum = calloc(dim, sizeof *sum);
+    int err = one && sum ? PS_OK : PS_ENOMEM;
     for (uint32_t i = 0; i < n && !err; i++) {
         const ps_example *x = example_at(e->q, i);
         const float *v = x->vector;
@@ -97,19 +113,15 @@ static int sum_examples(examples *e, ps_why *why)
                 why, PS_EINVAL, NULL, 0, "%s.vector: %u numbers, method \"%s\" has %zu",
                 field_of(e->q, i, field, sizeof field), x->dim, e->m->name, dim);
         if (!err)
-            add_vector(e->r->query, v, dim, i < e->q->n_positive ? x->weight : -x->weight,
+            add_vector(sum, v, dim,
+                       (double)(i < e->q->n_positive ? x->weight : -x->weight),
                        e->m->cosine);
     }
+    if (!err)
+        err = take_sum(e, sum, dim, why);
     free(one);
+    free(sum);
     return err;
-}
-
-static bool is_zero(const float *v, size_t dim)
-{
-    for (size_t i = 0; i < dim; i++)
-        if (v[i] != 0)
-            return false;
-    return true;
 }
 
 /* ------------------------------ By walks ----------------------------------- */
@@ -252,8 +264,7 @@ static int diversify(ps_reader *r, const method *m, uint32_t n, uint32_t k,
     bool *taken = calloc(n, sizeof *taken);
     int err = vector && one && taken ? PS_OK : PS_ENOMEM;
     for (uint32_t i = 0; i < n && !err; i++)
-        add_vector(vector + i * dim, engine_vector(r, of, r->found[i].row, one), dim, 1,
-                   true);
+        ps_direction(engine_vector(r, of, r->found[i].row, one), dim, vector + i * dim);
     pool p = {vector, dim, n, vector + n * dim, taken};
     if (!err)
         *kept = pick(&p, r->found, k, diversity);
@@ -287,7 +298,7 @@ static int rank_examples(examples *e, uint32_t k, uint32_t *n, ps_why *why)
     if (e->m->kind == BY_BLEND)
         return ps_fail(why, PS_EINVAL, NULL, 0, "method \"blend\" ranks for one pin");
     int err = sum_examples(e, why);
-    if (err || is_zero(e->r->query, e->m->array->cols))
+    if (err || ps_row_is_none((ps_rows){e->r->query, e->m->array->cols, 0}, 0))
         return err;
     return engine_by_vector(e->r, e->m, e->f, k, n, why);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pinsage/hash.h"
+#include "pinsage/length.h"
 
 struct ps_embedding {
     ps_view *v;
@@ -189,10 +190,7 @@ static bool make_x(ps_embedding *e, const ps_snapshot *s, uint32_t row)
         content[i] = e->content + f->at[i];
     }
     ps_features_make(f, content, ps_graph_degree(&s->graph, PS_PINS, row), e->x);
-    for (uint32_t i = 0; i < f->dim; i++)
-        if (e->x[i] != 0)
-            return true;
-    return false;
+    return !ps_row_is_none((ps_rows){e->x, f->dim, 0}, 0);
 }
 
 static int id_hash(ps_embedding *e, const ps_snapshot *s, uint32_t row, uint64_t *hash)

@@ -21,6 +21,8 @@
 #define PS_EXCLUDE_MAX  1024 /* left out of one answer */
 #define PS_BOARDS_MAX   1024 /* named in one question */
 #define PS_EXAMPLES_MAX 256
+#define PS_WEIGHT_LEAST 1e-9F /* of an example */
+#define PS_WEIGHT_MOST  1e9F
 #define PS_VECTORS_MAX  32 /* feature blocks of a pin */
 #define PS_VOTER_MAX    128
 #define PS_METADATA_MAX 4096 /* of a pin: as many as a table may have columns */
@@ -110,7 +112,8 @@ typedef struct ps_example {
     ps_text pin;         /* data NULL: it is the vector */
     const float *vector; /* (dim), finite */
     uint32_t dim;
-    float weight; /* above 0, finite */
+    float
+        weight; /* PS_WEIGHT_LEAST..PS_WEIGHT_MOST: sums of them stay in float's range */
 } ps_example;
 
 /* Pins like some examples and unlike others. */

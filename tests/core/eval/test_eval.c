@@ -120,8 +120,11 @@ static double plain_score(const char *method, uint32_t q, uint32_t r)
     size_t dim = content ? D : E;
     const float *m = content ? visual : embeddings;
     ps_rows rows = {m, dim, 0};
-    double norm = content ? ps_dot_plain(m + r * dim, rows, r) : 1;
-    return norm > 0 ? ps_dot_plain(m + q * dim, rows, r) / sqrt(norm) : 0;
+    double norm = ps_dot_plain(m + r * dim, rows, r), score;
+    if (norm <= 0)
+        return -1e9; /* no vector: below all that have one */
+    score = ps_dot_plain(m + q * dim, rows, r);
+    return content ? score / sqrt(norm) : score;
 }
 
 static double plain_rank(const char *method, uint32_t q, uint32_t related)

@@ -302,7 +302,7 @@ static const struct {
      "{\"positives\":[{\"pin\":\"a\"}],\"negatives\":[{\"vector\":[1,\"NaN\"]}]}",
      "negatives[0].vector[1]: not a finite number"},
     {RECOMMEND, "{\"positives\":[{\"pin\":\"a\",\"weight\":-1}]}",
-     "positives[0].weight: not a finite number above 0"},
+     "positives[0].weight: not in 1e-9..1e9"},
     {RECOMMEND, "{\"positives\":[{\"pin\":\"a\"}],\"diversity\":1.1}",
      "diversity: not in 0..1"},
     {RECOMMEND, "{\"positives\":[{\"pin\":\"a\"}],\"missing\":\"drop\"}",
