@@ -102,6 +102,10 @@ static const ps_option options[] = {
      "Answers from this size on are packed for clients that read gzip; 0: none"},
     {"max-age", 0, PS_OPT_U32, "SECONDS", AT(max_age), "0", 0, 31536000, NULL,
      "How long caches may give away an answer before they ask again whether it is new"},
+    {"allowed-hosts", 0, PS_OPT_TEXT, "NAMES", AT(allowed_hosts), NULL, 0, 0, NULL,
+     "Names that clients may call this server by, commas between them; or *. Without it "
+     "any, but only this machine's when it listens on the loopback, and for writes "
+     "without tokens"},
     {"cors-origin", 0, PS_OPT_TEXT, "ORIGINS", AT(cors_origin), NULL, 0, 0, NULL,
      "Sites whose pages may read answers in a browser, as https://shop.example, commas "
      "between them; or *"},

@@ -79,6 +79,19 @@ static bool is(ps_text t, const char *name)
     return ps_text_alike(t, ps_text_of(name));
 }
 
+/* What proxies add; "x-forwarded-" has many ends. */
+static bool is_of_a_proxy(ps_text name)
+{
+    static const char *const known[] = {"forwarded",      "via",
+                                        "x-real-ip",      "x-client-ip",
+                                        "true-client-ip", "cf-connecting-ip"};
+    static const ps_text many = {"x-forwarded-", 12};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (is(name, known[i]))
+            return true;
+    return name.len > many.len && ps_text_alike((ps_text){name.data, many.len}, many);
+}
+
 static void take_header(look *l, ps_text name, ps_text value)
 {
     ps_text *place = place_of(l->h, name);
@@ -91,7 +104,7 @@ static void take_header(look *l, ps_text name, ps_text value)
     } else if (is(name, "transfer-encoding")) {
         l->codings++;
         l->odd_coding |= !is(value, "chunked");
-    } else if (is(name, "forwarded") || is(name, "x-forwarded-for") || is(name, "via")) {
+    } else if (is_of_a_proxy(name)) {
         l->h->proxied = true;
     }
 }
@@ -125,7 +138,7 @@ static uint64_t number_of(ps_text digits)
     return ps_text_number(digits, &value) ? value : 0;
 }
 
-static bool guard_headers(exchange *x, const look *l, bool newest)
+static bool guard_headers(const ps_http *h, exchange *x, const look *l, bool newest)
 {
     if (l->odd_name)
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400, "a header name is malformed");
@@ -143,9 +156,27 @@ static bool guard_headers(exchange *x, const look *l, bool newest)
     if (l->lengths > 1 || (l->lengths && l->codings))
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 400,
                       "the length of the body is told twice");
+    l->h->proxied |= !newest; /* as proxies speak by default, and hardly anybody else */
+    l->h->names_us = !l->hosts || ps_hosts_know(&h->state->hosts, l->h->host);
+    if (h->state->hosts.strict && !l->h->names_us)
+        return refuse(x, PS_CODE_PERMISSION_DENIED, 421,
+                      "this server does not go by that Host; see --allowed-hosts");
     x->chunked = l->codings > 0;
     x->declared = l->lengths ? number_of(l->length) : 0;
     return false;
+}
+
+/* Methods that HTTP has and nothing here is for, or that nobody has heard of. */
+static bool refuse_method(exchange *x, const char *method)
+{
+    static const char *const others[] = {"TRACE", "TRACK", "CONNECT"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(method, others[i]) == 0) {
+            ps_reply_header(&x->reply, "Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
+            return refuse(x, PS_CODE_UNIMPLEMENTED, 405,
+                          "this method is for nothing here");
+        }
+    return refuse(x, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");
 }
 
 bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *method,
@@ -159,7 +190,7 @@ bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *m
     ps_trace_id(l.h->traceparent, x->request.trace_id);
     x->request.verb = ps_verb_of(method);
     if (!x->request.verb)
-        return refuse(x, PS_CODE_UNIMPLEMENTED, 501, "this method is not known");
+        return refuse_method(x, method);
     /* The library ends the target at a NUL; then the version does not follow it. */
     if ((x->raw_end && version != x->raw_end + 1) ||
         method + strlen(method) + 1 + x->request.raw.len != x->raw_end ||
@@ -170,5 +201,5 @@ bool http_guard(ps_http *h, exchange *x, struct MHD_Connection *c, const char *m
         return refuse(x, PS_CODE_UNIMPLEMENTED, 505, "HTTP/1.1 is spoken here");
     if (x->request.raw.len > h->state->opts->url_bytes)
         return refuse(x, PS_CODE_INVALID_ARGUMENT, 414, "the request target is too long");
-    return guard_headers(x, &l, newest);
+    return guard_headers(h, x, &l, newest);
 }

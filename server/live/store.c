@@ -163,7 +163,7 @@ static int allocate_lock(const ps_store *s, ps_why *why)
     if (stat(path, &st) == 0 && st.st_size >= LOCK_BYTES &&
         st.st_blocks * 512 >= LOCK_BYTES)
         return PS_OK;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return ps_fail_errno(why, path, "cannot be opened");
     int rc = posix_fallocate(fd, 0, LOCK_BYTES);
@@ -241,7 +241,7 @@ static int try_env(ps_store *s, size_t map_bytes)
     if (!rc)
         rc = mdb_env_set_mapsize(s->env, map_bytes);
     if (!rc)
-        rc = mdb_env_open(s->env, s->dir, flags, 0644);
+        rc = mdb_env_open(s->env, s->dir, flags, 0600);
     if (rc) {
         mdb_env_close(s->env);
         s->env = NULL;
@@ -317,7 +317,7 @@ int ps_store_readers(const ps_store *s, int *fd, ps_why *why)
     char path[PS_PATH_MAX];
     if (ps_path_in(path, s->dir, "readers", why))
         return PS_ERANGE;
-    *fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+    *fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
     int error = errno;
     int err = *fd < 0 ? ps_fail_errno(why, path, "cannot be opened") : PS_OK;
     errno = error;
@@ -355,12 +355,29 @@ static int lock_for_reading(ps_store *s, ps_why *why)
     return err;
 }
 
+/* What was written is for whoever runs the server, whatever the umask, and whoever made
+ * the files. Those of another owner stay as they are: serve_live.c tells. */
+static void keep_private(const ps_store *s)
+{
+    static const char *const files[] = {"data.mdb", "lock.mdb", "lock", "readers"};
+    char path[PS_PATH_MAX];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (ps_path_join(path, sizeof path, s->dir, files[i]) == PS_OK &&
+            chmod(path, 0600) < 0) {
+            /* It is not there, or not ours. */
+        }
+}
+
 static int lock_for_writing(ps_store *s, ps_why *why)
 {
     char path[PS_PATH_MAX];
     int err = ps_dir_make(s->dir, why);
+    if (!err && chmod(s->dir, 0700) < 0 && errno != EPERM)
+        err = ps_fail_errno(why, s->dir, "cannot be made private");
     if (!err)
         err = ps_lock_take(&s->lock, s->dir, s->opts.step ? s->opts.step : "serve", why);
+    if (!err)
+        keep_private(s); /* the lock itself may be new */
     if (!err && ps_path_join(path, sizeof path, s->dir, PS_STORE_COPY) == PS_OK)
         unlink(path); /* of a crash */
     return err;

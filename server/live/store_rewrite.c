@@ -42,7 +42,7 @@ static int copy_open(copy *c, const char *path, size_t map_bytes)
     if (!rc)
         rc = mdb_env_set_mapsize(c->env, map_bytes);
     if (!rc)
-        rc = mdb_env_open(c->env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, 0644);
+        rc = mdb_env_open(c->env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, 0600);
     return rc ? rc : mdb_txn_begin(c->env, NULL, 0, &c->txn);
 }
 

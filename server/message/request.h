@@ -37,7 +37,8 @@ typedef struct ps_headers {
     ps_text accept, accept_encoding, if_match, if_none_match, if_modified_since;
     ps_text connect_version, content_encoding;
     ps_text authorization, content_type, host, origin, connect_timeout, traceparent;
-    bool proxied; /* there is a Forwarded, X-Forwarded-For or Via */
+    bool proxied;  /* a proxy has passed it on, by what it says or how */
+    bool names_us; /* its Host is one of the server's names, or there is none */
 } ps_headers;
 
 #define PS_ARGS_MAX 4

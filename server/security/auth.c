@@ -151,26 +151,6 @@ bool ps_is_loopback(const struct sockaddr_storage *peer)
            (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
 }
 
-/* "localhost:8080", "127.0.0.1", "[::1]:80": what no DNS but our own answers for. */
-static bool names_this_machine(ps_text host)
-{
-    char text[INET6_ADDRSTRLEN];
-    unsigned char address[sizeof(struct in6_addr)];
-    if (!host.len)
-        return false;
-    bool six = host.data[0] == '[';
-    const char *end = memchr(host.data, six ? ']' : ':', host.len);
-    ps_text name = {host.data + six,
-                    end ? (size_t)(end - host.data) - six : host.len - six};
-    if (ps_text_alike(name, ps_text_of("localhost")))
-        return true;
-    if (!name.len || name.len >= sizeof text)
-        return false;
-    memcpy(text, name.data, name.len);
-    text[name.len] = '\0';
-    return inet_pton(six ? AF_INET6 : AF_INET, text, address) == 1;
-}
-
 /* "http://HOST" of our own. A browser names the page that writes; curl does not. */
 static bool is_own_origin(const ps_headers *h)
 {
@@ -191,8 +171,11 @@ static const char *refuse_local(const ps_request *r)
         return "without a token file only this machine may do that";
     if (h->proxied)
         return "without a token file a request through a proxy may not do that";
-    if (!is_own_origin(h) || (h->origin.data && !names_this_machine(h->host)))
+    if (!is_own_origin(h))
         return "without a token file a page of another site may not do that";
+    if (!h->names_us)
+        return "without a token file the Host header must name this machine; "
+               "see --allowed-hosts";
     return NULL;
 }
 

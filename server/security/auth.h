@@ -9,10 +9,9 @@
  * every write 403, and a token that asks more often than the rate limit 429.
  *
  * Without tokens "a peer on the loopback" leaves out what only seems to be one: requests
- * that a proxy on this machine passes on (they have a Forwarded, X-Forwarded-For or Via
- * header), and those that a page of another site makes a browser here send (their Origin
- * is not ours, or their Host is a name that a stranger's DNS can point at us). No header
- * ever gives a right.
+ * that a proxy on this machine passes on (a header tells, or HTTP/1.0), and those that a
+ * page of another site makes a browser here send (their Origin is not ours, or their Host
+ * is none of our names: hosts.h). No header ever gives a right.
  *
  * Threads: ps_auth_check from any; ps_auth_refresh from one.
  * Not here: which addresses write (routes.c).

@@ -293,6 +293,8 @@ static int open_shared(ps_state *st, const ps_serve_opts *o, ps_why *why)
     int err = ps_log_start(&st->log, STDERR_FILENO, o->log_format, o->log_level, why);
     if (!err)
         err = ps_cors_init(&st->cors, o->cors_origin, why);
+    if (!err)
+        err = ps_hosts_init(&st->hosts, o->listen, o->allowed_hosts, why);
     if (!err && o->images)
         err = ps_images_open(&st->images, o->images, o->image_bytes, why);
     if (!err)
@@ -341,6 +343,7 @@ static void end_state(server *s)
     ps_auth_close(st->auth);
     ps_tls_close(st->tls);
     ps_cors_done(&st->cors);
+    ps_hosts_done(&st->hosts);
     ps_images_close(st->images);
     ps_log_stop(st->log);
     pthread_mutex_destroy(&st->lock);

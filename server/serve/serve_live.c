@@ -5,6 +5,8 @@
  *
  * Threads: the main thread.
  */
+#include <sys/stat.h>
+
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
 #include "server/serve/serve_inside.h"
@@ -25,6 +27,15 @@ static int compacted_by(const char *catalog, uint64_t *lsn, ps_why *why)
     return err;
 }
 
+static void warn_of_readers(const ps_state *st, const char *path)
+{
+    struct stat live;
+    if (stat(path, &live) == 0 && live.st_mode & 077)
+        ps_log_say(st->log, PS_LOG_WARN,
+                   "others on this machine may read what is written here", "folder", path,
+                   NULL);
+}
+
 int serve_live_start(ps_state *st, ps_why *why)
 {
     const ps_serve_opts *o = st->opts;
@@ -41,6 +52,8 @@ int serve_live_start(ps_state *st, ps_why *why)
         err = ps_path_in(path, o->catalog, "live", why);
     if (!err)
         err = ps_store_open(&st->writes.store, path, store, why);
+    if (!err)
+        warn_of_readers(st, path);
     if (!err)
         err = ps_writer_start(&st->writes.writer, st->writes.store, writer, why);
     st->writes.stale = o->stale_queue;

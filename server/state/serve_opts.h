@@ -15,16 +15,17 @@
 /* Times are milliseconds. Defaults and ranges stand in the table of options
  * (server/cli/serve.c). */
 typedef struct ps_serve_opts {
-    const char *catalog;      /* required; the folder itself, no link to it */
-    const char *link;         /* NULL; the link that led there, which may be switched */
-    const char *listen;       /* "127.0.0.1:8080"; "[::1]:0", "*:80"; port 0: any free */
-    const char *admin_listen; /* NULL; a second address with a loop of its own, so that
+    const char *catalog;       /* required; the folder itself, no link to it */
+    const char *link;          /* NULL; the link that led there, which may be switched */
+    const char *listen;        /* "127.0.0.1:8080"; "[::1]:0", "*:80"; port 0: any free */
+    const char *admin_listen;  /* NULL; a second address with a loop of its own, so that
                                  probes and metrics answer when the others are busy */
-    bool no_watch;            /* a new `current` is taken up only when somebody asks */
-    const char *images;       /* NULL; folder of the pins' relative image names */
-    ps_auth_opts auth;        /* who may write, and how often */
-    const char *sandbox;      /* "auto"; see sandbox.h */
-    ps_tls_opts tls;          /* certificate and key, for all addresses */
+    bool no_watch;             /* a new `current` is taken up only when somebody asks */
+    const char *images;        /* NULL; folder of the pins' relative image names */
+    ps_auth_opts auth;         /* who may write, and how often */
+    const char *sandbox;       /* "auto"; see sandbox.h */
+    ps_tls_opts tls;           /* certificate and key, for all addresses */
+    const char *allowed_hosts; /* NULL; names to answer to, with commas: see hosts.h */
     const char *cors_origin; /* NULL; whose pages may read: origins with commas, or "*" */
 
     uint32_t loops;          /* 0 = one a core: I/O threads */

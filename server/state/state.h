@@ -18,6 +18,7 @@
 #include "server/live/writer.h"
 #include "server/security/auth.h"
 #include "server/security/cors.h"
+#include "server/security/hosts.h"
 #include "server/security/tls.h"
 #include "server/state/reload.h"
 #include "server/state/serve_opts.h"
@@ -29,6 +30,7 @@ typedef struct ps_state {
     ps_auth *auth;
     ps_tls *tls; /* NULL: plain HTTP */
     ps_cors cors;
+    ps_hosts hosts;
     ps_reloader reloader;
     char cache_control[32]; /* of answers that have an ETag */
     ps_stats *stats;        /* (n_stats) those of the loops, then those of the workers */

@@ -115,7 +115,7 @@ static void print_times(const char *what, times t)
 
 static void open_idle(unsigned port, int *fd)
 {
-    static const char request[] = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     char answer[1000];
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),

@@ -1,4 +1,5 @@
 """serve_auth.py - who may write, asked over HTTP, and files of tokens that are no good."""
+import http.client
 import json
 import os
 import subprocess
@@ -173,6 +174,73 @@ def with_tokens_each_transport_asks_for_one():
     assert [line for line in server.lines if 'path="/related/p2?k=1"' in line and
             ' trace_id=0af7651916cd43dd8448eb211c80319c' in line], server.lines
     assert not [line for line in server.lines if 'a-token-of' in line], 'a token was logged'
+
+
+@test
+def without_tokens_the_host_must_be_this_machine():
+    server = Server(catalog, '--drain-delay', '0')
+    public = Server(catalog, '--listen', '0.0.0.0:0', '--drain-delay', '0')
+    named = Server(catalog, '--allowed-hosts', 'shop.example,b.example', '--drain-delay', '0')
+    doors = [('/pins/new', 'PUT', BODY), ('/pins/new', 'DELETE', None),
+             ('/boards/b/pins/p1', 'PUT', None), ('/votes', 'POST', BODY),
+             ('/admin/reload', 'POST', None), ('/admin/compact', 'POST', None),
+             ('/pinsage.v1.RecommendService/PutPin', 'POST', BODY),
+             ('/pinsage.v1.RecommendService/SavePin', 'POST', BODY)]
+
+    def status(at, host, path='/related/p1', method='GET', body=None, **more):
+        c = http.client.HTTPConnection('127.0.0.1', at.port, timeout=30)
+        c.putrequest(method, path, skip_host=True)
+        for name, value in {'Host': host, 'Content-Type': 'application/json', **more}.items():
+            c.putheader(name.replace('_', '-'), value)
+        if body is not None:
+            c.putheader('Content-Length', str(len(body)))
+        c.endheaders(body)
+        answer = c.getresponse()
+        e = json.loads(answer.read().decode())
+        c.close()
+        return answer.status, e.get('code')
+
+    for path, method, body in doors:
+        for host in ('evil.example', 'evil.example:80', '127.0.0.1.evil.example', ''):
+            assert status(server, host, path, method, body)[0] == 421, (path, host)
+            assert status(public, host, path, method, body)[0] == 403, (path, host)
+        for header in ('X_Real_IP', 'X_Forwarded_For', 'X_Forwarded_Host', 'X_Forwarded_Proto',
+                       'Forwarded', 'Via', 'X_Client_IP', 'CF_Connecting_IP'):
+            assert status(server, 'localhost', path, method, body,
+                          **{header: '1.2.3.4'}) == (403, 'permission_denied'), (path, header)
+    for host in ('localhost', 'LOCALHOST:1', '127.0.0.1:8080', '[::1]:8080', '10.1.2.3'):
+        assert status(server, host)[0] == 200, host
+        assert status(server, host, '/pins/new', 'PUT', BODY)[0] == 200, host
+    assert status(server, 'shop.example') == (421, 'permission_denied')
+    assert status(public, 'shop.example')[0] == 200, 'reads of all that can reach it'
+    for host in ('shop.example', 'B.example:443', 'localhost', '10.0.0.1:8080'):
+        assert status(named, host)[0] == 200, host
+    assert status(named, 'c.example')[0] == 421
+    put = b'PUT /pins/x HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}'
+    assert server.raw(put).startswith(b'HTTP/1.1 403 '), 'as proxies speak'
+    assert server.raw(b'GET /livez HTTP/1.0\r\n\r\n').startswith(b'HTTP/1.1 200 ')
+    for s in (named, public, server):
+        assert s.stop() == 0
+    status, said = refused_start('--allowed-hosts', 'https://shop.example')
+    assert status != 0 and 'shop.example, commas between' in said, said
+
+
+@test
+def what_is_written_is_for_who_runs_the_server_alone():
+    live = catalog + '/live'
+    for path, mode in ((live, 0o777), (live + '/data.mdb', 0o666), (live + '/lock', 0o644)):
+        os.chmod(path, mode)
+    server = Server(catalog, '--drain-delay', '0',
+                    before=('sh', '-c', 'umask 0; exec "$@"', 'sh'))
+    assert write(server)[0] is None
+    beside = Server(catalog, '--drain-delay', '0')  # reads only
+    modes = {name: oct(os.stat(live + '/' + name).st_mode & 0o777) for name in os.listdir(live)}
+    assert oct(os.stat(live).st_mode & 0o777) == '0o700', 'the folder'
+    assert set(modes.values()) == {'0o600'} and len(modes) >= 3, modes
+    assert server.ask('/admin/compact', 'POST')[0] == 200
+    modes = {name: oct(os.stat(live + '/' + name).st_mode & 0o777) for name in os.listdir(live)}
+    assert set(modes.values()) == {'0o600'}, modes
+    assert beside.stop() == 0 and server.stop() == 0
 
 
 @test

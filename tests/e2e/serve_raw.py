@@ -11,7 +11,7 @@ from serving import Server, make_catalog, run, scratch, test
 
 catalog = make_catalog(scratch())
 server = Server(catalog, '--body-bytes', '1000', '--url-bytes', '2000')
-HOST = b'Host: x\r\n'
+HOST = b'Host: localhost\r\n'
 
 
 def head(target=b'/livez', lines=HOST, method=b'GET', version=b'HTTP/1.1'):
@@ -95,11 +95,11 @@ def chunks_are_not_for_http_1_0():
 
 @test
 def lines_that_end_in_a_bare_lf_are_refused():
-    for data in (b'GET /livez HTTP/1.1\nHost: x\r\n\r\n',
-                 b'GET /livez HTTP/1.1\r\nHost: x\n\r\n',
-                 b'GET /livez HTTP/1.1\r\nHost: x\nX: y\r\n\r\n',
-                 b'GET /livez HTTP/1.1\r\nHost: x\r\n\n',
-                 b'GET /livez HTTP/1.1\nHost: x\n\n'):
+    for data in (b'GET /livez HTTP/1.1\nHost: localhost\r\n\r\n',
+                 b'GET /livez HTTP/1.1\r\nHost: localhost\n\r\n',
+                 b'GET /livez HTTP/1.1\r\nHost: localhost\nX: y\r\n\r\n',
+                 b'GET /livez HTTP/1.1\r\nHost: localhost\r\n\n',
+                 b'GET /livez HTTP/1.1\nHost: localhost\n\n'):
         refused(data, 400, b'line')
 
 
@@ -151,8 +151,11 @@ def a_header_may_come_in_pieces_and_be_long():
 
 @test
 def methods_are_known_and_in_capitals():
-    for method in (b'get', b'BREW', b'Get', b'CONNECT', b'TRACE'):
+    for method in (b'get', b'BREW', b'Get', b'track', b'X' * 300):
         refused(head(method=method), 501, b'method')
+    for method in (b'CONNECT', b'TRACE', b'TRACK'):
+        refused(head(method=method), 405, b'method')
+        assert b'\r\nAllow: GET, ' in server.raw(head(method=method))
 
 
 @test

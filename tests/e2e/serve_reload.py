@@ -122,7 +122,7 @@ def a_stop_in_between_leaves_nobody_waiting():
     server = Server(catalog, '--drain-delay', '0', '--drain-limit', '0')
     sockets = [server.connect() for _ in range(20)]
     for s in sockets:
-        s.sendall(b'POST /admin/reload HTTP/1.1\r\nHost: x\r\n\r\n')
+        s.sendall(b'POST /admin/reload HTTP/1.1\r\nHost: localhost\r\n\r\n')
     server.send(signal.SIGTERM)
     for s in sockets:
         s.settimeout(30)

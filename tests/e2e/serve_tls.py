@@ -80,8 +80,8 @@ def read_all(sock):
 
 @test
 def what_the_library_refuses_has_one_answer_and_our_shape():
-    good = b'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'
-    post = b'POST /embed HTTP/1.1\r\nHost: x\r\n'
+    good = b'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    post = b'POST /embed HTTP/1.1\r\nHost: localhost\r\n'
     for data, status in ((post + b'Content-Length: 2a\r\n\r\n', b'400'),
                          (good[:-2] + b'X: ' + b'a' * 90000 + b'\r\n\r\n', b'431'),
                          (b'GET /' + b'a' * 90000 + b' HTTP/1.1\r\n\r\n', b'414'),
@@ -103,7 +103,7 @@ def curl_and_openssl_are_served():
                            'https://localhost:%d/related/p1?k=3' % server.port],
                           stdout=subprocess.PIPE, check=True)
     assert b'"results":[' in done.stdout
-    asked = b'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+    asked = b'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
     done = subprocess.run(['openssl', 's_client', '-quiet', '-verify_return_error', '-CAfile',
                            where + '/one.crt', '-tls1_2', '-connect',
                            'localhost:%d' % server.port], input=asked, stdout=subprocess.PIPE,
@@ -119,13 +119,13 @@ def old_versions_and_plain_text_are_refused():
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=30)
         assert done.returncode != 0 and b'Cipher is (NONE)' in done.stdout, done.stdout
-    assert b'HTTP/' not in server.raw(b'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert b'HTTP/' not in server.raw(b'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n')
 
 
 @test
 def requests_in_one_record_and_one_in_many_are_answered():
     raw = context().wrap_socket(server.connect(), server_hostname='localhost')
-    one = b'GET /related/p%d?k=50 HTTP/1.1\r\nHost: x\r\n\r\n'
+    one = b'GET /related/p%d?k=50 HTTP/1.1\r\nHost: localhost\r\n\r\n'
     raw.sendall(b''.join(one % i for i in range(20)))
     out = b''
     while out.count(b'HTTP/1.1 200 OK') < 20 or not out.endswith(b']}'):
@@ -135,7 +135,7 @@ def requests_in_one_record_and_one_in_many_are_answered():
     for byte in (one % 7).replace(b' HTTP', b'&k=1 HTTP'):
         raw.sendall(bytes([byte]))
     assert b'HTTP/1.1' in raw.recv(65536)
-    raw.sendall(b'POST /votes HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n'
+    raw.sendall(b'POST /votes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n'
                 b'Content-Type: application/json\r\n\r\n' + b' ' * 300000)
     assert b'"invalid_argument"' in raw.recv(65536)
 

@@ -153,7 +153,7 @@ def who_comes_between_two_servers_waits_and_is_answered():
             pass
         assert first.process.wait(60) == (0 if signal.SIGKILL not in signals else -9)
         with first.connect() as waiting:
-            waiting.sendall(b'GET /related/p2?k=3 HTTP/1.1\r\nHost: x\r\n'
+            waiting.sendall(b'GET /related/p2?k=3 HTTP/1.1\r\nHost: localhost\r\n'
                             b'Connection: close\r\n\r\n')
             second = Managed({'http': http}, '--drain-delay', '0')
             second.next('READY=1')

@@ -112,8 +112,8 @@ int httpd_ask(const char *what, const char *headers)
 {
     char text[1000];
     snprintf(text, sizeof text,
-             "GET /boards/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", what,
-             headers);
+             "GET /boards/%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n",
+             what, headers);
     return httpd_send(text);
 }
 

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 
-REQUEST = b'GET /related/p%d?k=5 HTTP/1.1\r\nHost: x\r\n\r\n'
+REQUEST = b'GET /related/p%d?k=5 HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
 
 def read_answer(s):

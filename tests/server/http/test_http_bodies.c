@@ -72,12 +72,12 @@ static void bodies_arrive_whole_with_every_verb(void **state)
     httpd_start();
     for (int i = 0; i < 3; i++) {
         snprintf(text, sizeof text,
-                 "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                  "Content-Length: 5\r\n\r\nhello",
                  lines[i]);
         httpd_expect(httpd_send(text), "200 OK", "5 bytes: hello");
         snprintf(text, sizeof text,
-                 "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                 "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                  "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
                  lines[i]);
         httpd_expect(httpd_send(text), "200 OK", "5 bytes: hello");
@@ -88,8 +88,9 @@ static void bodies_arrive_whole_with_every_verb(void **state)
 static int post(const char *path, size_t bytes, bool chunked)
 {
     static char text[20000];
-    int n = snprintf(text, sizeof text,
-                     "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", path);
+    int n =
+        snprintf(text, sizeof text,
+                 "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", path);
     n += chunked
              ? snprintf(text + n, 100, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n", bytes)
              : snprintf(text + n, 100, "Content-Length: %zu\r\n\r\n", bytes);
@@ -113,9 +114,10 @@ static void rows_for_bulk_take_more(void **state)
     httpd_start();
     int before = runs;
     httpd_expect(post("/pins", 5000, false), "403 ", "permission_denied");
-    httpd_expect(httpd_send("POST /pins HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n"
-                            "Expect: 100-continue\r\n\r\n"),
-                 "HTTP/1.1 403 ", "Connection: close");
+    httpd_expect(
+        httpd_send("POST /pins HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n"
+                   "Expect: 100-continue\r\n\r\n"),
+        "HTTP/1.1 403 ", "Connection: close");
     assert_int_equal(runs, before);
     httpd_stop();
 }

@@ -241,10 +241,11 @@ static void pipelined_requests_are_answered_in_order(void **state)
 {
     (void)state;
     httpd_start();
-    int fd = httpd_send("GET /boards/wait HTTP/1.1\r\nHost: x\r\n\r\n"
-                        "GET /boards/work HTTP/1.1\r\nHost: x\r\n\r\n"
-                        "GET /boards/plain HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                        "\r\n");
+    int fd = httpd_send(
+        "GET /boards/wait HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "GET /boards/work HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "GET /boards/plain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        "\r\n");
     wait_until_waiting(1);
     finish_all();
     const char *text = httpd_answer(fd);

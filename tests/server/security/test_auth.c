@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "server/security/auth.h"
+#include "server/security/hosts.h"
 #include "tests/support/scratch.h"
 
 static ps_auth *auth;
@@ -50,6 +51,7 @@ static void ask(const char *from, const char *authorization)
     request = (ps_request){.verb = PS_PUT, .arena = &arena, .peer = peer_at(from)};
     request.header.authorization = ps_text_of(authorization);
     request.header.host = ps_text_of("localhost:8080");
+    request.header.names_us = true;
 }
 
 /* 200 if the request as it stands may do that. */
@@ -124,6 +126,7 @@ static unsigned from_page(const char *origin, const char *host)
     ask("127.0.0.1", NULL);
     request.header.origin = ps_text_of(origin);
     request.header.host = ps_text_of(host);
+    request.header.names_us = ps_hosts_know(&(ps_hosts){0}, request.header.host);
     return status(PS_MAY_WRITE);
 }
 
