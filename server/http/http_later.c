@@ -30,6 +30,17 @@ void http_wait_finish(ps_wait *w)
     ps_loop_post(x->http->loop, on_finished, x);
 }
 
+/* What was waited for may have changed the view: its answer is made inside the newest
+ * version, as any other is. */
+static void run_then(exchange *x, ps_context *d)
+{
+    if (d->reader)
+        ps_reader_begin(d->reader);
+    x->then(d, &x->request, &x->reply, x->cls);
+    if (d->reader)
+        ps_reader_end(d->reader);
+}
+
 /* A step that is done again must not find what it left the first time. */
 static void run_step(exchange *x, ps_context *d)
 {
@@ -37,7 +48,7 @@ static void run_step(exchange *x, ps_context *d)
     ps_reply_reset(&x->reply);
     x->reply.binary = binary;
     if (x->then)
-        x->then(d, &x->request, &x->reply, x->cls);
+        run_then(x, d);
     else
         ps_route_run(d, &x->request, &x->reply);
 }
