@@ -128,7 +128,9 @@ static bool failed(ps_context *d, const ps_write *w, ps_reply *out)
     if (w->err == PS_EBUSY) {
         refuse_full(out);
     } else if (w->err == PS_ENOENT) {
+        ps_reader_begin(d->reader); /* a wait has ended the one of the request */
         op_refuse_pin(d, w->pin, &w->why, out);
+        ps_reader_end(d->reader);
     } else if (w->err == PS_EMISMATCH) {
         ps_reply_error(out,
                        (ps_failure){.code = PS_CODE_FAILED_PRECONDITION, .status = 412},
