@@ -22,6 +22,7 @@
 #include "core/annotate/words.h"
 #include "pinsage/catalog.h"
 #include "pinsage/generation.h"
+#include "pinsage/inverted.h"
 
 #define BLOCK "features/annotation.npy"
 #define WORDS "words.safetensors"
@@ -99,13 +100,7 @@ static int read_pin(annotation *a, uint32_t row)
 {
     ps_pin pin;
     int err = ps_pins_get(a->readers[0], row, &pin);
-    if (!err)
-        err = ps_texts_pin(&a->texts);
-    if (!err)
-        err = ps_texts_add(&a->texts, pin.title);
-    if (!err)
-        err = ps_texts_add(&a->texts, ps_text_after_title(pin.title, pin.text));
-    return err;
+    return err ? err : ps_texts_add_pin(&a->texts, pin.title, pin.text);
 }
 
 static int check_words(const annotation *a, uint64_t words_before)
@@ -133,6 +128,9 @@ static int read_texts(annotation *a)
     if (err)
         return err;
     uint64_t words = a->texts.n_words;
+    err = words ? ps_inverted_write(a->draft, &a->texts, a->why) : PS_OK;
+    if (err)
+        return err;
     err = ps_texts_finish(&a->texts, a->opts->min_count);
     return err ? err : check_words(a, words);
 }

@@ -133,6 +133,14 @@ ps_text ps_text_after_title(ps_text title, ps_text text)
     return rest;
 }
 
+int ps_texts_add_pin(ps_texts *c, ps_text title, ps_text text)
+{
+    int err = ps_texts_pin(c);
+    if (!err)
+        err = ps_texts_add(c, title);
+    return err ? err : ps_texts_add(c, ps_text_after_title(title, text));
+}
+
 /* ------------------------------ Renumbering ------------------------------- */
 
 typedef struct rank {

@@ -30,6 +30,8 @@ void ps_texts_done(ps_texts *c);
 /* Begin the next pin, then add its texts, any number of them. PS_ENOMEM. */
 int ps_texts_pin(ps_texts *c);
 int ps_texts_add(ps_texts *c, ps_text text);
+/* A pin's title and text. */
+int ps_texts_add_pin(ps_texts *c, ps_text title, ps_text text);
 /* Drop rare words and renumber the others. */
 int ps_texts_finish(ps_texts *c, uint32_t min_count);
 

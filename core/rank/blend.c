@@ -24,6 +24,46 @@ static const ps_graph *graph_of(const ps_blend_source *s)
     return s->graph ? s->graph : &s->g->graph;
 }
 
+/* ------------------------------ Files -------------------------------------- */
+
+struct ps_blend_files {
+    ps_pair_graph pairs;
+    ps_inverted text;
+};
+
+int ps_blend_files_open(ps_blend_files **out, const ps_generation *g, ps_why *why)
+{
+    ps_blend_files *f = calloc(1, sizeof *f);
+    if (!f)
+        return ps_fail(why, PS_ENOMEM, "blend", 0, "no memory to open its files");
+    int err = ps_pair_graph_open(&f->pairs, g, why);
+    if (!err)
+        err = ps_inverted_open(&f->text, g, why);
+    if (err)
+        ps_blend_files_close(f);
+    else
+        *out = f;
+    return err;
+}
+
+void ps_blend_files_close(ps_blend_files *f)
+{
+    if (!f)
+        return;
+    ps_pair_graph_done(&f->pairs);
+    ps_inverted_close(&f->text);
+    free(f);
+}
+
+ps_blend_source ps_blend_source_of(const ps_generation *g, const ps_blend_files *f)
+{
+    const ps_npy *z = &g->embeddings;
+    return (ps_blend_source){.g = g,
+                             .z = {z->data, z->cols, z->dtype == PS_F16},
+                             .pairs = f ? &f->pairs : NULL,
+                             .text = f ? &f->text : NULL};
+}
+
 /* ------------------------------ Lifetime ----------------------------------- */
 
 static size_t widest(const ps_blend *b)
@@ -47,23 +87,71 @@ static int find_blocks(ps_blend *b, ps_why *why)
     return PS_OK;
 }
 
+/* Shares of C that the sources beside index and walk may name. */
+enum { FROM_COUNTS = 3, FROM_TEXT = 2, FROM_PAIRS = 2, POPULAR = 50 }; /* C / these */
+enum { COUNT_BUDGET = 60000, TEXT_BUDGET = 400000 };
+
+uint32_t ps_blend_most(const ps_blend_model *m)
+{
+    uint32_t c = m->candidates;
+    return 2 * c + 2 * (c / FROM_COUNTS) + c / FROM_TEXT + 3 * (c / FROM_PAIRS) + POPULAR;
+}
+
 static int make_room(ps_blend *b)
 {
-    uint32_t pins = graph_of(&b->source)->pin_boards.rows, most = 2 * b->model.candidates;
+    uint32_t pins = graph_of(&b->source)->pin_boards.rows, most;
+    most = b->most = ps_blend_most(&b->model);
     b->room = b->model.steps < pins ? b->model.steps : pins;
     for (b->mask = 64; b->mask < 2 * most; b->mask *= 2)
         ;
     b->slot = malloc(b->mask * sizeof *b->slot);
     b->mask--;
+    b->keys = most > COUNT_BUDGET ? most : COUNT_BUDGET;
     b->visited = malloc((b->room + (size_t)1) * sizeof *b->visited);
     b->row = malloc(most * sizeof *b->row);
     b->x = malloc((size_t)most * b->model.n * sizeof *b->x);
     b->dot = malloc(most * sizeof *b->dot);
     b->vector = malloc(widest(b) * sizeof *b->vector);
-    b->key = malloc(most * sizeof *b->key);
-    return b->slot && b->visited && b->row && b->x && b->dot && b->vector && b->key
+    b->key = malloc(b->keys * sizeof *b->key);
+    b->popular = malloc(POPULAR * sizeof *b->popular);
+    b->worded = malloc((b->model.candidates / FROM_TEXT + (size_t)1) * sizeof *b->worded);
+    return b->slot && b->visited && b->row && b->x && b->dot && b->vector && b->key &&
+                   b->popular && b->worded
                ? PS_OK
                : PS_ENOMEM;
+}
+
+/* The pins on most boards, in one pass over the degrees. */
+static void find_popular(ps_blend *b)
+{
+    const ps_csr *m = &graph_of(&b->source)->pin_boards;
+    uint32_t least = 0;
+    for (uint32_t r = 0; r < m->rows; r++) {
+        uint32_t degree = ps_csr_degree(m, r), i;
+        if (degree <= least && b->n_popular == POPULAR)
+            continue;
+        b->n_popular += b->n_popular < POPULAR;
+        for (i = b->n_popular - 1; i && ps_csr_degree(m, b->popular[i - 1]) < degree; i--)
+            b->popular[i] = b->popular[i - 1];
+        b->popular[i] = r;
+        least = ps_csr_degree(m, b->popular[b->n_popular - 1]);
+    }
+}
+
+static int open_sources(ps_blend *b)
+{
+    const ps_blend_source *s = &b->source;
+    int err = ps_two_hop_new(&b->hops, graph_of(s), COUNT_BUDGET);
+    if (!err && s->pairs && s->pairs->csr.edges && !b->model.grouped)
+        err = ps_pair_hops_new(&b->pair_hops, s->pairs, graph_of(s));
+    if (!err && s->text && s->text->n_words) {
+        err = ps_text_search_new(&b->words, s->text, TEXT_BUDGET);
+        if (!err)
+            err = ps_pins_reader_new(&b->reader, s->g->pins);
+    }
+    if (!err)
+        find_popular(b);
+    return err;
 }
 
 int ps_blend_new(ps_blend **out, const ps_blend_source *s, const ps_blend_model *m,
@@ -85,6 +173,8 @@ int ps_blend_new(ps_blend **out, const ps_blend_source *s, const ps_blend_model 
         ps_fail(why, err, "blend", 0, "cannot walk %u steps a pin", m->steps);
     if (!err && (err = make_room(b)) != PS_OK)
         ps_fail(why, err, "blend", 0, "no memory for %u candidates", m->candidates);
+    if (!err && (err = open_sources(b)) != PS_OK)
+        ps_fail(why, err, "blend", 0, "no memory to look for candidates");
     if (err)
         ps_blend_free(b);
     else
@@ -97,6 +187,10 @@ void ps_blend_free(ps_blend *b)
     if (!b)
         return;
     ps_pixie_free(b->pixie);
+    ps_two_hop_free(b->hops);
+    ps_pair_hops_free(b->pair_hops);
+    ps_text_search_free(b->words);
+    ps_pins_reader_free(b->reader);
     free(b->visited);
     free(b->slot);
     free(b->row);
@@ -104,6 +198,8 @@ void ps_blend_free(ps_blend *b)
     free(b->dot);
     free(b->vector);
     free(b->key);
+    free(b->popular);
+    free(b->worded);
     free(b);
 }
 
@@ -119,8 +215,10 @@ static uint32_t *slot_of(const ps_blend *b, uint32_t row)
 
 static void add(ps_blend *b, uint32_t row)
 {
+    if (row == b->query)
+        return;
     uint32_t *slot = slot_of(b, row);
-    if (*slot)
+    if (*slot || b->n == b->most)
         return;
     b->row[b->n] = row;
     *slot = ++b->n;
@@ -164,10 +262,13 @@ void blend_read_row(ps_rows rows, uint32_t row, float *out)
 
 static void fill_similarity(ps_blend *b, uint32_t query)
 {
-    blend_read_row(b->source.z, query, b->vector);
-    ps_dot_list(b->vector, b->source.z, b->row, b->n, b->dot);
+    bool known = b->source.z.dim > 0;
+    if (known) {
+        blend_read_row(b->source.z, query, b->vector);
+        ps_dot_list(b->vector, b->source.z, b->row, b->n, b->dot);
+    }
     for (uint32_t i = 0; i < b->n; i++)
-        *input(b, i, PS_BLEND_SIMILARITY) = b->dot[i];
+        *input(b, i, PS_BLEND_SIMILARITY) = known ? b->dot[i] : 0;
 }
 
 static void fill_degree(ps_blend *b)
@@ -201,23 +302,104 @@ static void fill_cosine(ps_blend *b, uint32_t query, uint32_t block)
     }
 }
 
+/* log((v + floor) / floor): 0 for nothing, and differences of small chances count. */
+static float log_above(float v, float floor)
+{
+    return logf((v + floor) / floor);
+}
+
+static void fill_counts(ps_blend *b, const ps_row_sums *hops)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        const ps_row_sum *h = ps_row_sums_find(hops, b->row[i]);
+        *input(b, i, PS_BLEND_WALK) = h ? log_above(h->sum[PS_HOP_WALK], 1e-5f) : 0;
+        *input(b, i, PS_BLEND_ROOT) = h ? log_above(h->sum[PS_HOP_ROOT], 1e-2f) : 0;
+        *input(b, i, PS_BLEND_RARE) = h ? log_above(h->sum[PS_HOP_RARE], 1e-1f) : 0;
+        *input(b, i, PS_BLEND_APART) = !h;
+    }
+}
+
+static void fill_pairs(ps_blend *b, const ps_row_sums *hops)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        const ps_row_sum *h = hops ? ps_row_sums_find(hops, b->row[i]) : NULL;
+        const float none[PS_SUMS] = {0}, *sum = h ? h->sum : none;
+        double paired = hops ? ps_pair_total(b->source.pairs, b->row[i]) : 0;
+        *input(b, i, PS_BLEND_PAIR_PAIR) = log_above(sum[PS_HOP_PAIR_PAIR], 1e-4f);
+        *input(b, i, PS_BLEND_BOARD_PAIR) = log_above(sum[PS_HOP_BOARD_PAIR], 1e-5f);
+        *input(b, i, PS_BLEND_PAIR_BOARD) = log_above(sum[PS_HOP_PAIR_BOARD], 1e-5f);
+        *input(b, i, PS_BLEND_UNPAIRED) = hops && !(sum[PS_HOP_PAIR_PAIR] > 0);
+        *input(b, i, PS_BLEND_ENGAGED) = log1pf((float)paired);
+    }
+}
+
+static void fill_text(ps_blend *b)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        float score = b->words ? ps_text_search_score(b->words, b->row[i]) : 0;
+        *input(b, i, PS_BLEND_TEXT) = score;
+        *input(b, i, PS_BLEND_TEXT_RARE) = score / (1 + *input(b, i, PS_BLEND_DEGREE));
+    }
+}
+
+/* The k rows with the largest of one sum. */
+static void add_best(ps_blend *b, const ps_row_sums *s, int which, uint32_t k)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < s->n && n < b->keys; i++)
+        if (s->at[i].sum[which] > 0)
+            b->key[n++] = ps_key_score(s->at[i].sum[which], s->at[i].row);
+    n = ps_top(b->key, n, k);
+    for (size_t i = 0; i < n; i++)
+        add(b, ps_key_row(b->key[i]));
+}
+
+static int search_words(ps_blend *b, uint32_t query)
+{
+    ps_pin pin;
+    uint32_t most = b->model.candidates / FROM_TEXT;
+    int err = b->words ? ps_pins_get(b->reader, query, &pin) : PS_OK;
+    if (err || !b->words)
+        return err;
+    ps_text_search_run(b->words, pin.title, pin.text);
+    most = ps_text_search_best(b->words, query, most, b->worded);
+    for (uint32_t i = 0; i < most; i++)
+        add(b, b->worded[i].row);
+    return PS_OK;
+}
+
 int blend_gather(ps_blend *b, uint32_t query, uint64_t seed, const ps_scored *near,
                  uint32_t n_near)
 {
-    uint32_t found, most = b->model.candidates;
+    uint32_t found, c = b->model.candidates;
     int err = walk(b, query, seed, &found);
     if (err)
         return err;
     memset(b->slot, 0, (b->mask + (size_t)1) * sizeof *b->slot);
     b->n = 0;
-    for (uint32_t i = 0; i < n_near && i < most; i++)
-        if (near[i].row != query)
-            add(b, near[i].row);
-    for (uint32_t i = 0; i < found && i < most; i++)
+    b->query = query;
+    for (uint32_t i = 0; i < n_near && i < c; i++)
+        add(b, near[i].row);
+    for (uint32_t i = 0; i < found && i < c; i++)
         add(b, b->visited[i].row);
+    const ps_row_sums *hops = ps_two_hop_of(b->hops, query), *pairs = NULL;
+    add_best(b, hops, PS_HOP_WALK, c / FROM_COUNTS);
+    add_best(b, hops, PS_HOP_RARE, c / FROM_COUNTS);
+    if (b->pair_hops)
+        pairs = ps_pair_hops_of(b->pair_hops, query, hops);
+    for (int i = 0; pairs && i < PS_SUMS; i++)
+        add_best(b, pairs, i, c / FROM_PAIRS);
+    for (uint32_t i = 0; i < b->n_popular; i++)
+        add(b, b->popular[i]);
+    err = search_words(b, query);
+    if (err)
+        return err;
     fill_visits(b, found);
     fill_similarity(b, query);
     fill_degree(b);
+    fill_counts(b, hops);
+    fill_pairs(b, pairs);
+    fill_text(b);
     for (uint32_t i = 0; i < b->model.n - PS_BLEND_COSINES; i++)
         fill_cosine(b, query, i);
     return PS_OK;

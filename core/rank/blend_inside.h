@@ -5,23 +5,35 @@
 #ifndef PINSAGE_CORE_RANK_BLEND_INSIDE_H
 #define PINSAGE_CORE_RANK_BLEND_INSIDE_H
 
+#include "core/rank/pair_hops.h"
+#include "core/rank/two_hop.h"
 #include "pinsage/blend.h"
+#include "pinsage/inverted.h"
 
 struct ps_blend {
     ps_blend_source source;
     ps_blend_model model;
     const ps_npy *block[PS_BLOCKS_MAX];
     ps_pixie *pixie;
-    ps_scored *visited; /* owned, (room) */
+    ps_two_hop *hops;
+    ps_pair_hops *pair_hops; /* NULL without pairs */
+    ps_text_search *words;   /* NULL without text */
+    ps_pins_reader *reader;  /* for the query's text; NULL without */
+    ps_scored *visited;      /* owned, (room) */
     uint32_t room;
     uint32_t *slot; /* owned, (mask + 1): candidate number + 1, 0 empty */
     uint32_t mask;
-    uint32_t n;    /* candidates of the query at hand: */
-    uint32_t *row; /* owned, (2 C) */
-    float *x;      /* owned, (2 C, model.n) */
-    float *dot;    /* owned, (2 C) scratch */
-    float *vector; /* owned, (widest row) scratch */
-    uint64_t *key; /* owned, (2 C) scratch */
+    uint32_t n, most; /* candidates of the query at hand, and at most: */
+    uint32_t *row;    /* owned, (most) */
+    float *x;         /* owned, (most, model.n) */
+    float *dot;       /* owned, (most) scratch */
+    float *vector;    /* owned, (widest row) scratch */
+    uint64_t *key;    /* owned, (keys) scratch */
+    size_t keys;
+    uint32_t *popular; /* owned, (n_popular) pins on most boards */
+    uint32_t n_popular;
+    ps_scored *worded; /* owned, found by words */
+    uint32_t query;
 };
 
 /* Candidates and their inputs of one query, into b->n, row, x. */

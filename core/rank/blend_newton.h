@@ -10,14 +10,26 @@
 
 #include "pinsage/workers.h"
 
-#define NEWTON_WIDTH 20 /* inputs, at most */
-#define NEWTON_ALL   2  /* fold: both */
+#define NEWTON_WIDTH 40         /* inputs, at most */
+#define NEWTON_NONE  UINT32_MAX /* leave: no fold */
 
 typedef struct newton_query {
-    uint32_t n, n_hits, fold; /* candidates; related ones among them; 0 or 1 */
+    uint32_t n, n_hits, fold; /* candidates; related ones among them */
     float *x;                 /* (n, width) */
     uint32_t *hit;            /* (n_hits) candidate numbers, each as often as it counts */
+    /* Candidates from this number on are a sample, each of which stands for `times`; all
+     * hits are before. 0: there is no sample. */
+    uint32_t sampled;
+    float times;
 } newton_query;
+
+typedef struct newton_opts {
+    uint32_t width;
+    uint32_t leave; /* fold whose queries are left out */
+    double ridge;   /* of the weights' distance from the prior, of standardised inputs */
+    const double *prior; /* (width); NULL: zeros */
+    const double *start; /* (width) where to begin; NULL: at the prior */
+} newton_opts;
 
 /* The score of a candidate with inputs x (n). */
 static inline double newton_dot(const double *w, const float *x, uint32_t n)
@@ -28,9 +40,12 @@ static inline double newton_dot(const double *w, const float *x, uint32_t n)
     return sum;
 }
 
-/* Weights (width) that make the hits of the queries of a fold likeliest. An input that
- * never varies gets 0. */
-int newton_fit(const newton_query *query, size_t n, uint32_t width, uint32_t fold,
+/* Weights (width) that make the hits of the queries likeliest. An input that never varies
+ * keeps its prior. */
+int newton_fit(const newton_query *query, size_t n, const newton_opts *o,
                ps_workers *workers, double *weight);
+/* Log-likelihood of the hits of one fold's queries. */
+double newton_likelihood(const newton_query *query, size_t n, uint32_t width,
+                         uint32_t fold, const double *weight);
 
 #endif

@@ -7,8 +7,16 @@
 
 #include "core/rank/blend_inside.h"
 
-static const char *const names[PS_BLEND_COSINES] = {"similarity", "log_visits",
-                                                    "unvisited", "log_degree"};
+static const char *const names[PS_BLEND_COSINES] = {
+    [PS_BLEND_SIMILARITY] = "similarity", [PS_BLEND_VISITS] = "log_visits",
+    [PS_BLEND_UNVISITED] = "unvisited",   [PS_BLEND_DEGREE] = "log_degree",
+    [PS_BLEND_WALK] = "count_walk",       [PS_BLEND_ROOT] = "count_root",
+    [PS_BLEND_RARE] = "count_rare",       [PS_BLEND_APART] = "apart",
+    [PS_BLEND_PAIR_PAIR] = "pair_pair",   [PS_BLEND_BOARD_PAIR] = "board_pair",
+    [PS_BLEND_PAIR_BOARD] = "pair_board", [PS_BLEND_UNPAIRED] = "unpaired",
+    [PS_BLEND_ENGAGED] = "log_engaged",   [PS_BLEND_TEXT] = "text",
+    [PS_BLEND_TEXT_RARE] = "text_rare",
+};
 
 static void weight_path(const ps_blend_model *m, uint32_t i, char out[80])
 {
@@ -44,6 +52,9 @@ void ps_blend_note(ps_manifest *m, const ps_blend_report *r, const char *model)
     ps_manifest_set_text(m, "blend.model", model);
     ps_manifest_set_u64(m, "blend.candidates", r->model.candidates);
     ps_manifest_set_u64(m, "blend.steps", r->model.steps);
+    ps_manifest_set_u64(m, "blend.grouped", r->model.grouped);
+    ps_manifest_set_real(m, "blend.overlap", r->overlap);
+    ps_manifest_set_real(m, "blend.ridge", r->ridge);
     for (uint32_t i = 0; i < r->model.n; i++) {
         weight_path(&r->model, i, path);
         ps_manifest_set_real(m, path, r->model.weight[i]);
@@ -89,6 +100,7 @@ int ps_blend_load(ps_blend_model *out, const ps_generation *g, ps_why *why)
                        fitted, have);
     blend_model_init(out, g, (uint32_t)ps_manifest_u64(m, "blend.candidates", 500),
                      (uint32_t)ps_manifest_u64(m, "blend.steps", 20000));
+    out->grouped = ps_manifest_u64(m, "blend.grouped", 0) != 0;
     drop_unknown(out, m);
     for (uint32_t i = 0; i < out->n; i++) {
         weight_path(out, i, path);

@@ -20,14 +20,15 @@ typedef struct blend_scratch {
     ps_blend *blend;
     ps_pins_reader *reader;
     float *query;    /* (PS_SCORER_BLOCK, E) */
-    ps_scored *near; /* (2 C) the near ones, then the ranking */
+    ps_scored *near; /* (most) the near ones, then the ranking */
 } blend_scratch;
 
 typedef struct blend_scorer {
     ps_generation *g; /* borrowed */
+    ps_blend_files *files;
     ps_rows z;
     uint64_t seed;
-    uint32_t candidates;
+    uint32_t candidates, most;
     unsigned workers;
     blend_scratch scratch[]; /* (workers) */
 } blend_scorer;
@@ -42,6 +43,7 @@ static void free_blend(void *self)
         free(w->query);
         free(w->near);
     }
+    ps_blend_files_close(s->files);
     free(s);
 }
 
@@ -67,7 +69,7 @@ static int score_one(const blend_scorer *s, const blend_scratch *w, uint32_t que
     uint64_t seed = ps_pin_seed(s->seed, pin.id.data, pin.id.len);
     uint32_t near = blend_nearest(scores, n, query, most, w->near);
     err =
-        ps_blend_related(w->blend, query, seed, w->near, near, w->near, 2 * most, &found);
+        ps_blend_related(w->blend, query, seed, w->near, near, w->near, s->most, &found);
     if (!err)
         lift(scores, n, w->near, found);
     return err;
@@ -93,14 +95,14 @@ static int score_blend(void *self, unsigned worker, const uint32_t *queries, uin
 static int scratch_init(const blend_scorer *s, blend_scratch *w,
                         const ps_blend_model *model, ps_why *why)
 {
-    ps_blend_source source = {.g = s->g, .z = s->z};
+    ps_blend_source source = ps_blend_source_of(s->g, s->files);
     int err = ps_blend_new(&w->blend, &source, model, why);
     if (!err)
         err = ps_pins_reader_new(&w->reader, s->g->pins);
     if (err)
         return err;
     w->query = malloc(PS_SCORER_BLOCK * s->z.dim * sizeof *w->query);
-    w->near = malloc(2 * (size_t)s->candidates * sizeof *w->near);
+    w->near = malloc(s->most * sizeof *w->near);
     return w->query && w->near ? PS_OK
                                : ps_fail(why, PS_ENOMEM, "blend", 0, "no memory to rank");
 }
@@ -119,6 +121,8 @@ int blend_open(ps_scorer *out, ps_generation *g, const ps_scorer_opts *opts, ps_
     s->z = (ps_rows){z->data, z->cols, z->dtype == PS_F16};
     s->seed = opts->seed;
     s->candidates = model.candidates;
+    s->most = ps_blend_most(&model);
+    err = ps_blend_files_open(&s->files, g, why);
     s->workers = opts->workers;
     for (unsigned i = 0; i < opts->workers && !err; i++)
         err = scratch_init(s, &s->scratch[i], &model, why);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinsage/pair_graph.h"
 #include "pinsage/rng.h"
 
 static bool is_picked(uint64_t seed, uint64_t i, double share)
@@ -102,11 +103,14 @@ int ps_labels_hold_out(const ps_graph *g, double share, uint64_t seed, ps_pairs 
     return err;
 }
 
-int ps_labels_slice(ps_pairs *pairs, ps_pairs *valid, double share, uint64_t seed)
+/* ------------------------------ Slices ------------------------------------ */
+
+/* Pairs whose query is set aside go to valid, those where only the other pin is go away.
+ */
+static int cut_by_queries(ps_pairs *pairs, ps_pairs *valid, double share, uint64_t seed)
 {
     size_t kept = 0, room = 0;
     int err = PS_OK;
-    *valid = (ps_pairs){0};
     for (size_t i = 0; i < pairs->n && !err; i++) {
         uint32_t q = pairs->pair[i][0], r = pairs->pair[i][1];
         bool query_out = is_picked(seed, q, share), other_out = is_picked(seed, r, share);
@@ -116,5 +120,114 @@ int ps_labels_slice(ps_pairs *pairs, ps_pairs *valid, double share, uint64_t see
             memmove(pairs->pair[kept++], pairs->pair[i], sizeof *pairs->pair);
     }
     pairs->n = kept;
+    return err;
+}
+
+enum { SWEEPS = 20, LEAST_COMMUNITY = 20 };
+
+/* What a pin's neighbours are in most, the smallest of equals; its own when there is
+ * none. sum (pins) is zeros before and after. */
+static uint32_t most_common(const ps_pair_graph *g, uint32_t row, const uint32_t *label,
+                            float *sum)
+{
+    uint64_t begin = g->csr.indptr[row], end = g->csr.indptr[row + 1];
+    uint32_t best = label[row];
+    for (uint64_t i = begin; i < end; i++)
+        sum[label[g->csr.indices[i]]] += g->weight[i];
+    for (uint64_t i = begin; i < end; i++) {
+        uint32_t l = label[g->csr.indices[i]];
+        if (sum[l] > sum[best] || (!(sum[l] < sum[best]) && l < best))
+            best = l;
+    }
+    for (uint64_t i = begin; i < end; i++)
+        sum[label[g->csr.indices[i]]] = 0;
+    return best;
+}
+
+/* Communities by label propagation: each pin joins what most of its pairs are in, until
+ * nothing moves; a community that holds a twentieth of the pins takes no more. */
+static void find_communities(const ps_pair_graph *g, uint32_t *label, uint32_t *size,
+                             float *sum)
+{
+    uint32_t n = g->csr.rows, paired = 0, most;
+    for (uint32_t r = 0; r < n; r++) {
+        label[r] = r;
+        size[r] = 1;
+        sum[r] = 0;
+        paired += ps_pair_degree(g, r) > 0;
+    }
+    most = paired / 20 > LEAST_COMMUNITY ? paired / 20 : LEAST_COMMUNITY;
+    for (uint32_t sweep = 0, moved = 1; sweep < SWEEPS && moved; sweep++) {
+        moved = 0;
+        for (uint32_t r = 0; r < n; r++) {
+            uint32_t to = most_common(g, r, label, sum);
+            if (to == label[r] || size[to] >= most)
+                continue;
+            size[label[r]]--;
+            size[to]++;
+            label[r] = to;
+            moved++;
+        }
+    }
+}
+
+/* Where a pair goes: 1 to valid, 0 to neither, -1 stays. */
+static int side_of(const uint32_t *pair, const uint32_t *label, double share,
+                   uint64_t seed)
+{
+    bool query_out = is_picked(seed, label[pair[0]], share),
+         other_out = is_picked(seed, label[pair[1]], share);
+    return query_out != other_out ? 0 : query_out ? 1 : -1;
+}
+
+/* *fits: the share of pairs that came out is near the one asked for. A few large
+ * communities cannot be cut so; then nothing is moved. */
+static int cut_by_communities(ps_pairs *pairs, ps_pairs *valid, const ps_pair_graph *g,
+                              double share, uint64_t seed, bool *fits)
+{
+    size_t n = g->csr.rows, kept = 0, room = 0, out = 0, gone = 0;
+    uint32_t *label = malloc((n + 1) * sizeof *label);
+    uint32_t *size = malloc((n + 1) * sizeof *size);
+    float *sum = malloc((n + 1) * sizeof *sum);
+    int err = label && size && sum ? PS_OK : PS_ENOMEM;
+    if (!err)
+        find_communities(g, label, size, sum);
+    for (size_t i = 0; i < pairs->n && !err; i++) {
+        int side = side_of(pairs->pair[i], label, share, seed);
+        out += side > 0;
+        gone += side == 0;
+    }
+    double part = (double)out / ((double)pairs->n + 1);
+    *fits = !err && part >= share / 3 && part <= share * 3 && gone < pairs->n / 3;
+    for (size_t i = 0; i < pairs->n && *fits && !err; i++) {
+        int side = side_of(pairs->pair[i], label, share, seed);
+        if (side > 0)
+            err = ps_pairs_add(valid, &room, pairs->pair[i][0], pairs->pair[i][1]);
+        else if (side < 0)
+            memmove(pairs->pair[kept++], pairs->pair[i], sizeof *pairs->pair);
+    }
+    if (!err && *fits)
+        pairs->n = kept;
+    free(label);
+    free(size);
+    free(sum);
+    return err;
+}
+
+int ps_labels_slice(ps_pairs *pairs, ps_pairs *valid, uint32_t n_pins, double share,
+                    uint64_t seed, ps_cut *cut)
+{
+    ps_pair_graph g = {0};
+    *valid = (ps_pairs){0};
+    int err = ps_pair_graph_make(&g, n_pins, pairs);
+    if (err)
+        return err;
+    bool grouped = ps_pairs_overlap(&g) >= PS_PAIRS_GROUPED, fits = false;
+    if (grouped)
+        err = cut_by_communities(pairs, valid, &g, share, seed, &fits);
+    *cut = fits ? PS_CUT_COMMUNITIES : PS_CUT_QUERIES;
+    if (!err && !fits)
+        err = cut_by_queries(pairs, valid, share, seed);
+    ps_pair_graph_done(&g);
     return err;
 }

@@ -21,6 +21,8 @@
 #include "pinsage/catalog.h"
 #include "pinsage/clock.h"
 #include "pinsage/embed.h"
+#include "pinsage/inverted.h"
+#include "pinsage/pair_graph.h"
 #include "pinsage/text.h"
 
 typedef struct step {
@@ -33,6 +35,8 @@ typedef struct step {
     ps_graph rest; /* without label boards, when they are held out */
     bool held_out;
     ps_corpus *corpus;
+    ps_pair_graph pair_graph; /* of the pairs that are trained on */
+    ps_inverted text;
     ps_train_opts train; /* as chosen so far */
     char checkpoint[PS_PATH_MAX];
 } step;
@@ -54,6 +58,7 @@ static int load_file(step *s, const char *path, ps_pairs *out, ps_why *why)
 static int load_pairs(step *s, ps_why *why)
 {
     const ps_train_step_opts *o = s->opts;
+    ps_cut cut = PS_CUT_QUERIES;
     int err;
     if (o->pairs)
         err = load_file(s, o->pairs, &s->pairs, why);
@@ -65,7 +70,10 @@ static int load_pairs(step *s, ps_why *why)
     if (!err && o->valid)
         err = load_file(s, o->valid, &s->valid, why);
     else if (!err)
-        err = ps_labels_slice(&s->pairs, &s->valid, o->valid_share, o->train.seed);
+        err = ps_labels_slice(&s->pairs, &s->valid, s->g->n_pins, o->valid_share,
+                              o->train.seed, &cut);
+    s->report->sliced = !o->valid;
+    s->report->grouped = cut == PS_CUT_COMMUNITIES;
     s->report->pairs = s->pairs.n;
     s->report->valid = s->valid.n;
     s->report->pairs_left_out = s->pairs.left_out;
@@ -325,14 +333,23 @@ static int fit_blend(step *s, const ps_model *model, ps_why *why)
     ps_blend_report *r = calloc(1, sizeof *r);
     float *z = malloc(cells * sizeof *z + 1);
     ps_blend_fit_opts opts = PS_BLEND_FIT_DEFAULTS;
-    ps_blend_source source = {
-        s->g, s->held_out ? &s->rest : NULL, {z, model->config.e, 0}};
+    ps_blend_source source = {.g = s->g,
+                              .graph = s->held_out ? &s->rest : NULL,
+                              .z = {z, model->config.e, 0},
+                              .pairs = &s->pair_graph,
+                              .text = &s->text};
     opts.threads = s->opts->train.threads;
     opts.seed = s->opts->train.seed;
     opts.blocks = s->held_out ? model->config.blocks : NULL;
     int err = r && z ? ps_corpus_embed(s->corpus, model, z, s->progress, why) : PS_ENOMEM;
     if (!err)
-        err = ps_blend_fit(&source, &s->valid, &opts, r, s->progress, why);
+        err = ps_pair_graph_make(&s->pair_graph, s->g->n_pins, &s->pairs);
+    if (!err)
+        err = ps_pair_graph_write(&s->pair_graph, s->draft, why);
+    if (!err)
+        err = ps_inverted_open(&s->text, s->g, why);
+    if (!err)
+        err = ps_blend_fit(&source, &s->pairs, &s->valid, &opts, r, s->progress, why);
     ps_manifest_remove(ps_draft_manifest(s->draft), "blend");
     if (!err) {
         ps_model_print(model, print);
@@ -422,6 +439,8 @@ static int begin(step *s, const char *catalog, ps_why *why)
 
 static void let_go(step *s)
 {
+    ps_pair_graph_done(&s->pair_graph);
+    ps_inverted_close(&s->text);
     ps_corpus_free(s->corpus);
     ps_graph_free(&s->rest);
     ps_pairs_free(&s->pairs);

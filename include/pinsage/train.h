@@ -97,6 +97,7 @@ typedef struct ps_train_report {
     ps_trial trial[PS_TRIALS_MAX];
     uint32_t n_trials;
     uint64_t pairs, valid;
+    bool sliced, grouped; /* valid is a slice of the pairs; by communities of them */
     ps_left_out pairs_left_out, valid_left_out; /* of the files */
     uint32_t label_boards;                      /* held out; 0 with a pairs file */
     bool blended; /* a blend was fitted; by how much it is ahead of the model */

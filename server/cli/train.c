@@ -150,6 +150,13 @@ static void print_report(const char *catalog, const ps_train_report *r)
         printf("  label boards     %s held out\n", ps_cli_count(r->label_boards));
     printf("  pairs            %s to learn from, %s to choose by\n",
            ps_cli_count(r->pairs), ps_cli_count(r->valid));
+    if (r->sliced)
+        printf("                   %s\n",
+               r->grouped
+                   ? "set aside by communities: neither pin of one stands in a pair that "
+                     "is learned from"
+                   : "set aside by queries: their related pins may stand in pairs that "
+                     "are learned from");
     print_left_out("training", &r->pairs_left_out);
     print_left_out("valid", &r->valid_left_out);
     print_trials(r);

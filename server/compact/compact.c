@@ -80,10 +80,10 @@ static int check_current(const compaction *f, const char *catalog)
 
 static int fill(compaction *f)
 {
-    int (*const part[])(compaction *
-                        f) = {compact_number,  compact_names,  compact_graph,
-                              compact_boards,  compact_blocks, compact_neighbours,
-                              compact_vectors, build_index,    compact_votes};
+    int (*const part[])(compaction * f) = {
+        compact_number, compact_names,      compact_graph,   compact_boards,
+        compact_blocks, compact_neighbours, compact_vectors, compact_text,
+        compact_pairs,  build_index,        compact_votes};
     int err = ps_pins_reader_new(&f->base, f->g->pins);
     if (!err)
         err = ps_workers_new(&f->workers, f->opts->threads);

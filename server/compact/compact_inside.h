@@ -72,6 +72,10 @@ int compact_array_end(compaction *f, const char *name, ps_out *out, int err);
 /* ---- compact_neighbours.c ---- */
 int compact_neighbours(compaction *f);
 
+/* ---- compact_rank.c: what the ranker reads beside graph and blocks ---- */
+int compact_text(compaction *f);
+int compact_pairs(compaction *f);
+
 /* ---- compact_votes.c ---- */
 int compact_votes(compaction *f);
 

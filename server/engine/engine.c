@@ -42,7 +42,8 @@ static void add_blend(ps_engine *e)
 {
     const ps_generation *g = e->g;
     if (is_indexed(e, "embeddings") && ps_blend_load(&e->blend, g, NULL) == PS_OK &&
-        e->blend.candidates >= 1 && e->blend.candidates <= ENGINE_BLEND)
+        e->blend.candidates >= 1 && e->blend.candidates <= ENGINE_BLEND &&
+        ps_blend_files_open(&e->blend_files, g, NULL) == PS_OK)
         add_method(e,
                    (method){.name = "blend", .kind = BY_BLEND, .array = &g->embeddings});
 }
@@ -251,6 +252,7 @@ void ps_engine_release(ps_engine *e)
     ps_live_view_close(&e->live);
     ps_featurizer_close(&e->featurizer);
     ps_ann_close(e->ann);
+    ps_blend_files_close(e->blend_files);
     ps_generation_release(e->g);
     pthread_mutex_destroy(&e->lock);
     free(e->popular);

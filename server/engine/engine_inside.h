@@ -31,7 +31,7 @@ typedef struct method {
 } method;
 
 /* The most near pins a blend may take: answers and candidates fit one buffer. */
-#define ENGINE_BLEND 5000
+#define ENGINE_BLEND 4000
 
 enum { WALK_PLAIN, WALK_CORRECTED, WALK_SHORT, WALK_KINDS };
 
@@ -59,6 +59,7 @@ struct ps_engine {
     method methods[ENGINE_METHODS];
     unsigned n_methods;
     ps_blend_model blend; /* of the method, when it is there */
+    ps_blend_files *blend_files;
     uint32_t sample[ENGINE_SAMPLE], n_sample;
     pthread_mutex_t lock; /* popular is made by the first who asks */
     ps_scored *popular;   /* owned, (n_popular); guarded by lock until made */

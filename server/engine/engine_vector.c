@@ -207,8 +207,7 @@ int ps_reader_recall(ps_reader *r, uint32_t row, uint32_t k, uint32_t *hits,
 
 static int blend_of(ps_reader *r, ps_blend **blend, ps_why *why)
 {
-    const ps_npy *z = &r->e->g->embeddings;
-    ps_blend_source source = {.g = r->e->g, .z = {z->data, z->cols, z->dtype == PS_F16}};
+    ps_blend_source source = ps_blend_source_of(r->e->g, r->e->blend_files);
     int err = PS_OK;
     if (!r->blend)
         err = ps_blend_new(&r->blend, &source, &r->e->blend, why);
@@ -263,8 +262,8 @@ int engine_by_blend(ps_reader *r, const method *m, uint32_t row, filter *f, uint
     if (!err)
         err = engine_seed(r, row, &seed);
     if (!err)
-        err = ps_blend_related(blend, row, seed, r->near, near, r->found, 2 * first,
-                               &found);
+        err = ps_blend_related(blend, row, seed, r->near, near, r->found,
+                               ps_blend_most(&r->e->blend), &found);
     if (err)
         return err;
     found = keep_shown(r->found, found, k, f);

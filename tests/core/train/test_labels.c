@@ -161,7 +161,9 @@ static void no_query_of_valid_is_learnt_from_in_either_direction(void **state)
     enum { PINS = 500, PAIRS = 5000 };
     ps_pairs pairs = random_pairs(PAIRS, PINS), all = random_pairs(PAIRS, PINS), valid;
     uint8_t is_query[PINS] = {0};
-    assert_int_equal(ps_labels_slice(&pairs, &valid, 0.1, 7), PS_OK);
+    ps_cut cut;
+    assert_int_equal(ps_labels_slice(&pairs, &valid, PINS, 0.1, 7, &cut), PS_OK);
+    assert_int_equal(cut, PS_CUT_QUERIES);
     assert_in_range(valid.n, 250, 900);
     for (size_t i = 0; i < valid.n; i++)
         is_query[valid.pair[i][0]] = 1;
@@ -187,15 +189,51 @@ static void a_slice_depends_on_the_seed_alone(void **state)
     (void)state;
     ps_pairs a = random_pairs(1000, 300), b = random_pairs(1000, 300);
     ps_pairs c = random_pairs(1000, 300), va, vb, vc;
-    assert_int_equal(ps_labels_slice(&a, &va, 0.2, 1), PS_OK);
-    assert_int_equal(ps_labels_slice(&b, &vb, 0.2, 1), PS_OK);
-    assert_int_equal(ps_labels_slice(&c, &vc, 0.2, 2), PS_OK);
+    ps_cut cut;
+    assert_int_equal(ps_labels_slice(&a, &va, 300, 0.2, 1, &cut), PS_OK);
+    assert_int_equal(ps_labels_slice(&b, &vb, 300, 0.2, 1, &cut), PS_OK);
+    assert_int_equal(ps_labels_slice(&c, &vc, 300, 0.2, 2, &cut), PS_OK);
     assert_int_equal(va.n, vb.n);
     assert_memory_equal(va.pair, vb.pair, va.n * sizeof *va.pair);
     assert_true(va.n != vc.n || memcmp(va.pair, vc.pair, va.n * sizeof *va.pair) != 0);
     ps_pairs *each[] = {&a, &b, &c, &va, &vb, &vc};
     for (int i = 0; i < 6; i++)
         ps_pairs_free(each[i]);
+}
+
+/* Rooms of six things: all pairs inside of each, now and then one between two. */
+static void pairs_that_come_in_groups_are_set_aside_by_groups(void **state)
+{
+    (void)state;
+    enum { ROOMS = 200, THINGS = 6, PINS = ROOMS * THINGS };
+    static uint8_t learned[PINS];
+    ps_pairs pairs = {0}, valid;
+    size_t room = 0, within = 0;
+    ps_cut cut;
+    for (uint32_t r = 0; r < ROOMS; r++)
+        for (uint32_t a = 0; a < THINGS; a++)
+            for (uint32_t b = 0; b < THINGS; b++)
+                if (a != b)
+                    assert_int_equal(
+                        ps_pairs_add(&pairs, &room, r * THINGS + a, r * THINGS + b),
+                        PS_OK);
+    for (uint32_t r = 0; r + 1 < ROOMS; r += 3)
+        assert_int_equal(ps_pairs_add(&pairs, &room, r * THINGS, (r + 1) * THINGS),
+                         PS_OK);
+    size_t all = pairs.n;
+    assert_int_equal(ps_labels_slice(&pairs, &valid, PINS, 0.1, 3, &cut), PS_OK);
+    assert_int_equal(cut, PS_CUT_COMMUNITIES);
+    assert_in_range(valid.n, all / 25, all / 4);
+    for (size_t i = 0; i < pairs.n; i++)
+        learned[pairs.pair[i][0]] = learned[pairs.pair[i][1]] = 1;
+    for (size_t i = 0; i < valid.n; i++) {
+        assert_false(learned[valid.pair[i][0]] || learned[valid.pair[i][1]]);
+        within += valid.pair[i][0] / THINGS == valid.pair[i][1] / THINGS;
+    }
+    assert_true(within >= valid.n - 3);
+    assert_true(pairs.n + valid.n + ROOMS / 3 >= all); /* hardly any pair is lost */
+    ps_pairs_free(&pairs);
+    ps_pairs_free(&valid);
 }
 
 int main(void)
@@ -207,6 +245,7 @@ int main(void)
         cmocka_unit_test(no_share_holds_nothing_out),
         cmocka_unit_test(no_query_of_valid_is_learnt_from_in_either_direction),
         cmocka_unit_test(a_slice_depends_on_the_seed_alone),
+        cmocka_unit_test(pairs_that_come_in_groups_are_set_aside_by_groups),
     };
     return cmocka_run_group_tests_name("labels", tests, NULL, NULL);
 }
