@@ -31,7 +31,8 @@ static ps_pairs load(const char *path)
 {
     ps_why why = {0};
     ps_pairs p = {0};
-    must(ps_pairs_load(&p, path, reader, (ps_pairs_opts){.skip_unknown = true}, &why), &why);
+    must(ps_pairs_load(&p, path, reader, (ps_pairs_opts){.skip_unknown = true}, &why),
+         &why);
     return p;
 }
 
