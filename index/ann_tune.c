@@ -6,11 +6,11 @@
  *
  * Two dials: the knob of the kind (nprobe, efSearch: how much is visited) and the
  * overfetch (how many candidates are re-ranked exactly, which makes up for coarse codes).
- * For each overfetch the smallest sufficient knob is found by climbing (with fewer than
- * 50 queries, which only a catalog of as few vectors or the user gives, the highest is
- * taken unseen); of the pairs
- * that suffice, the one with the least estimated work is taken. Work is estimated in
- * bytes read, not measured: the same catalog gives the same index on a busy machine.
+ * For each overfetch the smallest sufficient knob is found by climbing; of the pairs that
+ * suffice, the one with the least estimated work is taken. Work is estimated in bytes
+ * read, not measured: the same catalog gives the same index on a busy machine. Fewer than
+ * 50 queries say nothing; where there are no more vectors, both dials stand at their
+ * highest.
  *
  * Threads: queries of the sample are cut among a workers. Knobs are turned between loops.
  */
@@ -300,7 +300,8 @@ static void time_exact(tuning *t, ps_ann_report *r)
 static int tuning_init(tuning *t, const ps_ann_build_opts *opts)
 {
     uint64_t filled = t->a->filled;
-    t->n = opts->sample < filled ? opts->sample : (size_t)filled;
+    t->n = opts->sample > FEW ? opts->sample : FEW;
+    t->n = t->n < filled ? t->n : (size_t)filled;
     t->best = filled > BEST ? BEST : filled ? (uint32_t)filled - 1 : 0;
     t->row = malloc((t->n + 1) * sizeof *t->row);
     t->filter = malloc((t->n + 1) * sizeof *t->filter);

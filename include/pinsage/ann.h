@@ -36,7 +36,7 @@ typedef struct ps_ann_build_opts {
     const char *vectors; /* "embeddings", or the name of a feature block;
                             NULL: embeddings, else the only or the best-filled block */
     double recall;       /* target recall@10 */
-    uint32_t sample;     /* queries of the measurement */
+    uint32_t sample;     /* queries of the measurement; fewer than 50 are taken for 50 */
     unsigned threads;    /* 0 = all cores */
     uint64_t seed;
     unsigned keep; /* older generations kept */

@@ -22,7 +22,7 @@ static const ps_option options[] = {
      "any"},
     {"recall", 0, PS_OPT_REAL, "SHARE", AT(recall), PS_TEXT_OF(PS_ANN_RECALL), 0.5, 1,
      NULL, "Share of the 10 exact neighbours that a search must find"},
-    {"sample", 0, PS_OPT_U32, "N", AT(sample), PS_TEXT_OF(PS_ANN_SAMPLE), 10, 100000,
+    {"sample", 0, PS_OPT_U32, "N", AT(sample), PS_TEXT_OF(PS_ANN_SAMPLE), 50, 100000,
      NULL, "Pins to measure that with"},
     {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},

@@ -76,8 +76,8 @@ def k_counts_and_defaults_to_twenty():
     assert len(related('p0')['results']) == 20
     assert len(related('p0', '?k=1')['results']) == 1
     everything = ids(related('p0', '?k=1000'))
-    assert len(everything) == len(set(everything)) == len(PINS) - 1
-    assert 'p0' not in everything
+    assert len(everything) == len(set(everything)) == len(PINS) - 3
+    assert not {'p0', 'bare', 'lonely'} & set(everything), 'two have no vector'
 
 
 @test
