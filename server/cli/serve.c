@@ -65,6 +65,10 @@ static const ps_option options[] = {
      "for less by Connect-Timeout-Ms"},
     {"compact-threads", 0, PS_OPT_U32, "N", AT(compact_threads), "0", 0, 256, NULL,
      "Threads of a compaction, beside those that serve; 0: half of the cores"},
+    {"verify-rate", 0, PS_OPT_U64, "SIZE", AT(verify_rate), "64M", 0, 1099511627776, NULL,
+     "Read a generation's files against their checksums once it is in use, so many bytes "
+     "a "
+     "second; a damaged one fails readiness; 0: never"},
     {"recall-every", 0, PS_OPT_MS, "TIME", AT(recall_every), "10s", 0, 86400000, NULL,
      "How often a live question is answered exactly too, to watch the index's recall; 0: "
      "never"},

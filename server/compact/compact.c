@@ -78,12 +78,29 @@ static int check_current(const compaction *f, const char *catalog)
         slash ? slash + 1 : path, f->g->name);
 }
 
+static int on_piece(void *cls, size_t bytes)
+{
+    compaction *f = cls;
+    f->read += bytes;
+    return ps_progress_at(f->progress, "checking files", f->read, 0, "bytes");
+}
+
+/* What is made has checksums of its own: damage must not get new ones. */
+static int check_files(compaction *f)
+{
+    const char *name;
+    int err = PS_OK;
+    for (size_t i = 0; !err && (name = ps_manifest_file_at(f->g->manifest, i)); i++)
+        err = ps_generation_check_file(f->g, name, on_piece, f, f->why);
+    return err;
+}
+
 static int fill(compaction *f)
 {
     int (*const part[])(compaction * f) = {
-        compact_number, compact_names,      compact_graph,   compact_boards,
-        compact_blocks, compact_neighbours, compact_vectors, compact_text,
-        compact_pairs,  build_index,        compact_votes};
+        check_files,    compact_number, compact_names,      compact_graph,
+        compact_boards, compact_blocks, compact_neighbours, compact_vectors,
+        compact_text,   compact_pairs,  build_index,        compact_votes};
     int err = ps_pins_reader_new(&f->base, f->g->pins);
     if (!err)
         err = ps_workers_new(&f->workers, f->opts->threads);

@@ -33,6 +33,7 @@ typedef struct compaction {
     uint32_t rows, boards; /* numbers in the view, those of the dead included */
     uint32_t *pin;         /* (rows) number in the new generation, PS_NO_ROW: none */
     uint32_t *board;       /* (boards) the same */
+    uint64_t read;         /* bytes of files checked */
     uint64_t *moved;       /* (rows / 64 + 1) bit: on other boards than before */
 } compaction;
 

@@ -164,7 +164,7 @@ int ps_compact_catalog(const char *catalog, const ps_compact_opts *opts,
                        ps_why *why)
 {
     alone a = {0};
-    int err = ps_generation_open_whole(&a.g, catalog, why);
+    int err = ps_generation_open(&a.g, catalog, why);
     if (!err)
         err = open_store(&a, catalog, why);
     if (!err && !a.store)

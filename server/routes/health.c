@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pinsage/clock.h"
+#include "server/state/file_check.h"
 
 #define STALLED_NS 10000000000u /* a loop that did not turn for so long is stuck */
 
@@ -56,6 +57,13 @@ static bool check_canary(ps_state *s, char *why, size_t room)
     return good;
 }
 
+static bool check_files(ps_state *s, char *why, size_t room)
+{
+    ps_file_check_counts counts = ps_file_check_count(s->files);
+    snprintf(why, room, "%s", counts.first);
+    return !counts.damaged;
+}
+
 static bool check_draining(ps_state *s, char *why, size_t room)
 {
     bool draining = atomic_load(&s->draining);
@@ -69,9 +77,9 @@ static const struct {
     check_fn check;
     bool live;
 } checks[] = {
-    {"loops", check_loops, true},        {"generation", check_generation, false},
-    {"index", check_index, false},       {"canary", check_canary, false},
-    {"draining", check_draining, false},
+    {"loops", check_loops, true},  {"generation", check_generation, false},
+    {"index", check_index, false}, {"canary", check_canary, false},
+    {"files", check_files, false}, {"draining", check_draining, false},
 };
 
 enum { N_CHECKS = sizeof checks / sizeof *checks };
@@ -90,7 +98,7 @@ static bool run_checks(ps_state *s, const ps_request *r, bool live, unsigned *as
 {
     bool good = true;
     for (unsigned i = 0; i < N_CHECKS; i++) {
-        char why[128] = "";
+        char why[300] = "";
         if ((live && !checks[i].live) || excluded(r, checks[i].name))
             continue;
         if (r->arg[0].data && !ps_text_is(r->arg[0], checks[i].name))
@@ -139,7 +147,7 @@ void ps_health_ready(ps_context *d, const ps_request *r, ps_reply *out)
 
 static bool all_pass(ps_state *s, bool live)
 {
-    char why[128];
+    char why[300];
     for (unsigned i = 0; i < N_CHECKS; i++)
         if ((!live || checks[i].live) && !checks[i].check(s, why, sizeof why))
             return false;

@@ -237,6 +237,9 @@ VALUE(recall_sampled, s->recall.sampled)
 VALUE(recall_hits, s->recall.hits)
 VALUE(recall_wanted, s->recall.wanted)
 VALUE(recall, s->recall.recall)
+VALUE(files_damaged, s->files.damaged)
+VALUE(files_read, s->files.bytes)
+VALUE(are_files_checked, s->files.done)
 VALUE(reloads, atomic_load(&s->state->reloads))
 VALUE(reloads_failed, atomic_load(&s->state->reloads_failed))
 VALUE(cpu, s->process.cpu_seconds)
@@ -332,6 +335,13 @@ static const row rows[] = {
      .value = compact_seconds},
     {"pinsage_live_trimming", "gauge",
      "1 while records that a generation contains are removed.", .value = is_trimming},
+    {"pinsage_files_damaged", "gauge",
+     "Files of the generation that are not what its manifest says.",
+     .value = files_damaged},
+    {"pinsage_files_checked", "gauge", "1 once all of its files were read.",
+     .value = are_files_checked},
+    {"pinsage_files_read_bytes_total", "counter",
+     "Bytes of files that were read against their checksums.", .value = files_read},
     {"pinsage_recall_samples_total", "counter",
      "Live questions that were answered exactly as well.", .value = recall_sampled},
     {"pinsage_recall_wanted_total", "counter", "Pins in their exact answers.",

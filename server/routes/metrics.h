@@ -18,6 +18,7 @@
 #include "server/live/view.h"
 #include "server/live/writer.h"
 #include "server/state/compaction.h"
+#include "server/state/file_check.h"
 #include "server/state/recall.h"
 #include "server/state/state.h"
 
@@ -36,6 +37,7 @@ typedef struct ps_scrape {
     ps_store_counts store;
     ps_compaction_counts compaction;
     ps_recall_counts recall;
+    ps_file_check_counts files;
 } ps_scrape;
 
 typedef enum ps_format { PS_PROMETHEUS, PS_OPENMETRICS } ps_format;

@@ -13,7 +13,8 @@ static ps_scrape look(ps_state *s, ps_engine *e)
                        .index = "",
                        .ready = ps_health_is_ready(s),
                        .compaction = ps_compaction_count(s->compaction),
-                       .recall = ps_recall_count(s->recall)};
+                       .recall = ps_recall_count(s->recall),
+                       .files = ps_file_check_count(s->files)};
     ps_process_read(&found.process);
     if (e) {
         found.generation = ps_engine_generation(e);

@@ -26,6 +26,7 @@
 #include "server/security/sandbox.h"
 #include "server/serve/serve_inside.h"
 #include "server/state/compaction.h"
+#include "server/state/file_check.h"
 #include "server/state/recall.h"
 
 #define DRAIN_STEP_MS 20
@@ -414,6 +415,8 @@ static int start_all(server *s, ps_sandbox *box)
     if (!err)
         err = ps_recall_start(&s->state.recall, &s->state, o->recall_every, s->why);
     if (!err)
+        err = ps_file_check_start(&s->state.files, &s->state, o->verify_rate, s->why);
+    if (!err)
         err = ps_sandbox_calls(box, s->why);
     if (!err)
         ps_sandbox_say(box, s->state.log);
@@ -438,6 +441,7 @@ static void stop_all(server *s)
     serve_reload_stop(s);
     ps_compaction_stop(s->state.compaction);
     stop_loops(s);
+    ps_file_check_stop(s->state.files);
     ps_recall_stop(s->state.recall); /* loops and workers have questions for it */
     end_state(s);
     serve_reload_done(s);

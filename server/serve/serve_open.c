@@ -12,6 +12,7 @@
 
 #include "server/routes/routes.h"
 #include "server/serve/serve_inside.h"
+#include "server/state/file_check.h"
 
 static int try_canary(ps_engine *e, ps_why *why)
 {
@@ -108,6 +109,7 @@ static void install_everywhere(server *s)
         ps_log_say(s->state.log, PS_LOG_ERROR, "a loop has no memory for the generation",
                    NULL);
     ps_state_install(&s->state, s->opened, good);
+    ps_file_check_begin(s->state.files);
     s->opened = NULL;
     ps_worker_pool_poke(s->state.pool);
 }

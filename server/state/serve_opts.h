@@ -47,6 +47,8 @@ typedef struct ps_serve_opts {
     uint32_t stale_queue;      /* pins waiting to be embedded anew */
     uint64_t live_map_bytes;   /* address space of live/ to begin with */
     uint32_t compact_threads;  /* 0 = half of the cores: of a compaction */
+    uint64_t verify_rate;      /* bytes a second of files read against their checksums
+                                  once a generation is in use; 0 = none */
     uint32_t recall_every;     /* between looks at the index's recall;
                                  0 = none */
     bool lazy_meta;            /* commits sync the data but not the meta page */

@@ -42,6 +42,7 @@ typedef struct ps_state {
     _Atomic uint64_t body_bytes; /* of request bodies held now, by all loops */
     _Atomic bool draining;
     pthread_mutex_t lock;
+    struct ps_file_check *files;      /* NULL: they are not read */
     struct ps_recall *recall;         /* NULL: it is not watched */
     struct ps_compaction *compaction; /* NULL: nothing is written */
     ps_writes writes;                 /* store NULL: nothing is written */
