@@ -21,7 +21,7 @@ void ps_hist_add(ps_hist *h, uint64_t ns)
 }
 
 const unsigned ps_counted_status[PS_STATUSES - 1] = {
-    200, 204, 206, 304, 400, 401, 403, 404, 405, 408, 409, 413,
+    200, 204, 206, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413,
     414, 415, 421, 429, 431, 499, 500, 501, 503, 504, 505, 507};
 
 void ps_stats_request(ps_stats *s, unsigned route, unsigned status, uint64_t ns)

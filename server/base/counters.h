@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define PS_ROUTES_MAX       64
-#define PS_STATUSES         25
+#define PS_STATUSES         26
 #define PS_BUCKETS          17
 #define PS_METHODS_MAX      32
 #define PS_DEGRADATIONS_MAX 8

@@ -115,11 +115,14 @@ static bool is_unfinished(const conn *c)
 }
 
 /* Its client has ended it, in the same breath as the last of what it sent: then nothing
- * more happens at the socket, and the library does not look again. */
-static bool is_left_alone(const conn *c)
+ * more happens at the socket, and the library does not look again. Who is between two
+ * requests is asked once. */
+static bool is_left_alone(conn *c)
 {
     char byte;
-    return recvfrom(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
+    bool asked = is_unfinished(c) || (c->fresh && !c->exchange);
+    c->fresh &= c->exchange != NULL;
+    return asked && recvfrom(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
 }
 
 /* The socket is shut down, not closed: the library finds out by reading from it. */
@@ -146,7 +149,7 @@ void http_sweep(ps_http *h)
             http_expire(h, c->parked, now);
         } else if (now > c->deadline) {
             cut_off(h, c);
-        } else if (is_unfinished(c) && is_left_alone(c)) {
+        } else if (is_left_alone(c)) {
             shutdown(c->fd, SHUT_RDWR);
         }
         c = c->next;
@@ -282,6 +285,7 @@ void http_end(ps_http *h, exchange *x, enum MHD_RequestTerminationCode how)
         log_request(h, x, status, ns);
     http_allow(x, now + ((uint64_t)o->idle_timeout + (uint64_t)o->header_timeout) * MS);
     x->conn->exchange = NULL;
+    x->conn->fresh = true;
     x->abandoned = x->wait.begun && !x->wait.finished;
     if (x->abandoned)
         h->abandoned++;
@@ -309,6 +313,8 @@ void http_recycle(ps_http *h, exchange *x)
         return;
     }
     ps_arena_reset(&x->arena);
+    if (x->arena.total > ROOM_KEPT)
+        ps_arena_done(&x->arena);
     clear(&x->body);
     clear(&x->reply.body);
     x->next_free = h->spare;

@@ -35,6 +35,7 @@ typedef struct conn {
     struct sockaddr_storage peer;
     ps_tls_pair *pair; /* held; NULL without TLS */
     bool in_handshake; /* it has TLS, and no request has begun on it */
+    bool fresh;        /* a request has ended on it since the last sweep */
     bool in_line;      /* a part of a request line was read, and not its end */
     bool spoken;       /* http_refuse has had the last word */
     bool unread;       /* answered before its request was read to the end */

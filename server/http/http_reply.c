@@ -89,6 +89,24 @@ static bool is_known(const exchange *x, const char *etag)
            ps_etag_matches(known, *etag == 'W' ? etag + 2 : etag);
 }
 
+/* The client wants the answer that it knows, or none; a weak tag will do. */
+static bool is_another(const exchange *x, const char *etag)
+{
+    ps_text wanted = x->request.header.if_match;
+    return wanted.data && (x->request.verb & (PS_GET | PS_HEAD)) && etag && *etag &&
+           !ps_etag_matches(wanted, *etag == 'W' ? etag + 2 : etag);
+}
+
+static enum MHD_Result send_another(ps_http *h, exchange *x)
+{
+    ps_failure f = {.code = PS_CODE_FAILED_PRECONDITION, .status = 412};
+    if (x->reply.fd >= 0)
+        close(x->reply.fd);
+    ps_reply_reset(&x->reply);
+    ps_reply_error(&x->reply, f, "If-Match: this is not the answer any more");
+    return http_send(h, x);
+}
+
 static enum MHD_Result send_unchanged(ps_http *h, exchange *x, const char *etag)
 {
     x->reply.status = 304;
@@ -107,6 +125,8 @@ static enum MHD_Result send_kept(ps_http *h, exchange *x, const kept *k)
 {
     ps_count_add(&h->stats->cache_hits, 1);
     x->request.route = k->route;
+    if (is_another(x, k->etag))
+        return send_another(h, x);
     x->reply.method = k->method;
     x->reply.source = k->source;
     return is_known(x, k->etag) ? send_unchanged(h, x, k->etag)
@@ -116,6 +136,8 @@ static enum MHD_Result send_kept(ps_http *h, exchange *x, const kept *k)
 enum MHD_Result http_send(ps_http *h, exchange *x)
 {
     ps_reply *r = &x->reply;
+    if (r->status == 200 && is_another(x, r->etag))
+        return send_another(h, x);
     bool keeps = is_worth_keeping(h, r) && !is_draining(h);
     struct MHD_Response *response = http_response(h, x);
     if (r->fd >= 0)

@@ -85,8 +85,8 @@ static int split_path(ps_target *t, ps_text path, ps_arena *arena, ps_why *why)
 static int split_query(ps_target *t, ps_text query, ps_arena *arena, ps_why *why)
 {
     size_t room = 1;
-    for (size_t i = 0; i < query.len; i++)
-        room += query.data[i] == '&';
+    for (size_t i = 1; i < query.len; i++)
+        room += query.data[i] != '&' && query.data[i - 1] == '&';
     t->param = ps_arena_alloc(arena, room * sizeof *t->param);
     if (!t->param)
         return PS_ENOMEM;

@@ -222,6 +222,19 @@ def other_methods_are_told_which_are_allowed():
 
 
 @test
+def if_match_on_a_read_wants_the_answer_that_is_known():
+    for path in ('/pins/p4', '/related/p4?k=3', '/boards/b4'):
+        for _ in range(2):  # made, and from the cache
+            status, headers, _ = server.ask(path, headers={'If-Match': '"another"'})
+            assert status == 412, (path, status)
+            etag = server.ask(path)[1]['ETag']
+            for match in (etag, '*', '"x", ' + etag):
+                assert server.ask(path, headers={'If-Match': match})[0] == 200, (path, match)
+        e = server.error(path, 412, 'failed_precondition', headers={'If-Match': '"another"'})
+        assert 'If-Match' in e['message']
+
+
+@test
 def a_body_where_none_belongs_is_refused():
     for path, method in (('/related/p1', 'GET'), ('/livez', 'GET'), ('/pins/p1', 'DELETE'),
                          ('/boards/b1/pins/p1', 'PUT'), ('/boards/b1/pins/p1', 'DELETE'),

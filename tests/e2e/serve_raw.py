@@ -297,6 +297,13 @@ def a_client_that_leaves_in_the_middle_is_not_waited_for():
         for _ in range(5):
             with server.connect() as s:
                 s.sendall(data)
+    for _ in range(5):
+        with server.connect() as s:  # after a whole one, too
+            s.sendall(head() + b'GET')
+            s.recv(65536)
+        s = server.connect()
+        s.sendall(head())
+        s.shutdown(socket.SHUT_WR)
     start = time.monotonic()
     while '\npinsage_connections 1\n' not in server.ask('/metrics')[2].decode():
         assert time.monotonic() - start < 5, 'they are still open'
