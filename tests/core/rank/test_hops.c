@@ -89,7 +89,7 @@ static void counts_are_those_of_the_plain_loop(void **state)
     ps_two_hop_free(t);
 }
 
-/* With a budget below the edges nothing is found twice, and sums stay right on average. */
+/* With a budget below the edges nothing is found twice, and sums are right on average. */
 static void a_small_budget_samples_without_bias(void **state)
 {
     (void)state;
