@@ -355,12 +355,12 @@ int ps_ann_build(const char *catalog, const ps_ann_build_opts *opts,
     ps_generation *g = NULL;
     const char *name;
     *report = (ps_ann_report){0};
-    /* The draft first: its lock keeps the generation the current one. */
+    /* The draft first: its lock keeps the generation where it is. */
     int err = ps_ann_cpu_check(why);
     if (!err)
         err = ps_draft_begin(&draft, catalog, (ps_draft_opts){.step = "index"}, why);
     if (!err)
-        err = ps_generation_open_whole(&g, catalog, why);
+        err = ps_draft_open(draft, &g, why);
     if (!err)
         err = choose_vectors(g, opts, &name, why);
     if (!err)

@@ -80,7 +80,7 @@ static int begin(annotation *a, const char *catalog)
         err = ps_draft_begin(&a->draft, catalog, (ps_draft_opts){.step = "annotate"},
                              a->why);
     if (!err)
-        err = ps_generation_open_whole(&a->g, catalog, a->why);
+        err = ps_draft_open(a->draft, &a->g, a->why);
     if (!err && !a->opts->replace)
         err = ps_generation_may_replace(a->g, "annotation", a->why);
     if (!err)

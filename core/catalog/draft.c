@@ -1,44 +1,28 @@
 /* draft.c - one change of a catalog, that appears whole or not at all.
  *
- *     begin    lock, sweep, .draft-PID/ <- hard links of the current generation
+ *     begin    lock, sweep, .draft-PID/ <- hard links of the generation it goes on from
  *     work     new files; a link that is to be written is cut first (ps_draft_path)
- *     commit   1. listed files are there, stale ones are dropped
- *              2. manifest and directories are made durable
- *              3. .draft-PID renamed to gen-N, catalog fsynced
- *              4. `current` replaced by rename, catalog fsynced     <- the moment
- *              5. older generations pruned
+ *     commit   see publish.c
  *
  * New files are fsynced by whoever writes them (ps_out_close) or here
- * (ps_draft_file_read). A failure before 4 removes the draft; one in 4 switches back.
- * Whatever a kill leaves is hidden or nobody's current: the next writer sweeps it.
+ * (ps_draft_file_read). A failure before the switch removes the draft. Whatever a kill
+ * leaves is hidden or nobody's current: the next writer sweeps it.
  *
- * A part made from an older version of another part must not survive the change (an
- * index of yesterday's embeddings): commit drops it, and what was made from it, by the
- * fingerprints, and lists the names under "dropped".
+ * A step goes on from `next`, the update under way, when there is one, else from
+ * `current`. A compaction always works on `current`: it belongs to what is served.
  *
  * Threads: see catalog.h.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "core/catalog/folder.h"
-#include "pinsage/catalog.h"
+#include "core/catalog/draft_inside.h"
+#include "pinsage/generation.h"
 #include "pinsage/lock.h"
-
-struct ps_draft {
-    char catalog[PS_PATH_MAX], dir[PS_PATH_MAX];
-    size_t existed; /* bytes of catalog's path that were there before this draft */
-    int lock;       /* -1: not held */
-    char parent[PS_GEN_NAME]; /* what was current, "" for nothing */
-    char step[32];
-    ps_manifest *manifest; /* owned */
-};
 
 /* ------------------------------ The catalog's folder ---------------------- */
 
@@ -101,6 +85,15 @@ static int find_folder(ps_draft *d, const char *catalog, bool create, ps_why *wh
 
 /* ------------------------------ Inheriting files -------------------------- */
 
+int draft_manifest_of(const char *catalog, const char *name, ps_manifest **m, ps_why *why)
+{
+    char dir[PS_PATH_MAX], path[PS_PATH_MAX];
+    int err = ps_path_in(dir, catalog, name, why);
+    if (!err)
+        err = ps_path_in(path, dir, "manifest.json", why);
+    return err ? err : ps_manifest_load(m, path, why);
+}
+
 /* Path of a name in the draft, with the folders above it. */
 static int place(const ps_draft *d, const char *name, char *out, ps_why *why)
 {
@@ -150,12 +143,11 @@ static int inherit_file(ps_draft *d, const char *from_dir, const char *name, ps_
 
 static int inherit(ps_draft *d, ps_why *why)
 {
-    char from[PS_PATH_MAX], path[PS_PATH_MAX];
+    char from[PS_PATH_MAX];
     const char *name;
-    if (ps_path_join(from, sizeof from, d->catalog, d->parent) ||
-        ps_path_join(path, sizeof path, from, "manifest.json"))
-        return ps_fail(why, PS_ERANGE, d->catalog, 0, "the path is too long");
-    int err = ps_manifest_load(&d->manifest, path, why);
+    int err = ps_path_in(from, d->catalog, d->parent, why);
+    if (!err)
+        err = draft_manifest_of(d->catalog, d->parent, &d->manifest, why);
     for (size_t i = 0; !err && (name = ps_manifest_file_at(d->manifest, i)); i++)
         err = inherit_file(d, from, name, why);
     return err;
@@ -166,13 +158,12 @@ static int inherit(ps_draft *d, ps_why *why)
  * one gets rid of it. */
 static int keep_live(ps_draft *d, ps_why *why)
 {
-    char from[PS_PATH_MAX], path[PS_PATH_MAX];
+    char from[PS_PATH_MAX];
     ps_manifest *old;
     uint64_t size, hash;
     int err = PS_OK;
     if (ps_path_join(from, sizeof from, d->catalog, d->parent) ||
-        ps_path_join(path, sizeof path, from, "manifest.json") ||
-        ps_manifest_load(&old, path, NULL))
+        draft_manifest_of(d->catalog, d->parent, &old, NULL))
         return PS_OK;
     if (ps_manifest_has(old, PS_COMPACTED))
         ps_manifest_set_u64(d->manifest, PS_COMPACTED,
@@ -206,14 +197,25 @@ static int make_dir(ps_draft *d, ps_why *why)
     return err;
 }
 
-static int fill_draft(ps_draft *d, ps_draft_opts opts, ps_why *why)
+/* Where the links lead, and so what the draft goes on from. */
+static int find_parent(ps_draft *d, ps_draft_opts opts, ps_why *why)
 {
-    int err = ps_folder_current(d->catalog, d->parent, why);
+    int err = ps_folder_follow(d->catalog, "current", d->current, why);
     if (err == PS_ENOENT && opts.create)
         err = PS_OK;
     else if (err == PS_ENOENT)
         err = ps_fail(why, PS_ENOENT, d->catalog, 0,
                       "the catalog is empty: nothing was imported yet");
+    if (!err && ps_folder_next(d->catalog, d->next))
+        d->next[0] = '\0';
+    bool go_on = d->next[0] && !opts.serving && !opts.fresh;
+    memcpy(d->parent, go_on ? d->next : d->current, sizeof d->parent);
+    return err;
+}
+
+static int fill_draft(ps_draft *d, ps_draft_opts opts, ps_why *why)
+{
+    int err = find_parent(d, opts, why);
     if (!err)
         err = make_dir(d, why);
     if (!err && d->parent[0] && !opts.fresh)
@@ -229,6 +231,8 @@ int ps_draft_begin(ps_draft **out, const char *catalog, ps_draft_opts opts, ps_w
     if (!d)
         return ps_fail(why, PS_ENOMEM, catalog, 0, "no memory for a draft");
     d->lock = -1;
+    d->serving = opts.serving;
+    d->hold = opts.hold;
     snprintf(d->step, sizeof d->step, "%s", opts.step);
     int err = find_folder(d, catalog, opts.create, why);
     if (!err)
@@ -242,6 +246,13 @@ int ps_draft_begin(ps_draft **out, const char *catalog, ps_draft_opts opts, ps_w
     else
         *out = d;
     return err;
+}
+
+int ps_draft_open(const ps_draft *d, ps_generation **g, ps_why *why)
+{
+    char dir[PS_PATH_MAX];
+    int err = ps_path_in(dir, d->catalog, d->parent, why);
+    return err ? err : ps_generation_open_dir_whole(g, dir, why);
 }
 
 /* ------------------------------ Working ----------------------------------- */
@@ -308,9 +319,9 @@ int ps_draft_drop(ps_draft *d, const char *name, ps_why *why)
     return PS_OK;
 }
 
-/* ------------------------------ Ending ------------------------------------ */
+/* ------------------------------ Letting go -------------------------------- */
 
-static void draft_free(ps_draft *d)
+void draft_free(ps_draft *d)
 {
     if (d->lock >= 0)
         close(d->lock);
@@ -326,171 +337,4 @@ void ps_draft_abort(ps_draft *d)
         ps_dir_remove(d->dir, NULL);
     remove_folders(d);
     draft_free(d);
-}
-
-/* Parts whose inputs changed under them, and parts made from those. */
-static int drop_stale(ps_draft *d, ps_why *why)
-{
-    char names[2048] = "[";
-    size_t used = 1;
-    int err = PS_OK;
-    for (const char *name; !err && (name = ps_manifest_stale(d->manifest));) {
-        int n = snprintf(names + used, sizeof names - used, "%s\"%s\"",
-                         used > 1 ? "," : "", name);
-        if (n > 0 && used + (size_t)n + 2 < sizeof names)
-            used += (size_t)n;
-        char copy[PS_PATH_MAX];
-        snprintf(copy, sizeof copy, "%s", name); /* the list is about to change */
-        err = ps_draft_drop(d, copy, why);
-    }
-    memcpy(names + used, "]", 2);
-    ps_manifest_remove(d->manifest, "dropped");
-    if (!err && used > 1)
-        err = ps_manifest_set_json(d->manifest, "dropped", names);
-    return err;
-}
-
-/* A step that listed a file and did not write it, or wrote on after listing it. */
-static int check_files(const ps_draft *d, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    const char *name;
-    for (size_t i = 0; (name = ps_manifest_file_at(d->manifest, i)); i++) {
-        struct stat st;
-        uint64_t size = 0;
-        ps_manifest_file(d->manifest, name, &size, NULL);
-        if (ps_path_join(path, sizeof path, d->dir, name) || stat(path, &st) < 0)
-            return ps_fail_errno(why, name, "was listed but is not there");
-        if ((uint64_t)st.st_size != size)
-            return ps_fail(why, PS_EMISMATCH, name, 0,
-                           "was listed with %" PRIu64 " bytes, has %lld", size,
-                           (long long)st.st_size);
-    }
-    return PS_OK;
-}
-
-static void describe(ps_draft *d, uint64_t number)
-{
-    char now[32], line[PS_GEN_NAME + 8], name[PS_GEN_NAME];
-    time_t t = time(NULL);
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    ps_gen_name(name, number);
-    snprintf(line, sizeof line, "lineage.%s", name);
-    ps_manifest_set_u64(d->manifest, "generation", number);
-    ps_manifest_set_text(d->manifest, "created", now);
-    ps_manifest_set_text(d->manifest, "step", d->step);
-    ps_manifest_set_text(d->manifest, line, d->step);
-    ps_manifest_remove(d->manifest, "parent");
-    if (d->parent[0])
-        ps_manifest_set_text(d->manifest, "parent", d->parent);
-}
-
-/* Make the folder of name durable, unless it is the one that `last` (PS_PATH_MAX) says
- * was made so before. */
-static int sync_folder_of(const ps_draft *d, const char *name, char *last, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    const char *slash = strrchr(name, '/');
-    if (!slash)
-        return PS_OK;
-    int n = snprintf(path, sizeof path, "%s/%.*s", d->dir, (int)(slash - name), name);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return ps_fail(why, PS_ERANGE, name, 0, "the path is too long");
-    if (strcmp(path, last) == 0)
-        return PS_OK;
-    memcpy(last, path, (size_t)n + 1);
-    return ps_file_sync(path, why);
-}
-
-/* Everything below the draft durable; files are already. Names are sorted, so those of
- * one folder follow each other. */
-static int sync_draft(const ps_draft *d, ps_why *why)
-{
-    char path[PS_PATH_MAX], last[PS_PATH_MAX] = "";
-    const char *name;
-    int err = PS_OK;
-    for (size_t i = 0; !err && (name = ps_manifest_file_at(d->manifest, i)); i++)
-        err = sync_folder_of(d, name, last, why);
-    if (!err)
-        err = ps_path_join(path, sizeof path, d->dir, "manifest.json");
-    return err ? err : ps_manifest_save(d->manifest, path, why);
-}
-
-/* The folder above the catalog, when this draft made the catalog. */
-static int sync_above(const ps_draft *d, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    if (d->existed == strlen(d->catalog))
-        return PS_OK;
-    snprintf(path, sizeof path, "%.*s", (int)d->existed, d->catalog);
-    return ps_file_sync(d->existed ? path : ".", why);
-}
-
-/* After a failed switch: the parent is current again. If even that fails and the new
- * generation is in use, it must stay. Returns err. */
-static int switch_back(ps_draft *d, const char *name, int err)
-{
-    char current[PS_GEN_NAME] = "";
-    ps_folder_switch(d->catalog, d->parent[0] ? d->parent : NULL, NULL);
-    ps_folder_current(d->catalog, current, NULL);
-    if (strcmp(current, name) == 0)
-        d->dir[0] = '\0';
-    return err;
-}
-
-static int publish(ps_draft *d, const char *name, ps_why *why)
-{
-    char path[PS_PATH_MAX];
-    if (ps_path_join(path, sizeof path, d->catalog, name))
-        return ps_fail(why, PS_ERANGE, d->catalog, 0, "the path is too long");
-    if (rename(d->dir, path) < 0)
-        return ps_fail_errno(why, path, "cannot be put in place");
-    memcpy(d->dir, path, sizeof path); /* what abort removes */
-    int err = ps_file_sync(d->catalog, why);
-    if (!err)
-        err = sync_above(d, why);
-    if (err)
-        return err;
-    err = ps_folder_switch(d->catalog, name, why);
-    return err ? switch_back(d, name, err) : PS_OK;
-}
-
-int ps_draft_commit(ps_draft *d, unsigned keep, char *name, ps_why *why)
-{
-    char own[PS_GEN_NAME];
-    uint64_t number = ps_folder_newest(d->catalog) + 1;
-    ps_gen_name(own, number);
-    int err = drop_stale(d, why);
-    if (!err)
-        err = check_files(d, why);
-    if (!err) {
-        describe(d, number);
-        err = sync_draft(d, why);
-    }
-    if (!err)
-        err = publish(d, own, why);
-    if (err) {
-        ps_draft_abort(d);
-        return err;
-    }
-    if (name)
-        memcpy(name, own, sizeof own);
-    ps_folder_prune(d->catalog, own, d->parent, keep ? keep : 1);
-    draft_free(d);
-    return PS_OK;
-}
-
-int ps_catalog_prune(const char *catalog, unsigned keep, ps_why *why)
-{
-    char current[PS_GEN_NAME];
-    int lock, err = ps_lock_take(&lock, catalog, "prune", why);
-    if (err)
-        return err;
-    err = ps_folder_current(catalog, current, why);
-    if (!err)
-        ps_folder_prune(catalog, current, "", keep);
-    close(lock);
-    return err;
 }

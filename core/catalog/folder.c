@@ -1,6 +1,7 @@
 /* folder.c - what stands in a catalog's directory besides the generations' files.
  *
  *     current       symbolic link to a generation; replaced by rename, never rewritten
+ *     next          the same, to what an update under way has come to; often not there
  *     .draft-PID    a writer's work; rubbish when its lock is free
  *     .old-gen-N    a generation being removed: renamed first, so that a crash in the
  *                   middle of the removal leaves no half generation under its name
@@ -28,7 +29,7 @@ void ps_gen_name(char out[PS_GEN_NAME], uint64_t number)
 }
 
 /* 3 for "gen-000003", 0 for any other name. */
-static uint64_t gen_number(const char *name)
+uint64_t ps_gen_number(const char *name)
 {
     char again[PS_GEN_NAME];
     if (strncmp(name, "gen-", 4) != 0 || strlen(name) >= PS_GEN_NAME)
@@ -65,7 +66,8 @@ static bool is_ours(const char *name)
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (strcmp(name, whole[i]) == 0)
             return true;
-    return gen_number(name) || starts_with(name, ".draft-") || starts_with(name, ".old-");
+    return ps_gen_number(name) || starts_with(name, ".draft-") ||
+           starts_with(name, ".old-");
 }
 
 typedef struct foreign {
@@ -95,12 +97,13 @@ int ps_folder_check(const char *catalog, ps_why *why)
         f.name);
 }
 
-/* ------------------------------ Current ----------------------------------- */
+/* ------------------------------ Links ------------------------------------- */
 
-int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why)
+int ps_folder_follow(const char *catalog, const char *link, char out[PS_GEN_NAME],
+                     ps_why *why)
 {
     char path[PS_PATH_MAX], name[PS_GEN_NAME + 1];
-    if (ps_path_join(path, sizeof path, catalog, "current"))
+    if (ps_path_join(path, sizeof path, catalog, link))
         return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
     ssize_t n = readlink(path, name, sizeof name - 1);
     if (n < 0 && errno == ENOENT)
@@ -108,9 +111,19 @@ int ps_folder_current(const char *catalog, char out[PS_GEN_NAME], ps_why *why)
     if (n < 0 && errno != EINVAL)
         return ps_fail_errno(why, path, "cannot be read");
     name[n > 0 ? n : 0] = '\0';
-    if (!gen_number(name))
+    if (!ps_gen_number(name))
         return ps_fail(why, PS_EFORMAT, path, 0, "it is not a link to a generation");
     memcpy(out, name, (size_t)n + 1);
+    return PS_OK;
+}
+
+int ps_folder_next(const char *catalog, char out[PS_GEN_NAME])
+{
+    char current[PS_GEN_NAME], path[PS_PATH_MAX];
+    if (ps_folder_follow(catalog, "next", out, NULL) ||
+        (!ps_folder_follow(catalog, "current", current, NULL) && !strcmp(current, out)) ||
+        ps_path_join(path, sizeof path, catalog, out) || !ps_file_exists(path))
+        return PS_ENOENT;
     return PS_OK;
 }
 
@@ -119,7 +132,7 @@ int ps_catalog_current(const char *catalog, char *out, ps_why *why)
     char name[PS_GEN_NAME];
     if (!ps_file_exists(catalog))
         return ps_fail(why, PS_ENOENT, catalog, 0, "there is no such catalog");
-    int err = ps_folder_current(catalog, name, why);
+    int err = ps_folder_follow(catalog, "current", name, why);
     if (err == PS_ENOENT)
         return ps_fail(why, PS_ENOENT, catalog, 0,
                        "the catalog is empty: nothing was imported yet");
@@ -131,10 +144,10 @@ int ps_catalog_current(const char *catalog, char *out, ps_why *why)
     return err;
 }
 
-int ps_folder_switch(const char *catalog, const char *name, ps_why *why)
+int ps_folder_switch(const char *catalog, const char *link, const char *name, ps_why *why)
 {
     char path[PS_PATH_MAX], beside[PS_PATH_MAX];
-    if (ps_path_join(path, sizeof path, catalog, "current") ||
+    if (ps_path_join(path, sizeof path, catalog, link) ||
         ps_path_join(beside, sizeof beside, catalog, ".current-new"))
         return ps_fail(why, PS_ERANGE, catalog, 0, "the path is too long");
     if (!name) {
@@ -152,19 +165,24 @@ int ps_folder_switch(const char *catalog, const char *name, ps_why *why)
 
 /* ------------------------------ Generations ------------------------------- */
 
+typedef struct looking {
+    uint64_t below, newest;
+} looking;
+
 static bool keep_newest(void *cls, const char *name)
 {
-    uint64_t *newest = cls, number = gen_number(name);
-    if (number > *newest)
-        *newest = number;
+    looking *l = cls;
+    uint64_t number = ps_gen_number(name);
+    if (number > l->newest && number < l->below)
+        l->newest = number;
     return false;
 }
 
-uint64_t ps_folder_newest(const char *catalog)
+uint64_t ps_folder_before(const char *catalog, uint64_t below)
 {
-    uint64_t newest = 0;
-    each_entry(catalog, keep_newest, &newest);
-    return newest;
+    looking l = {below, 0};
+    each_entry(catalog, keep_newest, &l);
+    return l.newest;
 }
 
 static bool sweep_one(void *cls, const char *name)
@@ -185,23 +203,7 @@ void ps_folder_sweep(const char *catalog)
     each_entry(copy, sweep_one, copy);
 }
 
-typedef struct survivors {
-    const char *current, *parent;
-    uint64_t below;  /* look at numbers under this one only */
-    uint64_t newest; /* of those looked at */
-} survivors;
-
-static bool find_next(void *cls, const char *name)
-{
-    survivors *s = cls;
-    uint64_t number = gen_number(name);
-    if (number > s->newest && number < s->below && strcmp(name, s->current) != 0 &&
-        strcmp(name, s->parent) != 0)
-        s->newest = number;
-    return false;
-}
-
-static void remove_generation(const char *catalog, uint64_t number)
+void ps_folder_remove(const char *catalog, uint64_t number)
 {
     char name[PS_GEN_NAME], hidden[PS_GEN_NAME + 8], from[PS_PATH_MAX], to[PS_PATH_MAX];
     ps_gen_name(name, number);
@@ -210,22 +212,4 @@ static void remove_generation(const char *catalog, uint64_t number)
         ps_path_join(to, sizeof to, catalog, hidden) || rename(from, to) < 0)
         return;
     ps_dir_remove(to, NULL);
-}
-
-void ps_folder_prune(const char *catalog, const char *current, const char *parent,
-                     unsigned keep)
-{
-    survivors s = {current, parent, UINT64_MAX, 0};
-    unsigned kept = *parent != '\0';
-    for (;;) {
-        s.newest = 0;
-        each_entry(catalog, find_next, &s);
-        if (s.newest == 0)
-            return;
-        s.below = s.newest;
-        if (kept < keep)
-            kept++;
-        else
-            remove_generation(catalog, s.newest);
-    }
 }

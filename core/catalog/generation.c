@@ -310,6 +310,11 @@ int ps_generation_open_dir(ps_generation **g, const char *dir, ps_why *why)
     return open_dir(g, dir, SMALL_PINS, why);
 }
 
+int ps_generation_open_dir_whole(ps_generation **g, const char *dir, ps_why *why)
+{
+    return open_dir(g, dir, ALL, why);
+}
+
 static int open_current(ps_generation **g, const char *catalog, reading how, ps_why *why)
 {
     char dir[PS_PATH_MAX], again[PS_PATH_MAX];
@@ -327,6 +332,13 @@ static int open_current(ps_generation **g, const char *catalog, reading how, ps_
 int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why)
 {
     return open_current(g, catalog, SMALL_PINS, why);
+}
+
+int ps_generation_open_base(ps_generation **g, const char *catalog, ps_why *why)
+{
+    char dir[PS_PATH_MAX];
+    int err = ps_catalog_base(catalog, dir, why);
+    return err ? err : open_dir(g, dir, SMALL_PINS, why);
 }
 
 int ps_generation_open_checked(ps_generation **g, const char *catalog, ps_why *why)

@@ -194,7 +194,8 @@ static int fill_draft(ps_import_job *job)
 
 static int change_catalog(ps_import_job *job, const char *catalog)
 {
-    ps_draft_opts opts = {.step = "import", .create = true, .fresh = true};
+    ps_draft_opts opts = {
+        .step = "import", .create = true, .fresh = true, .hold = job->opts->hold};
     int err = ps_draft_begin(&job->draft, catalog, opts, job->why);
     if (err)
         return err;

@@ -341,7 +341,7 @@ static int begin(embedding *e, const char *catalog, const ps_progress *progress,
     char key[24];
     int err = ps_draft_begin(&e->draft, catalog, (ps_draft_opts){.step = "embed"}, why);
     if (!err)
-        err = ps_generation_open_whole(&e->g, catalog, why);
+        err = ps_draft_open(e->draft, &e->g, why);
     if (!err)
         err = open_model(e, why);
     if (err)

@@ -111,7 +111,7 @@ int ps_model_import(const char *catalog, const char *path, ps_model_import_opts 
     ps_model model = {0};
     int err = ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "model"}, why);
     if (!err)
-        err = ps_generation_open_whole(&g, catalog, why);
+        err = ps_draft_open(d, &g, why);
     if (!err)
         err = ps_model_load(&model, path, why);
     if (!err)

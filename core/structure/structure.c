@@ -214,7 +214,7 @@ static int begin(making *k, const char *catalog, ps_why *why)
     int err =
         ps_draft_begin(&k->draft, catalog, (ps_draft_opts){.step = "structure"}, why);
     if (!err)
-        err = ps_generation_open_whole(&k->g, catalog, why);
+        err = ps_draft_open(k->draft, &k->g, why);
     if (!err && !k->opts->replace)
         err = ps_generation_may_replace(k->g, "structure", why);
     if (err)

@@ -419,7 +419,7 @@ static int begin(step *s, const char *catalog, ps_why *why)
     if (!err)
         err = ps_draft_begin(&s->draft, catalog, (ps_draft_opts){.step = "train"}, why);
     if (!err)
-        err = ps_generation_open_whole(&s->g, catalog, why);
+        err = ps_draft_open(s->draft, &s->g, why);
     if (!err)
         err = ps_path_join(dir, sizeof dir, ps_draft_dir(s->draft), "baselines");
     if (!err)
@@ -454,7 +454,7 @@ int ps_train_step_check(const char *catalog, const ps_train_step_opts *opts, ps_
     step s = {.opts = opts, .report = unused};
     int err = unused ? check_variants(opts->variants, why) : PS_ENOMEM;
     if (!err)
-        err = ps_generation_open(&s.g, catalog, why);
+        err = ps_generation_open_base(&s.g, catalog, why);
     if (!err)
         err = load_pairs(&s, why);
     if (!err)

@@ -51,13 +51,17 @@ typedef struct ps_generation {
  * it is used (graph.h), so that damage makes wrong answers at worst. */
 int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why);
 #define PS_PINS_READ_FIRST ((uint64_t)256 << 20) /* a tenth of a second, once cached */
-/* The same of a pins.mdb of any size. For verify. */
+/* The one that the next step goes on from: `next` while an update is under way. */
+int ps_generation_open_base(ps_generation **g, const char *catalog, ps_why *why);
+/* The current one, with a pins.mdb of any size read first. For verify. */
 int ps_generation_open_checked(ps_generation **g, const char *catalog, ps_why *why);
-/* The same, after all files were held against their checksums. For steps that read most
+/* The current one, after all files were held against their checksums. For steps that read most
  * of a generation anyway, and whose results last: PS_EMISMATCH names the damaged file. */
 int ps_generation_open_whole(ps_generation **g, const char *catalog, ps_why *why);
-/* Open one by its directory ("CATALOG/gen-000003"). */
+/* Open one by its directory ("CATALOG/gen-000003"); and after all files were held against
+ * their checksums. */
 int ps_generation_open_dir(ps_generation **g, const char *dir, ps_why *why);
+int ps_generation_open_dir_whole(ps_generation **g, const char *dir, ps_why *why);
 ps_generation *ps_generation_acquire(ps_generation *g);
 void ps_generation_release(ps_generation *g); /* NULL is fine; last one closes */
 

@@ -33,6 +33,7 @@ typedef struct ps_import_opts {
     const char *columns;    /* "pin=item_id,board=user_id": other names; NULL for none */
     unsigned threads;       /* 0 = all cores */
     unsigned keep;          /* older generations kept; default 1 */
+    bool hold;              /* the result waits as `next` for steps that follow */
 } ps_import_opts;
 
 typedef struct ps_import_report {

@@ -135,7 +135,7 @@ static ps_generation *current(void)
 {
     ps_generation *g;
     ps_why why = {0};
-    if (ps_generation_open(&g, catalog, &why))
+    if (ps_generation_open_base(&g, catalog, &why))
         fail_msg("%s: %s", why.where, why.text);
     return g;
 }
@@ -254,7 +254,7 @@ static int open_error(ps_why *why)
 {
     ps_ann *a = NULL;
     ps_generation *g = NULL;
-    int err = ps_generation_open(&g, catalog, why);
+    int err = ps_generation_open_base(&g, catalog, why);
     if (!err)
         err = ps_ann_open(&a, g, why);
     ps_ann_close(a);

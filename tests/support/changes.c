@@ -48,7 +48,8 @@ int put(ps_draft *d, const char *name, const char *text, ps_why *why)
 int change(const char *text, bool first, unsigned keep, ps_why *why)
 {
     ps_draft *d = NULL;
-    int err = ps_draft_begin(&d, catalog, (ps_draft_opts){"test", first, false}, why);
+    int err = ps_draft_begin(&d, catalog,
+                             (ps_draft_opts){.step = "test", .create = first}, why);
     if (err)
         return err;
     err = put(d, "a", text, why);
@@ -94,7 +95,7 @@ const char *whole(const char *text)
     ps_why why = {0};
     const char *name;
     size_t i = 0;
-    assert_int_equal(ps_catalog_current(catalog, dir, &why), PS_OK);
+    assert_int_equal(ps_catalog_base(catalog, dir, &why), PS_OK);
     assert_int_equal(ps_path_join(path, sizeof path, dir, "manifest.json"), PS_OK);
     assert_int_equal(ps_manifest_load(&m, path, &why), PS_OK);
     for (; (name = ps_manifest_file_at(m, i)); i++) {

@@ -162,7 +162,7 @@ ps_generation *planted_open(void)
 {
     ps_generation *g = NULL;
     ps_why why = {0};
-    must(ps_generation_open(&g, catalog, &why), &why);
+    must(ps_generation_open_base(&g, catalog, &why), &why);
     return g;
 }
 

@@ -17,7 +17,10 @@ ps_draft *tiny_begin(bool fresh)
 {
     ps_why why = {0};
     ps_draft *d = NULL;
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"tiny", true, fresh}, &why), &why);
+    must(ps_draft_begin(&d, catalog,
+                        (ps_draft_opts){.step = "tiny", .create = true, .fresh = fresh},
+                        &why),
+         &why);
     return d;
 }
 
@@ -48,7 +51,7 @@ const char *tiny_path(const char *name)
     static char path[2 * PS_PATH_MAX];
     char dir[PS_PATH_MAX];
     ps_why why = {0};
-    must(ps_catalog_current(catalog, dir, &why), &why);
+    must(ps_catalog_base(catalog, dir, &why), &why);
     snprintf(path, sizeof path, "%s/%s", dir, name);
     return path;
 }

@@ -313,7 +313,7 @@ static void killed_at_any_report_it_leaves_a_whole_catalog(void **state)
     import_topics("killed");
     int runs = killed_at_each_word(annotate_in_child);
     assert_in_range(runs, 5, 100);
-    assert_string_equal(listing(), "current gen-000001 gen-000002 lock");
+    assert_string_equal(listing(), "current gen-000001 gen-000002 lock next");
 }
 
 static void numpy_reads_the_words_and_makes_the_same_rows(void **state)

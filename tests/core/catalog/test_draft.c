@@ -160,7 +160,10 @@ static void a_fresh_draft_inherits_nothing(void **state)
     char path[PS_PATH_MAX], name[PS_PATH_MAX];
     use("fresh");
     must(change("1", true, 1, &why), &why);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"import", true, true}, &why), &why);
+    must(ps_draft_begin(&d, catalog,
+                        (ps_draft_opts){.step = "import", .create = true, .fresh = true},
+                        &why),
+         &why);
     assert_null(ps_manifest_file_at(ps_draft_manifest(d), 0));
     must(ps_draft_commit(d, 1, name, &why), &why);
     assert_string_equal(name, "gen-000002");
@@ -177,14 +180,18 @@ static void a_fresh_draft_keeps_what_of_live_writes_is_in_the_catalog(void **sta
     ps_draft *d;
     char path[PS_PATH_MAX];
     use("compacted");
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"compact", true, false}, &why),
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "compact", .create = true},
+                        &why),
          &why);
     must(put(d, PS_VOTES, "{}\n", &why), &why);
     ps_manifest_set_u64(ps_draft_manifest(d), PS_COMPACTED, 17);
     ps_manifest_set_u64(ps_draft_manifest(d), "counts.votes", 1);
     ps_manifest_set_u64(ps_draft_manifest(d), "counts.pins", 1);
     must(ps_draft_commit(d, 1, NULL, &why), &why);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"import", true, true}, &why), &why);
+    must(ps_draft_begin(&d, catalog,
+                        (ps_draft_opts){.step = "import", .create = true, .fresh = true},
+                        &why),
+         &why);
     assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), PS_COMPACTED, 0), 17);
     assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), "counts.votes", 0), 1);
     assert_false(ps_manifest_has(ps_draft_manifest(d), "counts.pins"));
@@ -220,12 +227,16 @@ static void an_aborted_draft_leaves_no_trace(void **state)
     ps_why why = {0};
     ps_draft *d;
     use("aborted/deep/in");
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"import", true, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "import", .create = true},
+                        &why),
+         &why);
     must(put(d, "features/c", "x", &why), &why);
     ps_draft_abort(d);
     assert_false(ps_file_exists(scratch("aborted")));
     must(change("1", true, 1, &why), &why);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"import", true, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "import", .create = true},
+                        &why),
+         &why);
     ps_draft_abort(d);
     assert_string_equal(listing(), "current gen-000001 lock");
     whole("1");
@@ -283,7 +294,7 @@ static void a_second_writer_is_refused_and_told_who_writes(void **state)
     char me[32];
     use("busy");
     must(change("1", true, 1, &why), &why);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"index", false, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "index"}, &why), &why);
     assert_true(survives(another_is_refused, NULL));
     assert_int_equal(change("2", false, 1, &why), PS_EBUSY);
     snprintf(me, sizeof me, "process %ld, index", (long)getpid());
@@ -300,10 +311,10 @@ static void a_listed_file_that_is_not_as_listed_stops_the_commit(void **state)
     ps_draft *d;
     use("lies");
     must(change("1", true, 1, &why), &why);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"x", false, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "x"}, &why), &why);
     ps_draft_file(d, "never-written", 1, 1);
     assert_int_equal(ps_draft_commit(d, 1, NULL, &why), PS_ENOENT);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"x", false, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "x"}, &why), &why);
     must(put(d, "a", "12", &why), &why);
     ps_draft_file(d, "a", 3, 1);
     assert_int_equal(ps_draft_commit(d, 1, NULL, &why), PS_EMISMATCH);
@@ -321,24 +332,25 @@ static void what_was_made_from_a_changed_part_is_dropped_with_its_own(void **sta
     char path[PS_PATH_MAX];
     use("stale");
     must(change("1", true, 1, &why), &why);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"x", false, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "x"}, &why), &why);
     must(put(d, "embeddings.npy", "e", &why), &why);
     must(put(d, "index.faiss", "i", &why), &why);
     ps_manifest_made_from(ps_draft_manifest(d), "embeddings.npy", "a");
     ps_manifest_made_from(ps_draft_manifest(d), "index.faiss", "embeddings.npy");
     must(ps_draft_commit(d, 1, NULL, &why), &why);
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"x", false, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "x"}, &why), &why);
     must(put(d, "a", "1", &why), &why); /* the same content: nothing is stale */
     must(ps_draft_commit(d, 1, NULL, &why), &why);
     snprintf(path, sizeof path, "%.4000s/current/index.faiss", catalog);
     assert_true(ps_file_exists(path));
-    must(ps_draft_begin(&d, catalog, (ps_draft_opts){"test", false, false}, &why), &why);
+    must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "test"}, &why), &why);
     must(put(d, "a", "2", &why), &why);
     must(ps_draft_commit(d, 1, NULL, &why), &why);
-    assert_false(ps_file_exists(path));
-    whole("2"); /* three files again */
+    assert_true(ps_file_exists(path)); /* what could be served still is */
     ps_manifest *m;
-    snprintf(path, sizeof path, "%.4000s/current/manifest.json", catalog);
+    snprintf(path, sizeof path, "%.4000s/next/index.faiss", catalog);
+    assert_false(ps_file_exists(path));
+    snprintf(path, sizeof path, "%.4000s/next/manifest.json", catalog);
     must(ps_manifest_load(&m, path, &why), &why);
     char *dropped = ps_manifest_json(m, "dropped");
     assert_non_null(strstr(dropped, "embeddings.npy"));

@@ -19,6 +19,7 @@
 
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
+#include "pinsage/offer.h"
 #include "tests/support/changes.h"
 #include "tests/support/faults.h"
 #include "tests/support/kills.h"
@@ -205,6 +206,118 @@ static void kills_at_odd_times_never_break_the_catalog(void **state)
     assert_null(strstr(listing(), "."));
 }
 
+/* ------------------------------ Updates ----------------------------------- */
+
+static int step(const char *text, bool import, ps_why *why)
+{
+    ps_draft_opts o = {.step = "test", .create = import, .fresh = import};
+    ps_draft *d = NULL;
+    int err = ps_draft_begin(&d, catalog, o, why);
+    if (err)
+        return err;
+    err = put(d, import ? "features/v.npy" : "index.faiss", text, why);
+    if (err)
+        ps_draft_abort(d);
+    else
+        err = ps_draft_commit(d, 1, NULL, why);
+    return err;
+}
+
+/* Two steps: vectors, that cannot be served, and their index. */
+static int update(const char *text, ps_why *why)
+{
+    int err = step(text, true, why);
+    return err ? err : step(text, false, why);
+}
+
+/* The text of what is in use, which must be whole and fit to be served. */
+static const char *served(void)
+{
+    static char text[16];
+    char dir[PS_PATH_MAX], path[PS_PATH_MAX];
+    static const char *const files[] = {"features/v.npy", "index.faiss"};
+    ps_manifest *m;
+    ps_offer offer;
+    ps_why why = {0};
+    must(ps_catalog_current(catalog, dir, &why), &why);
+    must(ps_path_in(path, dir, "manifest.json", &why), &why);
+    must(ps_manifest_load(&m, path, &why), &why);
+    ps_offer_of(&offer, m);
+    assert_null(offer.waits_for);
+    ps_manifest_free(m);
+    for (size_t i = 0; i < 2; i++) {
+        must(ps_path_in(path, dir, files[i], &why), &why);
+        char *got = slurp(path, NULL);
+        if (i)
+            assert_string_equal(got, text); /* both of one update */
+        snprintf(text, sizeof text, "%s", got);
+        free(got);
+    }
+    return text;
+}
+
+static int calls_of_an_update(void)
+{
+    ps_why why = {0};
+    use("counted-update");
+    must(update("old", &why), &why);
+    arm(NONE, 0);
+    must(update("new", &why), &why);
+    return calls_made();
+}
+
+static void any_failing_call_of_an_update_leaves_what_is_served(void **state)
+{
+    (void)state;
+    int calls = calls_of_an_update(), failed = 0;
+    for (int n = 1; n <= calls; n++) {
+        ps_why why = {0};
+        use("failing-update");
+        must(update("old", &why), &why);
+        arm(n % 2 ? FAIL : FAIL_ON, n); /* once, or from then on */
+        int err = update("new", &why);
+        arm(NONE, 0);
+        failed += err != PS_OK;
+        if (err && n % 2)
+            assert_string_equal(served(), "old");
+        served();
+        must(update("after", &why), &why);
+        assert_string_equal(served(), "after");
+        assert_null(strstr(listing(), "next"));
+    }
+    assert_true(failed > 25);
+}
+
+static int update_in_child(void *cls)
+{
+    (void)cls;
+    return update("new", NULL);
+}
+
+static void a_kill_at_any_call_of_an_update_leaves_what_is_served(void **state)
+{
+    (void)state;
+    int calls = calls_of_an_update();
+    for (int n = 1; n <= calls; n++) {
+        ps_why why = {0};
+        use("killed-update");
+        must(update("old", &why), &why);
+        arm(KILL, n);
+        assert_false(survives(update_in_child, NULL));
+        arm(NONE, 0);
+        served();
+        char next[PS_PATH_MAX];
+        if (ps_catalog_next(catalog, next, NULL) == PS_OK) { /* go on where it stopped */
+            must(step("new", false, &why), &why);
+            assert_string_equal(served(), "new");
+        }
+        must(update("after", &why), &why);
+        assert_string_equal(served(), "after");
+        assert_null(strstr(listing(), "next"));
+        assert_null(strstr(listing(), "."));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +327,8 @@ int main(void)
         cmocka_unit_test(a_kill_at_any_call_leaves_a_whole_generation),
         cmocka_unit_test(a_kill_at_any_call_of_a_first_import_does_no_harm),
         cmocka_unit_test(kills_at_odd_times_never_break_the_catalog),
+        cmocka_unit_test(any_failing_call_of_an_update_leaves_what_is_served),
+        cmocka_unit_test(a_kill_at_any_call_of_an_update_leaves_what_is_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

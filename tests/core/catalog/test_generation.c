@@ -28,7 +28,7 @@ static void refused(int err, const char *part)
     ps_generation *g = NULL;
     ps_why why = {0};
     char text[600];
-    int got = ps_generation_open(&g, catalog, &why);
+    int got = ps_generation_open_base(&g, catalog, &why);
     ps_why_format(&why, got, text, sizeof text);
     if (got != err || !strstr(text, part))
         print_message("%s: %s, expected \"%s\"\n", ps_errname(got), text, part);
@@ -130,7 +130,7 @@ static void a_directory_opens_with_or_without_a_slash(void **state)
     ps_why why = {0};
     use("slash");
     tiny_import();
-    must(ps_catalog_current(catalog, dir, &why), &why);
+    must(ps_catalog_base(catalog, dir, &why), &why);
     snprintf(slashed, sizeof slashed, "%s//", dir);
     must(ps_generation_open_dir(&g, slashed, &why), &why);
     assert_string_equal(g->name, "gen-000001");

@@ -32,7 +32,7 @@ static int import(const ps_import_opts *o)
 static ps_generation *open_now(void)
 {
     ps_generation *g;
-    must(ps_generation_open(&g, catalog, &why), &why);
+    must(ps_generation_open_base(&g, catalog, &why), &why);
     return g;
 }
 

@@ -28,7 +28,7 @@ static int set_up(void **state)
     };
     use("pairs");
     must(ps_import(catalog, &o, NULL, NULL, &why), &why);
-    must(ps_generation_open(&generation, catalog, &why), &why);
+    must(ps_generation_open_base(&generation, catalog, &why), &why);
     return ps_pins_reader_new(&reader, generation->pins);
 }
 

@@ -29,7 +29,7 @@ static int verified(ps_buf *notes, ps_why *why)
 {
     ps_generation *g;
     *notes = (ps_buf){0};
-    must(ps_generation_open(&g, catalog, why), why);
+    must(ps_generation_open_base(&g, catalog, why), why);
     int err = ps_generation_verify(g, note, notes, NULL, why);
     ps_generation_release(g);
     return err;
@@ -115,7 +115,7 @@ static void a_whole_generation_passes_every_check(void **state)
 static bool opens(void)
 {
     ps_generation *g = NULL;
-    int err = ps_generation_open(&g, catalog, NULL);
+    int err = ps_generation_open_base(&g, catalog, NULL);
     ps_generation_release(g);
     return err == PS_OK;
 }
@@ -128,7 +128,7 @@ static void one_changed_byte_of_any_file_is_found(void **state)
     ps_generation *g;
     ps_why why = {0};
     prepare();
-    must(ps_generation_open(&g, catalog, &why), &why);
+    must(ps_generation_open_base(&g, catalog, &why), &why);
     const char *name;
     for (size_t i = 0; (name = ps_manifest_file_at(g->manifest, i)); i++) {
         size_t size;
@@ -246,7 +246,7 @@ static void a_listener_may_stop_it(void **state)
     ps_generation *g;
     ps_why why = {0};
     prepare();
-    must(ps_generation_open(&g, catalog, &why), &why);
+    must(ps_generation_open_base(&g, catalog, &why), &why);
     assert_int_equal(ps_generation_verify(g, NULL, NULL, &progress, &why), PS_ECANCELLED);
     assert_true(first.heard >= 1);
     ps_generation_release(g);

@@ -44,7 +44,7 @@ static ps_generation *open_tiny(const char *name)
     tiny_import();
     tiny_embed();
     add_baselines();
-    must(ps_generation_open(&g, catalog, &why), &why);
+    must(ps_generation_open_base(&g, catalog, &why), &why);
     return g;
 }
 
@@ -161,7 +161,7 @@ static void a_baseline_of_another_type_is_refused_in_words(void **state)
     ps_draft *d = tiny_begin(false);
     tiny_array(d, "baselines/khop.npy", PS_U32, TINY_PINS, 2, numbers);
     tiny_commit(d);
-    must(ps_generation_open(&g, catalog, &why), &why);
+    must(ps_generation_open_base(&g, catalog, &why), &why);
     opts.methods = "khop";
     assert_int_equal(ps_eval(g, &pairs, &opts, &r, NULL, &why), PS_EMISMATCH);
     assert_non_null(strstr(why.text, "<u4"));

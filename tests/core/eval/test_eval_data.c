@@ -65,7 +65,7 @@ static ps_generation *import_set(const char *set)
     ps_why why = {0};
     snprintf(catalog, sizeof catalog, "%s/%s", folder, set);
     if (ps_import(catalog, &opts, &report, NULL, &why) ||
-        ps_generation_open(&g, catalog, &why))
+        ps_generation_open_base(&g, catalog, &why))
         fail_msg("%s: %s", why.where, why.text);
     return g;
 }

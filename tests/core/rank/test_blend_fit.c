@@ -68,7 +68,7 @@ static int make_catalog(void **state)
                                  .n_features = 1,
                                  .embeddings = npy_file("z.npy", PS_F32, N, D, z)};
     must(ps_import(catalog, &opts, &report, NULL, &why), &why);
-    must(ps_generation_open(&gen, catalog, &why), &why);
+    must(ps_generation_open_base(&gen, catalog, &why), &why);
     ps_buf_done(&pins);
     ps_buf_done(&edges);
     return 0;
@@ -239,7 +239,7 @@ static void an_evaluation_finds_what_the_fit_promised(void **state)
     ps_blend_note(ps_draft_manifest(d), f, "00000000000000bb");
     ps_manifest_set_text(ps_draft_manifest(d), "embeddings.model", "00000000000000bb");
     tiny_commit(d);
-    must(ps_generation_open(&g, catalog, &why), &why);
+    must(ps_generation_open_base(&g, catalog, &why), &why);
     evaluate(g, "blend,pinsage", &r);
     assert_near(r.result[1].all.hit_rate[0].mean, f->similarity.hit_rate[0].mean, 1e-9);
     assert_near(r.result[1].all.mrr.mean, f->similarity.mrr.mean, 1e-9);

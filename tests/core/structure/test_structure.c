@@ -288,7 +288,7 @@ static void killed_at_any_report_it_leaves_a_whole_catalog(void **state)
     import_groups("killed", 0);
     int runs = killed_at_each_word(structure_in_child);
     assert_in_range(runs, 5, 100);
-    assert_string_equal(listing(), "current gen-000001 gen-000002 lock");
+    assert_string_equal(listing(), "current gen-000001 gen-000002 lock next");
 }
 
 static void two_boards_have_no_structure(void **state)
