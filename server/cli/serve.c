@@ -21,6 +21,8 @@ static const ps_option options[] = {
      "A second address for probes and metrics, on a loop of its own"},
     {"no-watch", 0, PS_OPT_FLAG, NULL, AT(no_watch), NULL, 0, 0, NULL,
      "Take up a new generation only at SIGHUP and POST /admin/reload"},
+    {"accept-fewer", 0, PS_OPT_FLAG, NULL, AT(accept_fewer), NULL, 0, 0, NULL,
+     "Take up a new generation also when it answers by fewer methods"},
     {"images", 0, PS_OPT_TEXT, "DIR", AT(images), NULL, 0, 0, NULL,
      "Folder of the pins' relative image names, served below /images/"},
     {"token-file", 0, PS_OPT_TEXT, "FILE", AT(auth.token_file), NULL, 0, 0, NULL,

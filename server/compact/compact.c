@@ -162,7 +162,8 @@ int compact_source_into(const char *catalog, compact_source from,
                     .g = ps_view_generation(from.view)};
     *report = (ps_compact_report){.lsn = from.lsn};
     ps_gemm_init();
-    int err = ps_draft_begin(&f.draft, catalog, (ps_draft_opts){.step = "compact"}, why);
+    int err = ps_draft_begin(&f.draft, catalog,
+                             (ps_draft_opts){.step = "compact", .serving = true}, why);
     if (!err)
         err = check_current(&f, catalog);
     if (err || is_nothing(&f)) {

@@ -65,4 +65,8 @@ int ps_compact_engine(ps_engine *e, const char *catalog, const ps_compact_opts *
                       ps_compact_report *report, const ps_progress *progress,
                       ps_why *why);
 
+/* For keep 0: what is to be found nowhere any more may be in an update under way, so that
+ * is given up. Its folder goes when generations are pruned. */
+int ps_compact_erase_next(const char *catalog, ps_why *why);
+
 #endif

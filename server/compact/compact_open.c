@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pinsage/catalog.h"
 #include "pinsage/epoch.h"
 #include "server/compact/compact_inside.h"
 #include "server/live/writer.h"
@@ -130,15 +131,17 @@ static void close_all(alone *a)
 }
 
 /* What the generation has, the store lets go of; also what an earlier compaction left. */
-static int trim(alone *a, const ps_compact_report *report, ps_why *why)
+static int trim(alone *a, const char *catalog, const ps_compact_report *report,
+                ps_why *why)
 {
     ps_store_counts counts;
+    uint64_t lsn = ps_catalog_compacted(catalog, report->lsn);
     bool more = true;
     int err = ps_store_count(a->store, &counts, why);
-    if (!err && counts.compacted >= report->lsn)
+    if (!err && counts.compacted >= lsn)
         more = false;
     while (!err && more)
-        err = ps_store_trim(a->store, report->lsn, true, TRIM, &more, why);
+        err = ps_store_trim(a->store, lsn, true, TRIM, &more, why);
     if (!err && ps_store_has_garbage(a->store))
         err = ps_store_rewrite(a->store, why);
     if (!err)
@@ -148,6 +151,14 @@ static int trim(alone *a, const ps_compact_report *report, ps_why *why)
                    "%s is made, but live/ still holds what went into it, until the next "
                    "compact or start: %.160s",
                    report->generation, inner.text);
+}
+
+int ps_compact_erase_next(const char *catalog, ps_why *why)
+{
+    char path[PS_PATH_MAX], name[32];
+    int err = ps_catalog_next(catalog, path, why);
+    return err ? (err == PS_ENOENT ? PS_OK : err)
+               : ps_catalog_switch(catalog, "current", true, name, why);
 }
 
 static void report_generation(const alone *a, ps_compact_report *report)
@@ -171,8 +182,10 @@ int ps_compact_catalog(const char *catalog, const ps_compact_opts *opts,
         report_generation(&a, report);
     else if (!err)
         err = compact_alone(&a, catalog, opts, report, progress, why);
+    if (!err && !opts->keep)
+        err = ps_compact_erase_next(catalog, why);
     if (!err && a.store)
-        err = trim(&a, report, why);
+        err = trim(&a, catalog, report, why);
     close_all(&a);
     if (!err && !opts->keep)
         err = ps_catalog_prune(catalog, 0, why);

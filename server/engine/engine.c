@@ -140,13 +140,14 @@ int engine_refuse_method(const ps_engine *e, ps_text name, ps_why *why)
     return err;
 }
 
-static int open_index(ps_engine *e, const char *catalog, ps_why *why)
+static int open_index(ps_engine *e, ps_why *why)
 {
     if (!e->g->embeddings.rows && !e->g->n_blocks)
         return PS_OK;
     if (!ps_manifest_file(e->g->manifest, "index.faiss", NULL, NULL))
         return ps_fail(why, PS_ENOENT, e->g->dir, 0,
-                       "there is no index: run `pinsage index %s` first", catalog);
+                       "there is no index: run `pinsage index %.*s` first",
+                       (int)(strlen(e->g->dir) - strlen(e->g->name)) - 1, e->g->dir);
     return ps_ann_open(&e->ann, e->g, why);
 }
 
@@ -213,17 +214,26 @@ const ps_featurizer *ps_engine_featurizer(const ps_engine *e)
 int ps_engine_open(ps_engine **out, const char *catalog, const ps_writes *writes,
                    const ps_progress *progress, ps_why *why)
 {
+    ps_generation *g;
+    ps_progress_at(progress, "opening files", 0, 0, "");
+    int err = ps_generation_open(&g, catalog, why);
+    return err ? err : ps_engine_open_generation(out, g, writes, progress, why);
+}
+
+int ps_engine_open_generation(ps_engine **out, ps_generation *g, const ps_writes *writes,
+                              const ps_progress *progress, ps_why *why)
+{
     ps_engine *e = calloc(1, sizeof *e);
-    if (!e)
+    if (!e) {
+        ps_generation_release(g);
         return PS_ENOMEM;
+    }
     atomic_init(&e->refs, 1);
     pthread_mutex_init(&e->lock, NULL);
-    ps_progress_at(progress, "opening files", 0, 0, "");
-    int err = ps_generation_open(&e->g, catalog, why);
+    e->g = g;
+    int err = ps_progress_at(progress, "reading the index", 0, 0, "");
     if (!err)
-        err = ps_progress_at(progress, "reading the index", 0, 0, "");
-    if (!err)
-        err = open_index(e, catalog, why);
+        err = open_index(e, why);
     if (!err)
         err = open_live(e, writes, progress, why);
     if (err) {

@@ -50,6 +50,10 @@ extern const char *const ps_degradation_name[PS_DEGRADATIONS]; /* "" for full */
 struct ps_writes;
 int ps_engine_open(ps_engine **e, const char *catalog, const struct ps_writes *writes,
                    const ps_progress *progress, ps_why *why);
+/* The same of one generation; takes it, also when that fails. */
+int ps_engine_open_generation(ps_engine **e, ps_generation *g,
+                              const struct ps_writes *writes, const ps_progress *progress,
+                              ps_why *why);
 /* From here on the engine sees what is written, until it is closed. */
 int ps_engine_attach(ps_engine *e, ps_why *why);
 /* Grows whenever an answer may be another than before. */

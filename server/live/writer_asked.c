@@ -80,7 +80,7 @@ void ps_writer_trim(ps_writer *w, uint64_t lsn)
 {
     pthread_mutex_lock(&w->lock);
     w->told = lsn > w->told ? lsn : w->told;
-    w->counts.trimming = true;
+    w->counts.trimming |= w->told > 0;
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);
 }

@@ -41,12 +41,17 @@ static void tell_reload(ps_context *d, const ps_request *request, ps_reply *out,
 void ps_admin_reload(ps_context *d, const ps_request *request, ps_reply *out)
 {
     const ps_reloader *who = &d->state->reloader;
+    ps_why why = {0};
+    bool accept = false;
     ps_reload *r = ps_arena_alloc(request->arena, sizeof *r);
-    if (!r || !who->ask) {
-        ps_reply_failed(out, r ? PS_EUNSUPPORTED : PS_ENOMEM, NULL);
+    int err = ps_params_flag(request, "accept_fewer", &accept, &why);
+    if (!err && (!r || !who->ask))
+        err = r ? PS_EUNSUPPORTED : PS_ENOMEM;
+    if (err) {
+        ps_reply_failed(out, err, &why);
         return;
     }
-    *r = (ps_reload){.done = on_reloaded, .by_hand = true};
+    *r = (ps_reload){.done = on_reloaded, .by_hand = true, .accept_fewer = accept};
     r->cls = ps_wait_begin(request, tell_reload, r);
     who->ask(who->cls, r);
 }

@@ -242,6 +242,8 @@ VALUE(files_read, s->files.bytes)
 VALUE(are_files_checked, s->files.done)
 VALUE(reloads, atomic_load(&s->state->reloads))
 VALUE(reloads_failed, atomic_load(&s->state->reloads_failed))
+VALUE(reloads_fewer, atomic_load(&s->state->reloads_fewer))
+VALUE(fallen_back, atomic_load(&s->state->fallen_back))
 VALUE(cpu, s->process.cpu_seconds)
 VALUE(started, s->state->start_time)
 VALUE(resident, s->process.resident)
@@ -325,6 +327,12 @@ static const row rows[] = {
     {"pinsage_reloads_failed_total", "counter",
      "Generations that did not open, or did not answer their test question.",
      .value = reloads_failed},
+    {"pinsage_reloads_fewer_methods_total", "counter",
+     "Of those that failed, generations that answer by fewer methods than the one in use.",
+     .value = reloads_fewer},
+    {"pinsage_generation_fallback", "gauge",
+     "1 while an older generation is served, as `current` waits for a step of an update.",
+     .value = fallen_back},
     {"pinsage_compactions_total", "counter", "Generations made of live writes.",
      .value = compactions},
     {"pinsage_compactions_failed_total", "counter", "Compactions that came to nothing.",

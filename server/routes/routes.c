@@ -51,6 +51,7 @@ static const char *const related[] = {"k",        "method",  "board",
 static const char *const pin[] = {"limit", "offset", "features", NULL};
 static const char *const page[] = {"limit", "offset", NULL};
 static const char *const keep[] = {"keep", NULL};
+static const char *const fewer[] = {"accept_fewer", NULL};
 static const char *const checks[] = {"verbose", "*exclude", "...", NULL};
 
 static const ps_route routes[] = {
@@ -75,7 +76,7 @@ static const ps_route routes[] = {
     {PS_GET, "/readyz/{check}", ps_health_ready, PROBE, .params = checks},
     {PS_GET, "/healthz", ps_health_ready, PROBE, .params = checks},
     {PS_GET, "/healthz/{check}", ps_health_ready, PROBE, .params = checks},
-    {PS_POST, "/admin/reload", ps_admin_reload, ADMIN, .params = none},
+    {PS_POST, "/admin/reload", ps_admin_reload, ADMIN, .params = fewer},
     {PS_POST, "/admin/compact", ps_admin_compact, ADMIN, .params = keep},
     {PS_GET, "/metrics", ps_rest_metrics, FREE},
     {PS_GET, "/", ps_web_page, FREE},

@@ -42,6 +42,7 @@ typedef struct serve_reloads {
     ps_reload *asked;     /* guarded by lock: for the next opening */
     bool closed;          /* guarded by lock: nobody is there to be asked */
     ps_reload *answering; /* of the opening under way */
+    bool accept_fewer;    /* one of those who ask for it said so */
 } serve_reloads;
 
 typedef struct server {

@@ -64,7 +64,9 @@ void serve_live_taken_up(ps_state *st, const ps_engine *e)
 {
     const ps_manifest *m = ps_engine_generation(e)->manifest;
     if (st->writes.writer)
-        ps_writer_trim(st->writes.writer, ps_manifest_u64(m, PS_COMPACTED, 0));
+        ps_writer_trim(
+            st->writes.writer,
+            ps_catalog_compacted(st->opts->catalog, ps_manifest_u64(m, PS_COMPACTED, 0)));
 }
 
 void serve_live_stop(ps_state *st)

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pinsage/catalog.h"
+#include "pinsage/offer.h"
 #include "server/routes/routes.h"
 #include "server/serve/serve_inside.h"
 #include "server/state/file_check.h"
@@ -25,19 +27,65 @@ static int try_canary(ps_engine *e, ps_why *why)
     return err;
 }
 
+/* A server that starts while `current` cannot be served (a catalog of an older program, a
+ * link moved by hand) takes the newest generation that can: late answers beat none. One
+ * that answers already stays with what it has. */
+static int open_generation(server *s, ps_generation **g)
+{
+    const char *catalog = s->state.opts->catalog;
+    char current[PS_PATH_MAX], dir[PS_PATH_MAX];
+    atomic_store(&s->state.fallen_back, false);
+    int err = ps_catalog_current(catalog, current, s->why);
+    if (err || s->state.engine || ps_catalog_servable(catalog, dir, NULL) ||
+        strcmp(dir, current) == 0)
+        return err ? err : ps_generation_open(g, catalog, s->why);
+    err = ps_generation_open_dir(g, dir, s->why);
+    if (!err)
+        ps_log_say(s->state.log, PS_LOG_WARN,
+                   "current cannot be served yet: the newest that can is", "current",
+                   current, "serving", dir, "remedy",
+                   "finish the update, then it is taken up", NULL);
+    atomic_store(&s->state.fallen_back, !err);
+    return err;
+}
+
 /* A server that only reads shows what was written until now. */
 static int open_with_live(server *s, const ps_progress *progress)
 {
+    ps_generation *g;
     ps_store *store;
     const ps_writes *writes = serve_live(&s->state);
     int err = serve_live_read(&s->state, &store, s->why);
     if (err)
         return err;
     ps_writes read = {.store = store};
-    err = ps_engine_open(&s->opened, s->state.opts->catalog, store ? &read : writes,
-                         progress, s->why);
+    ps_progress_at(progress, "opening files", 0, 0, "");
+    err = open_generation(s, &g);
+    if (!err)
+        err = ps_engine_open_generation(&s->opened, g, store ? &read : writes, progress,
+                                        s->why);
     ps_store_close(store);
     return err;
+}
+
+/* Clients ask for methods by name: none goes missing unless somebody said that it may. */
+static int check_methods(server *s)
+{
+    char lost[200];
+    ps_offer now, old;
+    const ps_engine *e = s->state.engine;
+    if (!e || s->state.opts->accept_fewer || s->reloads.accept_fewer)
+        return PS_OK;
+    const ps_generation *g = ps_engine_generation(s->opened);
+    ps_offer_of(&now, g->manifest);
+    ps_offer_of(&old, ps_engine_generation(e)->manifest);
+    if (!ps_offer_lost(&now, &old, lost, sizeof lost))
+        return PS_OK;
+    atomic_fetch_add(&s->state.reloads_fewer, 1);
+    return ps_fail(s->why, PS_EMISMATCH, g->name, 0,
+                   "it does not answer by what is in use now: %s; a restart, or "
+                   "/admin/reload?accept_fewer=true, takes it up",
+                   lost);
 }
 
 /* On a worker thread. */
@@ -51,6 +99,8 @@ static void open_engine(uv_work_t *work)
         return;
     ps_progress_at(&progress, "asking a test question", 0, 0, "");
     s->err = try_canary(s->opened, s->why);
+    if (!s->err)
+        s->err = check_methods(s);
     if (!s->err)
         s->err = ps_engine_attach(s->opened, s->why);
     if (s->err) {

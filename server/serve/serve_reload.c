@@ -163,6 +163,9 @@ void serve_reload_begin(server *s)
     read_current(s, r->target, sizeof r->target);
     r->tried = uv_now(&s->uv);
     r->answering = take_asked(r);
+    r->accept_fewer = false;
+    for (const ps_reload *q = r->answering; q; q = q->next)
+        r->accept_fewer |= q->accept_fewer;
 }
 
 void serve_reload_end(server *s, int err, const ps_why *why)

@@ -97,6 +97,20 @@ static void prune(ps_compaction *f, const ps_compaction_request *q)
                    "error", why.text, NULL);
 }
 
+/* Before the new generation is taken up: the store keeps what an update lacks. */
+static int erase_next(ps_compaction *f, ps_compaction_request *q)
+{
+    char path[PS_PATH_MAX];
+    const char *catalog = f->state->opts->catalog;
+    if (q->keep || ps_catalog_next(catalog, path, NULL))
+        return PS_OK;
+    int err = ps_compact_erase_next(catalog, &q->why);
+    if (!err)
+        ps_log_say(f->state->log, PS_LOG_WARN, "the update under way is given up",
+                   "generation", strrchr(path, '/') + 1, "reason", "keep=0", NULL);
+    return err;
+}
+
 static void say(ps_compaction *f, const ps_compaction_request *q)
 {
     const ps_compact_report *r = &q->report;
@@ -117,6 +131,8 @@ static void say(ps_compaction *f, const ps_compaction_request *q)
 static void answer(ps_compaction *f, ps_compaction_request *q)
 {
     q->err = compact(f, q);
+    if (!q->err)
+        q->err = erase_next(f, q);
     if (!q->err && !q->report.nothing)
         q->err = take_up(f, q);
     if (!q->err) {

@@ -17,7 +17,8 @@ typedef struct ps_reload {
     struct ps_reload *next; /* the main thread's */
     void (*done)(struct ps_reload *r);
     void *cls;
-    bool by_hand; /* whoever asks means the catalog as its path leads to it today */
+    bool accept_fewer; /* also a generation that answers by fewer methods */
+    bool by_hand;      /* whoever asks means the catalog as its path leads to it today */
     /* What came of it: of an opening that began after the question. */
     int err;
     ps_why why;

@@ -21,6 +21,7 @@ typedef struct ps_serve_opts {
     const char *admin_listen;  /* NULL; a second address with a loop of its own, so that
                                  probes and metrics answer when the others are busy */
     bool no_watch;             /* a new `current` is taken up only when somebody asks */
+    bool accept_fewer;         /* also a generation that answers by fewer methods */
     const char *images;        /* NULL; folder of the pins' relative image names */
     ps_auth_opts auth;         /* who may write, and how often */
     const char *sandbox;       /* "auto"; see sandbox.h */

@@ -39,7 +39,9 @@ typedef struct ps_state {
     ps_worker_pool *pool;
     double start_time;
     _Atomic uint64_t reloads, reloads_failed;
-    _Atomic uint64_t body_bytes; /* of request bodies held now, by all loops */
+    _Atomic uint64_t body_bytes;    /* of request bodies held now, by all loops */
+    _Atomic uint64_t reloads_fewer; /* of those, because methods would go missing */
+    _Atomic bool fallen_back; /* an older generation is in use: current is unfinished */
     _Atomic bool draining;
     pthread_mutex_t lock;
     struct ps_file_check *files;      /* NULL: they are not read */

@@ -12,6 +12,7 @@
 
 #include "pinsage/ann.h"
 #include "pinsage/import.h"
+#include "pinsage/offer.h"
 #include "pinsage/rng.h"
 #include "server/cli/steps.h"
 #include "server/engine/engine_inside.h"
@@ -273,6 +274,19 @@ static void pins_without_content_fall_back_and_say_so(void **state)
     assert_int_equal(a.source, PS_FALLBACK);
 }
 
+/* What is told from the manifest alone, before anything is opened. */
+static void the_manifest_promises_just_these_methods(void **state)
+{
+    (void)state;
+    ps_offer offer;
+    unsigned n = 0;
+    ps_offer_of(&offer, ps_engine_generation(engine)->manifest);
+    for (const char *name; (name = ps_engine_method(engine, n)); n++)
+        assert_true(ps_offer_has(&offer, name));
+    assert_int_equal(offer.n, n);
+    assert_null(offer.waits_for);
+}
+
 static void the_default_method_is_what_the_index_was_built_for(void **state)
 {
     (void)state;
@@ -395,6 +409,7 @@ int main(void)
         cmocka_unit_test(popular_pins_are_those_on_most_boards),
         cmocka_unit_test(walks_are_the_same_every_time_and_obey_the_filter),
         cmocka_unit_test(pins_without_content_fall_back_and_say_so),
+        cmocka_unit_test(the_manifest_promises_just_these_methods),
         cmocka_unit_test(the_default_method_is_what_the_index_was_built_for),
         cmocka_unit_test(refusals_say_what_is_wrong),
         cmocka_unit_test(the_sample_is_spread_and_the_canary_sings),

@@ -10,6 +10,7 @@
 
 #include "pinsage/hash.h"
 #include "pinsage/import.h"
+#include "pinsage/offer.h"
 #include "pinsage/rng.h"
 #include "server/cli/steps.h"
 #include "server/engine/engine_inside.h"
@@ -56,6 +57,9 @@ static void note_blend(const char *fitted_to)
     ps_manifest_set_text(ps_draft_manifest(d), "embeddings.model", "00000000000000cc");
     ps_blend_note(ps_draft_manifest(d), &r, fitted_to);
     tiny_commit(d);
+    char name[32];
+    ps_why why = {0}; /* it answers by other methods than before */
+    must(ps_catalog_switch(catalog, "next", true, name, &why), &why);
 }
 
 static void open_engine(void)
@@ -197,9 +201,20 @@ static void a_pin_without_a_vector_falls_back_to_walks(void **state)
     assert_int_equal(a.source, PS_FALLBACK);
 }
 
+static void the_manifest_promises_what_is_offered(void)
+{
+    ps_offer offer;
+    unsigned n = 0;
+    ps_offer_of(&offer, ps_engine_generation(engine)->manifest);
+    for (const char *name; (name = ps_engine_method(engine, n)); n++)
+        assert_true(ps_offer_has(&offer, name));
+    assert_int_equal(offer.n, n);
+}
+
 static void a_blend_of_another_model_is_not_offered(void **state)
 {
     (void)state;
+    the_manifest_promises_what_is_offered();
     bool offered = false;
     const char *name;
     for (unsigned i = 0; (name = ps_engine_method(engine, i)); i++)
@@ -211,6 +226,7 @@ static void a_blend_of_another_model_is_not_offered(void **state)
     open_engine();
     for (unsigned i = 0; (name = ps_engine_method(engine, i)); i++)
         assert_string_not_equal(name, "blend");
+    the_manifest_promises_what_is_offered();
 }
 
 int main(void)
