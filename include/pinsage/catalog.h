@@ -36,8 +36,8 @@ typedef struct ps_draft_opts {
     bool hold;    /* the first step of an update: the result is `next` in any case */
 } ps_draft_opts;
 int ps_draft_begin(ps_draft **d, const char *catalog, ps_draft_opts opts, ps_why *why);
-/* Open the generation that the draft goes on from, all files held against their checksums:
- * what a step makes of it lasts. PS_EMISMATCH names the damaged file. */
+/* Open the generation that the draft goes on from, all files held against their
+ * checksums: what a step makes of it lasts. PS_EMISMATCH names the damaged file. */
 struct ps_generation;
 int ps_draft_open(const ps_draft *d, struct ps_generation **g, ps_why *why);
 

@@ -55,8 +55,8 @@ int ps_generation_open(ps_generation **g, const char *catalog, ps_why *why);
 int ps_generation_open_base(ps_generation **g, const char *catalog, ps_why *why);
 /* The current one, with a pins.mdb of any size read first. For verify. */
 int ps_generation_open_checked(ps_generation **g, const char *catalog, ps_why *why);
-/* The current one, after all files were held against their checksums. For steps that read most
- * of a generation anyway, and whose results last: PS_EMISMATCH names the damaged file. */
+/* The current one, after all files were held against their checksums. For who reads
+ * most of a generation anyway: PS_EMISMATCH names the damaged file. */
 int ps_generation_open_whole(ps_generation **g, const char *catalog, ps_why *why);
 /* Open one by its directory ("CATALOG/gen-000003"); and after all files were held against
  * their checksums. */

@@ -52,7 +52,7 @@ int ps_cli_annotate(const char *catalog, const ps_annotate_opts *opts,
     ps_cli_progress_end();
     if (err)
         return err;
-    printf("%s: %s\n", catalog, r.generation);
+    ps_cli_generation(catalog, r.generation);
     printf("  words            %s in %s places, loss %.4f\n", ps_cli_count(r.words),
            ps_cli_count(r.tokens), (double)r.loss);
     printf("  pins with text   %s\n", ps_cli_count(r.pins_with_text));

@@ -1,6 +1,9 @@
 /* build.c - `pinsage build`: all the steps between an import and a server.
  *
- *     annotate -> structure -> train -> embed -> index
+ *     (import ->) annotate -> structure -> train -> embed -> index
+ *
+ * Each step makes a generation, and what is served stays in use until the last one is at
+ * least as complete: with --from the import is one of them, and an update one switch.
  *
  * A catalog without text has no words to learn, a tiny one no spectrum, and a block of
  * those names that came with the import is the user's: those steps are left out, and said
@@ -28,7 +31,7 @@ typedef struct findings {
 static int look(const char *catalog, findings *f, ps_why *why)
 {
     ps_generation *g;
-    int err = ps_generation_open(&g, catalog, why);
+    int err = ps_generation_open_base(&g, catalog, why);
     if (err)
         return err;
     uint32_t side = g->n_pins < g->n_boards ? g->n_pins : g->n_boards;
@@ -93,7 +96,9 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
     index.seed = s->common.seed;
     index.keep = s->step.keep;
     findings found = {0};
-    int err = ps_cli_train_check(catalog, s, why); /* now, not when hours are spent */
+    int err = s->from ? ps_cli_import_held(catalog, s->from, &s->common, why) : PS_OK;
+    if (!err)
+        err = ps_cli_train_check(catalog, s, why); /* now, not when hours are spent */
     if (!err)
         err = look(catalog, &found, why);
     if (!err)

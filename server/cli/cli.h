@@ -83,6 +83,10 @@ void ps_cli_progress_end(void);
 /* True when colours may be used on this stream's descriptor (terminal, no NO_COLOR). */
 bool ps_cli_colour(int fd);
 
+/* "CATALOG: gen-000007"; when that is not in use yet, a line that says what it waits for.
+ */
+void ps_cli_generation(const char *catalog, const char *name);
+
 /* "12,345" into a static ring of buffers, for sentences. */
 const char *ps_cli_count(uint64_t n);
 

@@ -7,17 +7,11 @@
 #include <stddef.h>
 
 const ps_command *const ps_commands[] = {
-    &ps_command_import,
-    &ps_command_annotate,
-    &ps_command_structure,
-    &ps_command_train,
-    &ps_command_embed,
-    &ps_command_index,
-    &ps_command_build,
-    &ps_command_eval,
-    &ps_command_related,
-    &ps_command_verify,
-    &ps_command_compact,
-    &ps_command_serve,
-    NULL,
+    &ps_command_import,    &ps_command_annotate,
+    &ps_command_structure, &ps_command_train,
+    &ps_command_embed,     &ps_command_index,
+    &ps_command_build,     &ps_command_eval,
+    &ps_command_related,   &ps_command_verify,
+    &ps_command_compact,   &ps_command_switch,
+    &ps_command_serve,     NULL,
 };

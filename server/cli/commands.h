@@ -10,6 +10,6 @@
 extern const ps_command ps_command_import, ps_command_annotate, ps_command_structure,
     ps_command_train, ps_command_embed, ps_command_index, ps_command_build,
     ps_command_eval, ps_command_related, ps_command_verify, ps_command_compact,
-    ps_command_serve;
+    ps_command_switch, ps_command_serve;
 
 #endif

@@ -39,7 +39,7 @@ int ps_cli_embed(const char *catalog, const ps_embed_opts *opts, const ps_common
     ps_cli_progress_end();
     if (err)
         return err;
-    printf("%s: %s\n", catalog, r.generation);
+    ps_cli_generation(catalog, r.generation);
     printf("  embeddings       %s pins in %.1f s; %u of %u stages were there already\n",
            ps_cli_count(r.pins), r.seconds, r.reused, r.stages);
     return PS_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pinsage/buf.h"
+#include "pinsage/catalog.h"
 #include "pinsage/file.h"
 #include "server/cli/commands.h"
 #include "server/cli/eval_page.h"
@@ -18,7 +19,7 @@ typedef struct settings {
     ps_common common;
     ps_eval_opts opts;
     const char *pairs, *columns, *hit_at, *unknown, *html;
-    bool json;
+    bool json, next;
 } settings;
 
 #define AT(member) offsetof(settings, member)
@@ -41,9 +42,25 @@ static const ps_option options[] = {
      "The report as JSON instead of a table"},
     {"html", 0, PS_OPT_TEXT, "FILE", AT(html), NULL, 0, 0, NULL,
      "And as one page with drawings, written there; the explorer shows it at /eval.html"},
+    {"next", 0, PS_OPT_FLAG, NULL, AT(next), NULL, 0, 0, NULL,
+     "Of what an update has come to, instead of what is in use"},
     PS_COMMON_OPTIONS,
     {0},
 };
+
+/* Who has just trained may expect the new model's figures: say whose they are. */
+static int open_generation(ps_generation **g, const char *catalog, bool next, ps_why *why)
+{
+    char dir[PS_PATH_MAX];
+    bool update = ps_catalog_next(catalog, dir, NULL) == PS_OK;
+    if (next && update)
+        return ps_generation_open_dir_whole(g, dir, why);
+    int err = ps_generation_open_whole(g, catalog, why);
+    if (!err && update)
+        fprintf(stderr, "%s: this is %s, which is in use; --next evaluates %s\n", catalog,
+                (*g)->name, strrchr(dir, '/') + 1);
+    return err;
+}
 
 /* "10,50" into opts; ranks ascending from 1. */
 static int parse_cuts(const char *list, ps_eval_opts *opts, ps_why *why)
@@ -139,7 +156,7 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
         return ps_fail(why, PS_EINVAL, NULL, 0, "needs --pairs FILE");
     int err = parse_cuts(s->hit_at, &opts, why);
     if (!err)
-        err = ps_generation_open_whole(&g, words->word[0], why);
+        err = open_generation(&g, words->word[0], s->next, why);
     if (!err)
         err = check_page(s->html, why);
     if (!err)

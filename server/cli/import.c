@@ -15,6 +15,7 @@ typedef struct settings {
     const char *pins, *edges, *columns, *embeddings, *unknown;
     ps_option_list features;
     uint32_t keep;
+    bool hold;
 } settings;
 
 #define AT(member) offsetof(settings, member)
@@ -34,6 +35,8 @@ static const ps_option options[] = {
      PS_CHOICES("error", "skip"), "An edge whose pin is not in the pins file"},
     {"keep", 0, PS_OPT_U32, "N", AT(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},
+    {"hold", 0, PS_OPT_FLAG, NULL, AT(hold), NULL, 0, 0, NULL,
+     "Begin an update: what is in use stays so until the steps that follow are done"},
     PS_COMMON_OPTIONS,
     {0},
 };
@@ -66,7 +69,7 @@ static void print_quoted(const char *file, long line)
 
 static void print_report(const char *catalog, const ps_import_report *r)
 {
-    printf("%s: %s\n", catalog, r->generation);
+    ps_cli_generation(catalog, r->generation);
     printf("  pins             %s (%s on no board)\n", ps_cli_count(r->pins),
            ps_cli_count(r->isolated));
     printf("  boards           %s\n", ps_cli_count(r->boards));
@@ -100,7 +103,8 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
                            .embeddings = s->embeddings,
                            .skip_unknown = strcmp(s->unknown, "skip") == 0,
                            .threads = s->common.threads,
-                           .keep = s->keep};
+                           .keep = s->keep,
+                           .hold = s->hold};
     ps_import_report report;
     ps_progress progress = ps_cli_progress(&s->common);
     if (!err)
@@ -111,6 +115,21 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
     for (size_t i = 0; i < s->features.n; i++)
         free((char *)features[i].name);
     return err;
+}
+
+int ps_cli_import_held(const char *catalog, const char *from, const ps_common *common,
+                       ps_why *why)
+{
+    char threads[16];
+    settings s = {0};
+    ps_parsed words = {0};
+    snprintf(threads, sizeof threads, "%u", common->threads);
+    const char *argv[] = {"import",    "--config", from,    "--hold",
+                          "--threads", threads,    catalog, common->quiet ? "-q" : NULL,
+                          NULL};
+    ps_options_parse(&ps_command_import, common->quiet ? 8 : 7, (char **)(uintptr_t)argv,
+                     &s, &words);
+    return run(&words, &s, why);
 }
 
 const ps_command ps_command_import = {

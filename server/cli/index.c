@@ -47,7 +47,7 @@ int ps_cli_index(const char *catalog, const ps_ann_build_opts *opts,
     ps_cli_progress_end();
     if (err)
         return err;
-    printf("%s: %s\n", catalog, r.generation);
+    ps_cli_generation(catalog, r.generation);
     printf("  index            %s%s%s over %s, %.1f MB, built in %.1f s\n", r.factory,
            r.knob[0] ? " " : "", r.knob, r.vectors, (double)r.bytes / 1e6, r.build_s);
     printf("  recall@10        %.4f over %u queries%s\n", r.recall_at_10, r.queries,

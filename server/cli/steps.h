@@ -33,12 +33,19 @@ ps_train_step_opts ps_cli_train_defaults(void);
 ps_eval_opts ps_cli_eval_defaults(void);
 ps_serve_opts ps_cli_serve_defaults(void);
 
+/* Import with the settings of a file, as --config takes them, and let the result wait as
+ * `next` for the steps that follow: the first of an update that is one switch. Wrong
+ * settings end the program, as wrong options do. */
+int ps_cli_import_held(const char *catalog, const char *from, const ps_common *common,
+                       ps_why *why);
+
 /* Settings of `train`, which `build` shares. */
 typedef struct ps_cli_train {
     ps_common common;
     ps_train_step_opts step; /* whole after ps_cli_train_opts */
     ps_preset preset;
     unsigned unknown; /* 1: a pair of unknown pins is skipped */
+    const char *from; /* NULL; settings of an import that comes first */
 } ps_cli_train;
 extern const ps_option ps_cli_train_options[]; /* ended by a row without name */
 /* Whether the step could begin: told before others take hours. */

@@ -44,7 +44,7 @@ int ps_cli_structure(const char *catalog, const ps_structure_opts *opts,
     ps_cli_progress_end();
     if (err)
         return err;
-    printf("%s: %s\n", catalog, r.generation);
+    ps_cli_generation(catalog, r.generation);
     printf("  structure        %u numbers for %s pins in %.1f s; singular values %.3f "
            "(dropped), %.3f .. %.3f\n",
            r.dim, ps_cli_count(r.filled), r.seconds, r.first, r.second, r.last);

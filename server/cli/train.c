@@ -91,6 +91,10 @@ const ps_option ps_cli_train_options[] = {
      "Go on from the checkpoint of an interrupted run with the same data and options"},
     {"log", 0, PS_OPT_TEXT, "FILE.jsonl", TRAIN(log), NULL, 0, 0, NULL,
      "Append a JSON line an epoch"},
+    {"from", 0, PS_OPT_TEXT, "FILE.json", AT(from), NULL, 0, 0, NULL,
+     "Import first, with the settings in this file (`pinsage import --print-config`); "
+     "what "
+     "is in use stays so until the last step is done"},
     {"keep", 0, PS_OPT_U32, "N", STEP(keep), "1", 1, 1000, NULL,
      "Older generations to keep"},
     PS_COMMON_OPTIONS,
@@ -145,7 +149,7 @@ static void print_report(const char *catalog, const ps_train_report *r)
 {
     const ps_train_result *t = &r->result;
     const ps_train_epoch *best = &t->epoch[t->best - 1];
-    printf("%s: %s\n", catalog, r->generation);
+    ps_cli_generation(catalog, r->generation);
     if (r->label_boards)
         printf("  label boards     %s held out\n", ps_cli_count(r->label_boards));
     printf("  pairs            %s to learn from, %s to choose by\n",
@@ -202,7 +206,10 @@ int ps_cli_train_run(const char *catalog, const ps_cli_train *s, ps_why *why)
 
 static int run(const ps_parsed *words, void *cls, ps_why *why)
 {
-    return ps_cli_train_run(words->word[0], cls, why);
+    const ps_cli_train *s = cls;
+    int err =
+        s->from ? ps_cli_import_held(words->word[0], s->from, &s->common, why) : PS_OK;
+    return err ? err : ps_cli_train_run(words->word[0], s, why);
 }
 
 const ps_command ps_command_train = {

@@ -328,7 +328,8 @@ static const row rows[] = {
      "Generations that did not open, or did not answer their test question.",
      .value = reloads_failed},
     {"pinsage_reloads_fewer_methods_total", "counter",
-     "Of those that failed, generations that answer by fewer methods than the one in use.",
+     "Of those that failed, generations that answer by fewer methods than the one in "
+     "use.",
      .value = reloads_fewer},
     {"pinsage_generation_fallback", "gauge",
      "1 while an older generation is served, as `current` waits for a step of an update.",

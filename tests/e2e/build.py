@@ -39,7 +39,9 @@ def fails(code, *args):
 
 
 def block(catalog, name):
-    with open('%s/%s/current/features/%s.npy' % (where, catalog, name), 'rb') as f:
+    folder = '%s/%s/' % (where, catalog)
+    link = 'next' if os.path.exists(folder + 'next') else 'current'
+    with open('%s%s/features/%s.npy' % (folder, link, name), 'rb') as f:
         return f.read()
 
 

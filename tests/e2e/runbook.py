@@ -73,9 +73,9 @@ def a_server_goes_back_to_the_generation_before():
     after = os.readlink(catalog + '/current')
     server.send(signal.SIGHUP)
     server.wait_for('generation=' + after)
-    lines = [line for line in commands('Upgrade and roll back') if line.startswith('ln ')]
+    lines = [line for line in commands('Upgrade and roll back') if line.startswith('pinsage switch')]
     assert len(lines) == 1, lines
-    follow(lines, where, CATALOG='catalog', **{'gen-000006': before})
+    follow(lines, where, CATALOG='catalog')
     server.send(signal.SIGHUP)
     server.wait_for('msg=reloaded generation=' + before)
     assert server.json('/related/p1')['generation'] == before
