@@ -35,6 +35,10 @@ static void print(const char *catalog, const ps_compact_report *r)
            ps_cli_count(r->edges));
     printf("  votes            %s\n", ps_cli_count(r->votes));
     printf("  embedded live    %s pins\n", ps_cli_count(r->embedded));
+    if (r->dropped.vectors)
+        printf("  dropped          %s vectors that fit no block, of %s pins: %s\n",
+               ps_cli_count(r->dropped.vectors), ps_cli_count(r->dropped.pins),
+               r->dropped.first);
     if (*r->index)
         printf("  index            %s, recall@10 %.3f\n", r->index, r->recall_at_10);
     printf("  contains          writes up to number %s, in %.1f s\n",

@@ -85,6 +85,9 @@ static const ps_option options[] = {
     {"live-map-bytes", 0, PS_OPT_U64, "SIZE", AT(live_map_bytes), "64G", 1048576,
      70368744177664, NULL,
      "Address space of what is written; doubled when it is full, and free until used"},
+    {"accept-live", 0, PS_OPT_FLAG, NULL, AT(accept_live), NULL, 0, 0, NULL,
+     "Go on though live/ is missing, empty, of another catalog or older than it was, and "
+     "give up what was written; once: from then on it is the right one"},
     {"lazy-meta", 0, PS_OPT_FLAG, NULL, AT(lazy_meta), NULL, 0, 0, NULL,
      "Sync the data of a commit but not its meta page: faster, and a power cut may undo "
      "the last writes"},

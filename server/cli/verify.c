@@ -7,9 +7,11 @@
 
 #include "pinsage/catalog.h"
 #include "pinsage/embed.h"
+#include "pinsage/file.h"
 #include "pinsage/generation.h"
 #include "server/cli/commands.h"
 #include "server/compact/erased.h"
+#include "server/live/store.h"
 
 typedef struct settings {
     ps_common common;
@@ -66,6 +68,47 @@ static int check_parity(ps_generation *g, tally *t, ps_why *why)
     return err;
 }
 
+static int open_and_walk(const char *dir, const ps_generation *g, char *detail,
+                         size_t room, ps_why *why)
+{
+    ps_store *store = NULL;
+    ps_store_counts counts;
+    ps_store_opts opts = {.read_only = true,
+                          .compacted = ps_manifest_u64(g->manifest, PS_COMPACTED, 0)};
+    int err = ps_store_open(&store, dir, opts, why);
+    if (!err)
+        err = ps_store_verify(store, detail, room, why);
+    if (!err)
+        err = ps_store_count(store, &counts, why);
+    if (!err && counts.compacted > opts.compacted)
+        err = ps_fail(why, PS_EMISMATCH, dir, 0,
+                      "a later generation has compacted it, up to write number %llu; "
+                      "%s has writes up to %llu",
+                      (unsigned long long)counts.compacted, g->name,
+                      (unsigned long long)opts.compacted);
+    ps_store_close(store);
+    return err;
+}
+
+/* What was written since; a server may have it open. */
+static int check_live(const char *catalog, const ps_generation *g, tally *t, ps_why *why)
+{
+    char dir[PS_PATH_MAX], detail[160] = "";
+    if (ps_path_in(dir, catalog, "live", why))
+        return PS_ERANGE;
+    if (!ps_store_exists(dir))
+        return PS_OK;
+    int err = ps_file_exists(dir) ? open_and_walk(dir, g, detail, sizeof detail, why)
+                                  : ps_fail(why, PS_EFORMAT, dir, 0,
+                                            "is missing, and there were writes in it");
+    if (err == PS_ENOENT) { /* made, and nothing written to it yet */
+        err = PS_OK;
+        snprintf(detail, sizeof detail, "nothing was written to it");
+    }
+    on_check(t, "live", err, err ? why->text : detail);
+    return err;
+}
+
 static int check_erased(const char *catalog, const settings *s, ps_why *why)
 {
     tally t = {0};
@@ -96,6 +139,12 @@ static int run(const ps_parsed *words, void *cls, ps_why *why)
              "with what is damaged");
     else
         err = check_parity(g, &t, why);
+    ps_why of_live = {0};
+    int lost = check_live(words->word[0], g, &t, &of_live);
+    if (lost && !err) {
+        err = lost;
+        *why = of_live;
+    }
     printf("%s %s: %u checks passed, %u failed\n", words->word[0], g->name, t.passed,
            t.failed);
     ps_generation_release(g);

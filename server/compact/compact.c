@@ -56,6 +56,7 @@ static void describe(compaction *f)
     ps_manifest_set_u64(m, "compact.replaced", r->replaced);
     ps_manifest_set_u64(m, "compact.deleted", r->deleted);
     ps_manifest_set_u64(m, "compact.embedded", r->embedded);
+    ps_manifest_set_u64(m, "compact.dropped", r->dropped.vectors);
     if (ps_manifest_has(m, "embeddings.model"))
         ps_manifest_set_u64(m, PS_COMPACTIONS, ps_manifest_u64(m, PS_COMPACTIONS, 0) + 1);
 }

@@ -47,7 +47,9 @@ typedef struct ps_compact_report {
     uint64_t edges, votes;
     uint32_t added, replaced, deleted; /* pins, of the generation before */
     uint32_t embedded; /* rows whose vector was made since the generation before */
-    char index[128];   /* factory string, "" without an index */
+    /* What was written and has no place in the new generation, and now is gone. */
+    ps_unfit dropped;
+    char index[128]; /* factory string, "" without an index */
     double recall_at_10, seconds;
 } ps_compact_report;
 

@@ -53,6 +53,7 @@ int compact_number(compaction *f)
                        "no memory to number %u pins and %u boards", f->rows, f->boards);
     number_pins(f);
     number_boards(f);
+    ps_view_unfit(f->from.view, &f->from.s, f->base, &f->report->dropped);
     if (!f->report->pins || !f->report->boards)
         return ps_fail(f->why, PS_EUNSUPPORTED, f->g->dir, 0,
                        "no %s would be left in the next generation",

@@ -74,7 +74,7 @@ static int open_store(alone *a, const char *catalog, ps_why *why)
     opts.compacted = ps_manifest_u64(a->g->manifest, PS_COMPACTED, 0);
     if (ps_path_in(path, catalog, "live", why))
         return PS_ERANGE;
-    if (!ps_file_exists(path))
+    if (!ps_store_exists(path))
         return PS_OK;
     int err = ps_store_open(&a->store, path, opts, why);
     if (err == PS_EBUSY) {

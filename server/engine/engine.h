@@ -161,6 +161,9 @@ int ps_reader_find_pin(ps_reader *r, ps_text id, uint32_t *row, ps_why *why);
 int ps_reader_find_board(ps_reader *r, ps_text name, uint32_t *board, ps_why *why);
 /* What made the pin what it is, for its ETag (ps_view_lsn). */
 uint64_t ps_reader_lsn(const ps_reader *r, uint32_t row);
+/* What was written and has no place in e's generation (view.h); zeros when it cannot be
+ * told for want of memory. */
+void ps_engine_unfit(ps_engine *e, ps_unfit *out);
 /* Records of rows that exist. */
 int ps_reader_pin(ps_reader *r, uint32_t row, ps_pin *pin);
 /* The records of all these will be asked for. */

@@ -152,6 +152,16 @@ void ps_reader_expect(ps_reader *r, const ps_scored *list, uint32_t n)
     }
 }
 
+void ps_engine_unfit(ps_engine *e, ps_unfit *out)
+{
+    ps_reader *r;
+    *out = (ps_unfit){0};
+    if (!ps_view_count(e->live.view).unfit || ps_reader_new(&r, e))
+        return;
+    ps_view_unfit(e->live.view, &r->snap, r->pins, out);
+    ps_reader_free(r);
+}
+
 int ps_reader_board(ps_reader *r, uint32_t board, ps_text *name)
 {
     return ps_view_board_name(r->e->live.view, r->pins, board, name);

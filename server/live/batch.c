@@ -11,6 +11,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define RESERVE  ((size_t)1 << 20) /* bytes set aside for showing a batch */
+#define SHARE    8                 /* and so many for each byte of it */
+#define RETRY_US 1000
 
 /* ------------------------------ What stands -------------------------------- */
 
@@ -229,12 +234,17 @@ static void refuse_all(write_batch *g)
                     "no generation is served that could be written to");
 }
 
-/* Memory ran out between what is durable and what is shown. Nothing acknowledged is lost:
- * the store has it, and a fresh start reads it from there. */
-static void must(int err)
+/* What is durable has to be shown. Memory for it is set aside before the commit, and
+ * given back for this; should others have taken it meanwhile, it is waited for: each of
+ * these steps may be done again. Reads go on. Any other error breaks an invariant: then a
+ * fresh start reads what is durable from the store. */
+static bool again(int err)
 {
-    if (err)
+    if (err && err != PS_ENOMEM)
         abort();
+    if (err)
+        usleep(RETRY_US);
+    return err;
 }
 
 static void show_graph(ps_live_view *l, const pending_write *m, double time)
@@ -251,11 +261,14 @@ static void show_graph(ps_live_view *l, const pending_write *m, double time)
                           .meta = m->edited.meta};
     ps_embedding_told(l->embedding, c, &state);
     if (m->puts)
-        must(ps_view_put_pin(l->view, w->pin, &state, false, &row));
+        while (again(ps_view_put_pin(l->view, w->pin, &state, false, &row)))
+            ;
     if (m->drops)
-        must(ps_view_delete_pin(l->view, w->pin, w->lsn, time, &row));
+        while (again(ps_view_delete_pin(l->view, w->pin, w->lsn, time, &row)))
+            ;
     for (const change *e = m->changes; e; e = e->next)
-        must(ps_view_put_edge(l->view, e->pin, e->board, e->saved, e->lsn, &row));
+        while (again(ps_view_put_edge(l->view, e->pin, e->board, e->saved, e->lsn, &row)))
+            ;
 }
 
 /* Content, once the edges are there; returns the row of a pin to be embedded. */
@@ -269,19 +282,18 @@ static uint32_t show_content(write_batch *g, ps_live_view *l, const pending_writ
     if (m->drops || m->puts)
         ps_view_settle(l->view, row);
     if (m->puts) {
-        must(ps_embedding_content(l->embedding, row, &m->edited.content));
+        while (again(ps_embedding_content(l->embedding, row, &m->edited.content)))
+            ;
         return row;
     }
-    if (m->changes)
-        must(ps_live_view_touch(l, row, g->time));
+    while (m->changes && again(ps_live_view_touch(l, row, g->time)))
+        ;
     return PS_NO_ROW;
 }
 
-static void show(write_batch *g, ps_live_view *l)
+static void show(write_batch *g, ps_live_view *l, uint32_t *row)
 {
-    uint32_t n = 0, *row = ps_arena_alloc(&g->arena, (g->n + 1u) * sizeof *row);
-    if (!row)
-        must(PS_ENOMEM);
+    uint32_t n = 0;
     ps_view_begin(l->view);
     for (uint32_t i = 0; i < g->n; i++)
         if (!g->pending[i].w->err)
@@ -293,7 +305,8 @@ static void show(write_batch *g, ps_live_view *l)
             m->w->err || m->w->kind == PS_WRITE_VOTE ? PS_NO_ROW : show_content(g, l, m);
         n += row[n] != PS_NO_ROW;
     }
-    must(ps_embedding_rows(l->embedding, row, n));
+    while (again(ps_embedding_rows(l->embedding, row, n)))
+        ;
     ps_view_begin(l->view); /* with the vectors, answers are others again */
     ps_view_publish(l->view);
     l->lsn = ps_store_lsn(g->store);
@@ -314,20 +327,38 @@ static void count_votes(write_batch *g)
         g->pending[i].w->votes = counts.votes + compacted;
 }
 
+/* Commit, if the memory is there that showing will need; *row is part of it. */
+static int commit(write_batch *g, uint32_t **row, ps_why *why)
+{
+    size_t gathered = ps_store_gathered(g->store);
+    *row = ps_arena_alloc(&g->arena, (g->n + 1u) * sizeof **row);
+    char *reserve = malloc(RESERVE + SHARE * gathered);
+    int err = *row && reserve ? PS_OK : PS_ENOMEM;
+    if (err) {
+        ps_store_abort(g->store);
+        ps_fail(why, err, NULL, 0, "no memory to show what would be written");
+    } else if (gathered) {
+        err = ps_store_commit(g->store, why);
+    }
+    free(reserve);
+    return err;
+}
+
 int ps_batch_run(write_batch *g)
 {
     ps_why why = {0};
+    uint32_t *row;
     if (!g->views)
         refuse_all(g);
     gather_all(g);
-    int err = ps_store_gathered(g->store) ? ps_store_commit(g->store, &why) : PS_OK;
+    int err = commit(g, &row, &why);
     for (uint32_t i = 0; i < g->n && err; i++)
         if (!g->pending[i].w->err) {
             g->pending[i].w->err = err;
             g->pending[i].w->why = why;
         }
     for (ps_live_view *l = g->views; l && !err; l = l->next)
-        show(g, l);
+        show(g, l, row);
     count_votes(g);
     ps_arena_reset(&g->arena);
     return err;

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -113,12 +114,27 @@ static int find_tables(ps_store *s)
     return rc;
 }
 
+/* Tables of whatever kind. */
+static bool has_content(const ps_store *s)
+{
+    MDB_stat all;
+    return mdb_env_stat(s->env, &all) == 0 && all.ms_entries > 0;
+}
+
 static int open_tables(ps_store *s, ps_why *why)
 {
     int rc = find_tables(s);
-    if (rc == MDB_NOTFOUND && s->opts.read_only)
+    bool new = rc == MDB_NOTFOUND;
+    if (new &&has_content(s))
+        return ps_fail(why, PS_EFORMAT, s->dir, 0, "data.mdb is not a live store");
+    if (new && s->mark.id && !s->opts.accept)
+        return ps_fail(why, PS_EFORMAT, s->dir, 0,
+                       "data.mdb is empty, and writes up to number %" PRIu64
+                       " were in it: see serve --accept-live",
+                       s->mark.lsn);
+    if (new && s->opts.read_only)
         return ps_fail(why, PS_ENOENT, s->dir, 0, "nothing was ever written to it");
-    if (rc == MDB_NOTFOUND)
+    if (new)
         rc = make_tables(s);
     return rc ? ps_store_fail(s, why, rc, "cannot be read") : PS_OK;
 }
@@ -137,6 +153,8 @@ static int read_meta(ps_store *s, ps_why *why)
         rc = ps_store_meta(s, txn, "compacted", &compacted);
     if (!rc)
         s->garbage = ps_store_meta(s, txn, "garbage", &garbage) == 0;
+    if (!rc && ps_store_meta(s, txn, "id", &s->id))
+        s->id = 0;
     mdb_txn_abort(txn);
     if (rc)
         return ps_fail(why, PS_EFORMAT, s->dir, 0, "is not a live store: %s",
@@ -395,14 +413,22 @@ static int sync_names(const ps_store *s, ps_why *why)
 
 static int open_all(ps_store *s, ps_why *why)
 {
-    int err = s->opts.read_only ? lock_for_reading(s, why) : lock_for_writing(s, why);
+    int err = ps_store_read_mark(s, why);
+    if (!err)
+        err = ps_store_expect(s, why);
+    if (!err)
+        err = s->opts.read_only ? lock_for_reading(s, why) : lock_for_writing(s, why);
     if (!err)
         err = open_env(s, s->opts.map_bytes ? s->opts.map_bytes : MAP_BYTES, why);
     if (!err)
         err = read_meta(s, why);
+    if (!err)
+        err = ps_store_recognise(s, why);
     if (!err && !s->opts.read_only)
         err = sync_names(s, why);
-    return err ? err : start_above(s, s->opts.compacted, why);
+    if (!err)
+        err = start_above(s, s->opts.compacted, why);
+    return err || s->opts.read_only ? err : ps_store_write_mark(s, why);
 }
 
 /* Whoever replaces the map must not wait for ever behind readers that come and go. */
@@ -446,6 +472,14 @@ void ps_store_close(ps_store *s)
     pthread_rwlock_destroy(&s->gate);
     ps_buf_done(&s->batch);
     free(s);
+}
+
+bool ps_store_exists(const char *dir)
+{
+    char mark[PS_PATH_MAX];
+    int n = snprintf(mark, sizeof mark, "%s.id", dir);
+    return ps_file_exists(dir) ||
+           (n > 0 && (size_t)n < sizeof mark && ps_file_exists(mark));
 }
 
 uint64_t ps_store_lsn(const ps_store *s)

@@ -13,7 +13,7 @@
  *             pin and board
  *     votes   lsn u64                         JSON text
  *     meta    "format" "lsn" "compacted"      u64
- *             "garbage"
+ *             "garbage" "id"
  *
  * A pin's `died` is the number of its newest deletion: what a generation holds of that
  * id, edges too, is dead unless the generation contains that number. Edges that were
@@ -63,16 +63,24 @@ typedef struct ps_store_opts {
     /* What the current generation contains: numbers go on above it even if live/ was
      * lost. */
     uint64_t compacted;
+    /* Take what is found for the store, though the mark beside it tells of another one,
+     * or of a newer state of it (store_identity.c). */
+    bool accept;
     const char *step; /* what is told to who is refused meanwhile; NULL for "serve" */
 } ps_store_opts;
 
-/* dir is made when missing (read_only: PS_ENOENT). PS_EBUSY says which process writes. */
+/* dir is made when missing (read_only: PS_ENOENT), unless something was written to it
+ * before: then a missing, empty, foreign or older store is PS_EFORMAT. PS_EBUSY says
+ * which process writes. */
 int ps_store_open(ps_store **s, const char *dir, ps_store_opts opts, ps_why *why);
 /* No reader may be left. Drops a batch that is not committed. NULL is fine. */
 void ps_store_close(ps_store *s);
 
 /* Number of the last operation committed. */
 uint64_t ps_store_lsn(const ps_store *s);
+
+/* True when there is a store at dir, or was one. */
+bool ps_store_exists(const char *dir);
 
 typedef struct ps_store_counts {
     uint64_t lsn, compacted;
@@ -81,6 +89,10 @@ typedef struct ps_store_counts {
     uint64_t map_bytes;
 } ps_store_counts;
 int ps_store_count(ps_store *s, ps_store_counts *counts, ps_why *why);
+
+/* Read every record: that it can be read, and that its number is none to come. detail
+ * (room) gets what was found. */
+int ps_store_verify(ps_store *s, char *detail, size_t room, ps_why *why);
 
 /* ---- Records ---- */
 

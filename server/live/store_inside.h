@@ -36,8 +36,15 @@ typedef struct ps_sweep {
     unsigned char key[PS_ID_MAX]; /* (size) where to go on in it */
 } ps_sweep;
 
+/* What the mark beside the folder tells. */
+typedef struct ps_store_mark {
+    uint64_t id, lsn; /* id 0: there is none */
+} ps_store_mark;
+
 struct ps_store {
     char dir[PS_PATH_MAX];
+    ps_store_mark mark;
+    uint64_t id; /* 0: it has none */
     ps_store_opts opts;
     int lock;              /* -1: not held */
     bool checked;          /* its pages were all looked at once */
@@ -69,6 +76,17 @@ int ps_store_readers(const ps_store *s, int *fd, ps_why *why);
 /* Value of a key of the meta table. */
 int ps_store_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t *value);
 int ps_store_set_meta(const ps_store *s, MDB_txn *txn, const char *key, uint64_t value);
+
+/* ---- Which store it is (store_identity.c) ---- */
+
+/* Into s->mark. */
+int ps_store_read_mark(ps_store *s, ps_why *why);
+/* Before the file is opened: it must be there when the mark is. */
+int ps_store_expect(const ps_store *s, ps_why *why);
+/* Once s->id and s->lsn are known: are they the mark's? */
+int ps_store_recognise(ps_store *s, ps_why *why);
+/* Writer: from now on it is this one. */
+int ps_store_write_mark(ps_store *s, ps_why *why);
 
 /* ---- Write transactions (store_write.c) ---- */
 

@@ -305,6 +305,7 @@ ps_view_counts ps_view_count(const ps_view *v)
                         .pins = ps_view_rows(v) - v->g->n_pins,
                         .boards = ps_view_boards(v) - v->g->n_boards,
                         .dead = atomic_load(&v->dead),
+                        .unfit = atomic_load(&v->unfit),
                         .edges = ps_overlay_count(v->overlay)};
     if (v->embeddings) {
         c.delta = ps_delta_index_size(v->embeddings);
@@ -410,6 +411,7 @@ static int push_state(ps_view *v, uint32_t row, const ps_row_state *from)
         return PS_ENOMEM;
     }
     bool was_dead = older && older->dead;
+    atomic_fetch_add(&v->unfit, (uint64_t)s->unfit - (older ? older->unfit : 0));
     if (older)
         ps_epoch_retire(v->epoch, s->version, &older->retired, free_retired);
     if (s->dead != was_dead)

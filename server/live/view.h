@@ -123,10 +123,22 @@ typedef struct ps_view_counts {
     uint32_t pins, boards; /* live ones, dead ones among them */
     uint32_t dead;         /* rows deleted: tombstones */
     uint32_t delta;        /* embeddings of live rows */
+    uint64_t unfit;        /* vectors that came with pins and fit no block */
     uint64_t bytes;        /* of vectors */
     ps_overlay_counts edges;
 } ps_view_counts;
 ps_view_counts ps_view_count(const ps_view *v);
+
+/* What was written and has no place in this generation: vectors of a block that it has
+ * not, or has in another width. The store keeps them until a compaction. */
+typedef struct ps_unfit {
+    uint64_t vectors;
+    uint32_t pins;
+    char first[160]; /* ids of some of the pins, "a, b, ..." */
+} ps_unfit;
+/* base: a reader of the generation's pins. Looks at every row when there are any. */
+void ps_view_unfit(const ps_view *v, const ps_snapshot *s, ps_pins_reader *base,
+                   ps_unfit *out);
 
 /* ---- The writer ----
  * Begin a version, all its changes, publish. Changes need memory: PS_ENOMEM leaves the

@@ -30,6 +30,7 @@ struct ps_view {
     uint64_t number;                      /* see ps_view_identify */
     atomic_bool unsettled;                /* vectors are being changed */
     _Atomic uint32_t dead;
+    _Atomic uint64_t unfit; /* vectors of the newest states that fit no block */
 };
 
 #endif

@@ -88,7 +88,10 @@ static void write_compact(const ps_compact_report *r, ps_buf *b)
                   (unsigned long long)r->edges);
     ps_buf_printf(b, ",\"added\":%u,\"replaced\":%u,\"deleted\":%u,\"embedded\":%u",
                   r->added, r->replaced, r->deleted, r->embedded);
-    ps_buf_printf(b, ",\"votes\":%llu,\"index\":", (unsigned long long)r->votes);
+    ps_buf_printf(b, ",\"dropped\":{\"vectors\":%llu,\"pins\":%u,\"first\":",
+                  (unsigned long long)r->dropped.vectors, r->dropped.pins);
+    ps_buf_json(b, r->dropped.first, strlen(r->dropped.first));
+    ps_buf_printf(b, "},\"votes\":%llu,\"index\":", (unsigned long long)r->votes);
     ps_buf_json(b, r->index, strlen(r->index));
     ps_buf_text(b, ",\"recall_at_10\":");
     ps_buf_real(b, r->recall_at_10, 4);

@@ -211,6 +211,8 @@ VALUE(live_boards, s->view.boards)
 VALUE(live_dead, s->view.dead)
 VALUE(live_vectors, s->view.delta)
 VALUE(live_vector_bytes, s->view.bytes)
+VALUE(live_unfit, s->view.unfit)
+VALUE(dropped, s->compaction.dropped)
 VALUE(live_added, s->view.edges.added)
 VALUE(live_removed, s->view.edges.removed)
 VALUE(live_overlay_bytes, s->view.edges.bytes)
@@ -342,6 +344,9 @@ static const row rows[] = {
      .value = is_compaction},
     {"pinsage_compaction_seconds", "gauge", "Time that the last one took.",
      .value = compact_seconds},
+    {"pinsage_compact_dropped_vectors_total", "counter",
+     "Vectors that were written, fitted no block, and went with a compaction.",
+     .value = dropped},
     {"pinsage_live_trimming", "gauge",
      "1 while records that a generation contains are removed.", .value = is_trimming},
     {"pinsage_files_damaged", "gauge",
@@ -371,6 +376,9 @@ static const row rows[] = {
      .value = live_vectors},
     {"pinsage_live_vector_bytes", "gauge", "Memory of vectors beside the generation.",
      .value = live_vector_bytes},
+    {"pinsage_live_unfit_vectors", "gauge",
+     "Vectors that were written and fit no block of the generation.",
+     .value = live_unfit},
     {"pinsage_live_edges_added", "gauge", "Saves since the generation.",
      .value = live_added},
     {"pinsage_live_edges_removed", "gauge", "Unsaves since the generation.",

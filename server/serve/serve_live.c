@@ -40,7 +40,9 @@ int serve_live_start(ps_state *st, ps_why *why)
 {
     const ps_serve_opts *o = st->opts;
     char path[PS_PATH_MAX];
-    ps_store_opts store = {.map_bytes = o->live_map_bytes, .lazy_meta = o->lazy_meta};
+    ps_store_opts store = {.map_bytes = o->live_map_bytes,
+                           .lazy_meta = o->lazy_meta,
+                           .accept = o->accept_live};
     ps_writer_opts writer = {.batch = o->write_batch_size,
                              .delay = o->write_delay,
                              .queue = o->write_queue,
@@ -86,7 +88,9 @@ int serve_live_read(const ps_state *st, ps_store **store, ps_why *why)
     *store = NULL;
     if (st->writes.writer || ps_path_join(path, sizeof path, st->opts->catalog, "live"))
         return PS_OK;
-    int err = ps_store_open(store, path, (ps_store_opts){.read_only = true}, why);
+    int err = ps_store_open(
+        store, path, (ps_store_opts){.read_only = true, .accept = st->opts->accept_live},
+        why);
     return err == PS_ENOENT ? PS_OK : err;
 }
 

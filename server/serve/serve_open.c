@@ -202,6 +202,20 @@ static void say_listening(server *s, bool first)
                    NULL);
 }
 
+/* A generation may have a block no more, or in another width. */
+static void say_unfit(const server *s)
+{
+    ps_unfit unfit;
+    char vectors[24], pins[16];
+    ps_engine_unfit(s->state.engine, &unfit);
+    snprintf(vectors, sizeof vectors, "%llu", (unsigned long long)unfit.vectors);
+    snprintf(pins, sizeof pins, "%u", unfit.pins);
+    if (unfit.vectors)
+        ps_log_say(s->state.log, PS_LOG_WARN,
+                   "live vectors fit no block; a compaction would drop them", "vectors",
+                   vectors, "pins", pins, "first", unfit.first, NULL);
+}
+
 static void on_opened(uv_work_t *work, int status)
 {
     (void)status;
@@ -217,6 +231,7 @@ static void on_opened(uv_work_t *work, int status)
         install_everywhere(s);
         serve_live_taken_up(&s->state, s->state.engine);
         say_listening(s, first);
+        say_unfit(s);
     } else if (first) {
         serve_stop(s);
     } else {

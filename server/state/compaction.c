@@ -111,6 +111,16 @@ static int erase_next(ps_compaction *f, ps_compaction_request *q)
     return err;
 }
 
+static void say_dropped(ps_compaction *f, const ps_compact_report *r)
+{
+    char vectors[24], pins[16];
+    snprintf(vectors, sizeof vectors, "%" PRIu64, r->dropped.vectors);
+    snprintf(pins, sizeof pins, "%u", r->dropped.pins);
+    if (r->dropped.vectors)
+        ps_log_say(f->state->log, PS_LOG_WARN, "vectors that fit no block are dropped",
+                   "vectors", vectors, "pins", pins, "first", r->dropped.first, NULL);
+}
+
 static void say(ps_compaction *f, const ps_compaction_request *q)
 {
     const ps_compact_report *r = &q->report;
@@ -122,6 +132,7 @@ static void say(ps_compaction *f, const ps_compaction_request *q)
         ps_why_format(&q->why, q->err, text, sizeof text);
         ps_log_say(f->state->log, PS_LOG_ERROR, "compact failed", "error", text, NULL);
     } else {
+        say_dropped(f, r);
         ps_log_say(f->state->log, PS_LOG_INFO,
                    r->nothing ? "nothing to compact" : "compacted", "generation",
                    r->generation, "pins", pins, "lsn", lsn, "seconds", seconds, NULL);
@@ -144,6 +155,7 @@ static void answer(ps_compaction *f, ps_compaction_request *q)
     f->question = NULL;
     f->counts.failed += q->err != PS_OK;
     f->counts.compactions += !q->err && !q->report.nothing;
+    f->counts.dropped += q->err ? 0 : q->report.dropped.vectors;
     if (!q->err && !q->report.nothing)
         f->counts.seconds = q->report.seconds;
     pthread_mutex_unlock(&f->lock);

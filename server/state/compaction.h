@@ -19,7 +19,8 @@ typedef struct ps_compaction ps_compaction;
 
 typedef struct ps_compaction_counts {
     uint64_t compactions, failed;
-    double seconds; /* that the last one took */
+    uint64_t dropped; /* vectors that were written and fitted no block */
+    double seconds;   /* that the last one took */
     bool running;
 } ps_compaction_counts;
 

@@ -52,6 +52,7 @@ typedef struct ps_serve_opts {
                                   once a generation is in use; 0 = none */
     uint32_t recall_every;     /* between looks at the index's recall;
                                  0 = none */
+    bool accept_live;          /* though it is not the live store that was there before */
     bool lazy_meta;            /* commits sync the data but not the meta page */
 
     uint64_t url_bytes;    /* longest request target; 414 above */

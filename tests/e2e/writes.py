@@ -4,12 +4,14 @@ the next generation. What the reads and writes mean to other clients: live.py.
 """
 import json
 import os
+import shutil
 import struct
+import subprocess
 import sys
 
 sys.path.insert(0, 'tests/support')
 from protos import SERVICE, decode, encode
-from serving import Server, pinsage, run, scratch, test, write_npy
+from serving import PINSAGE, Server, pinsage, run, scratch, test, write_npy
 
 JSON, PROTO = 'application/json', 'application/proto'
 WIDE, HUB = 301, 1100
@@ -291,6 +293,120 @@ def what_no_pin_has_is_refused_by_name():
     status, text = ask('PUT', '/pins/m17', {'metadata': {'a': None}})
     assert status == 400 and b'metadata.a: not a string' in text, text
     assert server.stop() == 0
+
+
+
+# ------------------------------ What does not fit, and what is gone ----------
+
+def lost_and_found(change, back):
+    """A catalog with a write in it, its live/ changed: serve, compact and verify refuse in words,
+    and a server that is told to goes on."""
+    place = scratch()
+    path = make_catalog(place)
+    one = Server(path, '--drain-delay', '0')
+    for title in ('first', 'second'):
+        status, _, _ = one.ask('/pins/kept', 'PUT', {'Content-Type': JSON},
+                               json.dumps({'title': title}).encode())
+        assert status == 200 and one.stop() == 0
+        if title == 'first':
+            shutil.copytree(path + '/live', place + '/older')
+        one = Server(path, '--drain-delay', '0')
+    one.stop()
+    assert subprocess.run([PINSAGE, 'verify', path], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0
+    change(path, place)
+    for words in (['serve', path, '--listen', '127.0.0.1:0'], ['compact', path],
+                  ['verify', path]):
+        done = subprocess.run([PINSAGE] + words, stdout=subprocess.PIPE, timeout=60,
+                              stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 65 and 'live' in done.stdout, (change, words, done)
+        if words[0] == 'serve':
+            assert 'accept-live' in done.stdout or 'not a live store' in done.stdout, done
+    if back is None:
+        return
+    for options in (['--accept-live'], []):
+        one = Server(path, '--drain-delay', '0', *options)
+        status, _, text = one.ask('/pins/kept')
+        assert (json.loads(text)['title'] if status == 200 else '') == back, text
+        assert one.stop() == 0
+    assert subprocess.run([PINSAGE, 'verify', path], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+@test
+def a_live_store_that_is_gone_is_missed():
+    def empty(path, _):
+        open(path + '/live/data.mdb', 'w').close()
+
+    def remove(path, _):
+        shutil.rmtree(path + '/live')
+
+    def remove_file(path, _):
+        os.unlink(path + '/live/data.mdb')
+    for change in (empty, remove, remove_file):
+        lost_and_found(change, '')
+
+
+@test
+def another_store_in_its_place_is_known_by_its_mark():
+    def older(path, place):
+        shutil.rmtree(path + '/live')
+        shutil.copytree(place + '/older', path + '/live')
+
+    def foreign(path, _):
+        other = make_catalog(scratch())
+        one = Server(other, '--drain-delay', '0')
+        for i in range(9):
+            one.ask('/pins/kept', 'PUT', {'Content-Type': JSON}, b'{"title":"of another"}')
+        one.stop()
+        shutil.rmtree(path + '/live')
+        shutil.copytree(other + '/live', path + '/live')
+
+    def no_store(path, _):
+        shutil.copy(os.path.join(path, os.readlink(path + '/current'), 'pins.mdb'),
+                    path + '/live/data.mdb')
+    lost_and_found(older, 'first')
+    lost_and_found(foreign, 'of another')
+    lost_and_found(no_store, None)
+
+
+@test
+def vectors_that_fit_no_block_are_kept_and_said_to_be_dropped():
+    place = scratch()
+    path = make_catalog(place)
+    one = Server(path, '--drain-delay', '0')
+
+    def put(pin, body):
+        return one.ask('/pins/' + pin, 'PUT', {'Content-Type': JSON}, json.dumps(body).encode())
+    assert put('wide', {'title': 'w', 'features': {'visual': [1, 2, 3]}})[0] == 200
+    one.stop()
+
+    def again(rows):
+        write_npy(place + '/other.npy', rows)
+        pinsage('import', path, '--pins', place + '/pins.tsv', '--edges', place + '/edges.tsv',
+                '--feature', 'visual=%s/other.npy' % place, '--feature',
+                'sound=%s/sound.npy' % place)
+        pinsage('index', path, '--vectors', 'visual')
+    again([[1, i] for i in range(40)])
+    one = Server(path, '--drain-delay', '0')
+    assert 'pinsage_live_unfit_vectors 1' in one.ask('/metrics')[2].decode()
+    one.ask('/pins/wide', 'PATCH', {'Content-Type': JSON}, b'{"title":"patched"}')
+    assert one.stop() == 0
+    assert [line for line in one.lines if 'fit no block' in line and 'first=wide' in line]
+    again([[1, i, 2] for i in range(40)])
+    one = Server(path, '--drain-delay', '0')
+    kept = json.loads(one.ask('/pins/wide?features=true')[2])
+    assert (kept['title'], kept['features']) == ('patched', {'visual': [1, 2, 3]}), kept
+    one.stop()
+    again([[1, i] for i in range(40)])
+    one = Server(path, '--drain-delay', '0')
+    status, _, text = one.ask('/admin/compact', 'POST')
+    assert status == 200, text
+    assert json.loads(text)['dropped'] == {'vectors': 1, 'pins': 1, 'first': 'wide'}, text
+    page = one.ask('/metrics')[2].decode()
+    assert 'pinsage_compact_dropped_vectors_total 1' in page, page
+    assert one.stop() == 0
+    assert [line for line in one.lines if 'are dropped' in line and 'first=wide' in line]
 
 
 run()

@@ -284,7 +284,7 @@ static void numbers_go_on_above_what_a_generation_compacted(void **state)
     s = store_opened(false, (ps_store_opts){.compacted = 500});
     assert_int_equal(ps_store_lsn(s), 1001);
     ps_store_close(s);
-    s = store_opened(false, (ps_store_opts){.compacted = 2000});
+    s = store_opened(false, (ps_store_opts){.compacted = 2000, .accept = true});
     store_must(ps_store_put_vote(s, ps_text_of("1"), &lsn, &why), &why);
     assert_int_equal(lsn, 2001);
     ps_store_close(s);
