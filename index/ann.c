@@ -9,6 +9,7 @@
 
 #include "index/ann_inside.h"
 #include "pinsage/generation.h"
+#include "pinsage/layout.h"
 
 int vectors_cosine(const char *name)
 {
@@ -18,9 +19,9 @@ int vectors_cosine(const char *name)
 void vectors_file(const char *name, char *out, size_t n)
 {
     if (vectors_cosine(name))
-        snprintf(out, n, "features/%s.npy", name);
+        snprintf(out, n, PS_FILE_BLOCK, name);
     else
-        snprintf(out, n, "embeddings.npy");
+        snprintf(out, n, PS_FILE_EMBEDDINGS);
 }
 
 const ps_npy *vectors_find(const ps_generation *g, const char *name)
@@ -36,7 +37,7 @@ const ps_npy *vectors_find(const ps_generation *g, const char *name)
 static int check_file(const ps_generation *g, const char *path, ps_why *why)
 {
     uint64_t size, hash, real_size, real_hash;
-    if (!ps_manifest_file(g->manifest, "index.faiss", &size, &hash))
+    if (!ps_manifest_file(g->manifest, PS_FILE_INDEX, &size, &hash))
         return ps_fail(why, PS_ENOENT, path, 0,
                        "the catalog has no index: run pinsage index");
     int err = ps_file_hash(path, &real_hash, &real_size, why);
@@ -72,7 +73,7 @@ static int check_origin(const ps_generation *g, const char *path, const char *ve
     vectors_file(vectors, file, sizeof file);
     ps_manifest_file(g->manifest, file, NULL, &hash);
     snprintf(now, sizeof now, "%016llx", (unsigned long long)hash);
-    if (!strcmp(ps_manifest_text(g->manifest, "index.of", ""), now))
+    if (!strcmp(ps_manifest_text(g->manifest, PS_KEY_INDEX_OF, ""), now))
         return PS_OK;
     return ps_fail(why, PS_EMISMATCH, path, 0,
                    "was built on another version of %s: run pinsage index again", file);
@@ -80,14 +81,14 @@ static int check_origin(const ps_generation *g, const char *path, const char *ve
 
 static int open_vectors(ps_ann *a, ps_generation *g, const char *path, ps_why *why)
 {
-    const char *name = ps_manifest_text(g->manifest, "index.vectors", "embeddings");
+    const char *name = ps_manifest_text(g->manifest, PS_KEY_INDEX_VECTORS, "embeddings");
     a->array = vectors_find(g, name);
     if (!a->array)
         return ps_fail(why, PS_EMISMATCH, path, 0,
                        "was built on %s, which the catalog does not have", name);
     strncpy(a->vectors, name, sizeof a->vectors - 1);
     a->space = space_of(a->array, vectors_cosine(name));
-    uint64_t times = ps_manifest_u64(g->manifest, "index.overfetch", 1);
+    uint64_t times = ps_manifest_u64(g->manifest, PS_KEY_INDEX_WIDER, 1);
     a->overfetch = times < 1               ? 1
                    : times > OVERFETCH_MAX ? OVERFETCH_MAX
                                            : (uint32_t)times;
@@ -100,8 +101,8 @@ static int read_index(ps_ann *a, const ps_generation *g, const char *path, ps_wh
     if (!err)
         err = check_shape(a, path, why);
     if (!err)
-        ann_widen_by(a, ps_manifest_text(g->manifest, "index.factory", ""));
-    const char *knob = ps_manifest_text(g->manifest, "index.knob", "");
+        ann_widen_by(a, ps_manifest_text(g->manifest, PS_KEY_INDEX_FACTORY, ""));
+    const char *knob = ps_manifest_text(g->manifest, PS_KEY_INDEX_KNOB, "");
     if (!err && *knob)
         err = ps_faiss_tune(a->faiss, knob, why);
     return err;
@@ -110,7 +111,7 @@ static int read_index(ps_ann *a, const ps_generation *g, const char *path, ps_wh
 int ps_ann_open(ps_ann **out, ps_generation *g, ps_why *why)
 {
     char path[PS_PATH_MAX];
-    int err = ps_path_join(path, sizeof path, g->dir, "index.faiss");
+    int err = ps_path_join(path, sizeof path, g->dir, PS_FILE_INDEX);
     if (err)
         return ps_fail(why, err, g->dir, 0, "the path is too long");
     err = ps_ann_cpu_check(why);

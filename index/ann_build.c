@@ -21,6 +21,7 @@
 #include "pinsage/catalog.h"
 #include "pinsage/clock.h"
 #include "pinsage/generation.h"
+#include "pinsage/layout.h"
 #include "pinsage/rng.h"
 
 enum { BLOCK_BYTES = 32 << 20, EXACT_ROWS = 20000 };
@@ -283,16 +284,16 @@ static void describe(ps_manifest *m, const ps_ann *a, const ps_ann_build_opts *o
     vectors_file(a->vectors, file, sizeof file);
     ps_manifest_file(m, file, NULL, &hash);
     snprintf(of, sizeof of, "%016llx", (unsigned long long)hash);
-    ps_manifest_remove(m, "index");
-    ps_manifest_set_text(m, "index.vectors", a->vectors);
-    ps_manifest_set_text(m, "index.of", of);
+    ps_manifest_remove(m, PS_KEY_INDEX);
+    ps_manifest_set_text(m, PS_KEY_INDEX_VECTORS, a->vectors);
+    ps_manifest_set_text(m, PS_KEY_INDEX_OF, of);
     ps_manifest_set_text(m, "index.asked", opts->factory);
-    ps_manifest_set_text(m, "index.factory", r->factory);
+    ps_manifest_set_text(m, PS_KEY_INDEX_FACTORY, r->factory);
     ps_manifest_set_text(m, "index.similarity",
                          a->space.cosine ? "cosine" : "inner product");
-    ps_manifest_set_text(m, "index.knob", r->knob);
-    ps_manifest_set_u64(m, "index.overfetch", r->overfetch);
-    ps_manifest_set_real(m, "index.recall_at_10", r->recall_at_10);
+    ps_manifest_set_text(m, PS_KEY_INDEX_KNOB, r->knob);
+    ps_manifest_set_u64(m, PS_KEY_INDEX_WIDER, r->overfetch);
+    ps_manifest_set_real(m, PS_KEY_INDEX_RECALL, r->recall_at_10);
     ps_manifest_set_u64(m, "index.recall_queries", r->queries);
     ps_manifest_set_real(m, "index.recall_target", opts->recall);
     ps_manifest_set_u64(m, "index.reached", (uint64_t)r->reached);
@@ -309,17 +310,17 @@ static int save(ps_draft *d, const ps_ann *a, const ps_ann_build_opts *opts,
 {
     char path[PS_PATH_MAX], file[64];
     ps_manifest *m = ps_draft_manifest(d);
-    int err = ps_draft_path(d, "index.faiss", path, why);
+    int err = ps_draft_path(d, PS_FILE_INDEX, path, why);
     if (!err)
         err = ps_faiss_write(a->faiss, path, why);
     if (!err)
-        err = ps_draft_file_read(d, "index.faiss", why);
+        err = ps_draft_file_read(d, PS_FILE_INDEX, why);
     if (err)
         return err;
-    ps_manifest_file(m, "index.faiss", &report->bytes, NULL);
+    ps_manifest_file(m, PS_FILE_INDEX, &report->bytes, NULL);
     describe(m, a, opts, report);
     vectors_file(a->vectors, file, sizeof file);
-    ps_manifest_made_from(m, "index.faiss", file);
+    ps_manifest_made_from(m, PS_FILE_INDEX, file);
     return PS_OK;
 }
 
@@ -328,7 +329,7 @@ ps_ann_build_opts ps_ann_asked(const ps_generation *g)
     const ps_manifest *m = g->manifest;
     return (ps_ann_build_opts){
         .factory = ps_manifest_text(m, "index.asked", PS_ANN_FACTORY),
-        .vectors = ps_manifest_text(m, "index.vectors", NULL),
+        .vectors = ps_manifest_text(m, PS_KEY_INDEX_VECTORS, NULL),
         .recall = ps_manifest_real(m, "index.recall_target", PS_ANN_RECALL),
         .sample = PS_ANN_SAMPLE,
         .seed = 1,

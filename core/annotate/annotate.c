@@ -12,6 +12,7 @@
  */
 #include "pinsage/annotate.h"
 #include "pinsage/clock.h"
+#include "pinsage/layout.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,8 +25,8 @@
 #include "pinsage/generation.h"
 #include "pinsage/inverted.h"
 
-#define BLOCK "features/annotation.npy"
-#define WORDS "words.safetensors"
+#define BLOCK PS_DIR_BLOCKS "/annotation.npy"
+#define WORDS PS_FILE_WORDS
 
 /* What did best on valid pairs of several sets, see annotate's options. */
 enum {
@@ -255,9 +256,9 @@ static int note_manifest(annotation *a)
     ps_manifest_set_real(m, "options.annotate.subsample", (double)o->subsample);
     ps_manifest_set_u64(m, "options.annotate.seed", o->seed);
     ps_manifest_remove(m, "options.import.features.annotation");
-    int err = ps_manifest_made_from(m, WORDS, "pins.mdb");
+    int err = ps_manifest_made_from(m, WORDS, PS_FILE_PINS);
     if (!err)
-        err = ps_manifest_made_from(m, BLOCK, "pins.mdb");
+        err = ps_manifest_made_from(m, BLOCK, PS_FILE_PINS);
     return err ? err : ps_manifest_made_from(m, BLOCK, WORDS);
 }
 

@@ -14,6 +14,7 @@
 #include "core/annotate/texts.h"
 #include "core/annotate/tokenizer.h"
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 #include "pinsage/topk.h"
 
 #define K1 1.2
@@ -167,7 +168,7 @@ int ps_inverted_write(ps_draft *d, const ps_texts *t, ps_why *why)
     ps_manifest *m = ps_draft_manifest(d);
     ps_manifest_set_real(m, "text.mean_words", mean_words(t));
     for (int i = 0; i < 4 && !err; i++)
-        err = ps_manifest_made_from(m, files[i], "pins.mdb");
+        err = ps_manifest_made_from(m, files[i], PS_FILE_PINS);
     let_go(&x);
     return err;
 }
@@ -178,7 +179,7 @@ int ps_inverted_make(ps_draft *d, ps_why *why)
     ps_pins *pins = NULL;
     ps_pins_reader *reader = NULL;
     ps_texts texts = {0};
-    int err = ps_path_in(path, ps_draft_dir(d), "pins.mdb", why);
+    int err = ps_path_in(path, ps_draft_dir(d), PS_FILE_PINS, why);
     if (!err)
         err = ps_pins_open(&pins, path, why);
     if (!err)

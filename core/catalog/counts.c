@@ -9,6 +9,7 @@
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
 #include "pinsage/graph.h"
+#include "pinsage/layout.h"
 
 static const unsigned percent[5] = {0, 50, 90, 99, 100};
 
@@ -57,9 +58,9 @@ static int count_graph(const ps_graph *g, ps_counts *c)
 static void note(ps_manifest *m, const ps_counts *c)
 {
     char key[64];
-    ps_manifest_set_u64(m, "counts.pins", c->pins);
-    ps_manifest_set_u64(m, "counts.boards", c->boards);
-    ps_manifest_set_u64(m, "counts.edges", c->edges);
+    ps_manifest_set_u64(m, PS_KEY_COUNT_PINS, c->pins);
+    ps_manifest_set_u64(m, PS_KEY_COUNT_BOARDS, c->boards);
+    ps_manifest_set_u64(m, PS_KEY_COUNT_EDGES, c->edges);
     ps_manifest_set_u64(m, "counts.isolated", c->isolated);
     for (int i = 0; i < 5; i++) {
         snprintf(key, sizeof key, "degrees.boards_of_pin.p%u", percent[i]);
@@ -73,7 +74,7 @@ int ps_draft_count(ps_draft *d, ps_counts *c, ps_why *why)
 {
     char dir[PS_PATH_MAX];
     ps_graph g;
-    if (ps_path_join(dir, sizeof dir, ps_draft_dir(d), "graph"))
+    if (ps_path_join(dir, sizeof dir, ps_draft_dir(d), PS_DIR_GRAPH))
         return ps_fail(why, PS_ERANGE, ps_draft_dir(d), 0, "the path is too long");
     int err = ps_graph_open(&g, dir, why);
     if (err)

@@ -22,6 +22,7 @@
 
 #include "core/catalog/draft_inside.h"
 #include "pinsage/generation.h"
+#include "pinsage/layout.h"
 #include "pinsage/lock.h"
 
 /* ------------------------------ The catalog's folder ---------------------- */
@@ -90,7 +91,7 @@ int draft_manifest_of(const char *catalog, const char *name, ps_manifest **m, ps
     char dir[PS_PATH_MAX], path[PS_PATH_MAX];
     int err = ps_path_in(dir, catalog, name, why);
     if (!err)
-        err = ps_path_in(path, dir, "manifest.json", why);
+        err = ps_path_in(path, dir, PS_FILE_MANIFEST, why);
     return err ? err : ps_manifest_load(m, path, why);
 }
 
@@ -168,12 +169,12 @@ static int keep_live(ps_draft *d, ps_why *why)
     if (ps_manifest_has(old, PS_COMPACTED))
         ps_manifest_set_u64(d->manifest, PS_COMPACTED,
                             ps_manifest_u64(old, PS_COMPACTED, 0));
-    if (ps_manifest_file(old, PS_VOTES, &size, &hash)) {
-        err = inherit_file(d, from, PS_VOTES, why);
+    if (ps_manifest_file(old, PS_FILE_VOTES, &size, &hash)) {
+        err = inherit_file(d, from, PS_FILE_VOTES, why);
         if (!err)
-            ps_draft_file(d, PS_VOTES, size, hash);
-        ps_manifest_set_u64(d->manifest, "counts.votes",
-                            ps_manifest_u64(old, "counts.votes", 0));
+            ps_draft_file(d, PS_FILE_VOTES, size, hash);
+        ps_manifest_set_u64(d->manifest, PS_KEY_COUNT_VOTES,
+                            ps_manifest_u64(old, PS_KEY_COUNT_VOTES, 0));
     }
     ps_manifest_free(old);
     return err;
@@ -185,7 +186,7 @@ static int make_dir(ps_draft *d, ps_why *why)
 {
     char name[32], path[PS_PATH_MAX];
     snprintf(name, sizeof name, ".draft-%ld", (long)getpid());
-    static const char *const folders[] = {"graph", "features"};
+    static const char *const folders[] = {PS_DIR_GRAPH, PS_DIR_BLOCKS};
     int err = ps_path_join(d->dir, sizeof d->dir, d->catalog, name);
     if (!err)
         err = ps_dir_make(d->dir, why);
@@ -200,7 +201,7 @@ static int make_dir(ps_draft *d, ps_why *why)
 /* Where the links lead, and so what the draft goes on from. */
 static int find_parent(ps_draft *d, ps_draft_opts opts, ps_why *why)
 {
-    int err = ps_folder_follow(d->catalog, "current", d->current, why);
+    int err = ps_folder_follow(d->catalog, PS_LINK_CURRENT, d->current, why);
     if (err == PS_ENOENT && opts.create)
         err = PS_OK;
     else if (err == PS_ENOENT)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "pinsage/catalog.h"
+#include "pinsage/layout.h"
 
 /* ------------------------------ Names ------------------------------------- */
 
@@ -61,8 +62,8 @@ static void each_entry(const char *catalog, bool (*fn)(void *, const char *), vo
  * system's. */
 static bool is_ours(const char *name)
 {
-    static const char *const whole[] = {".",    "..",           "lock",
-                                        "live", ".current-new", "lost+found"};
+    static const char *const whole[] = {".",         "..",           "lock",
+                                        PS_DIR_LIVE, ".current-new", "lost+found"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (strcmp(name, whole[i]) == 0)
             return true;
@@ -78,7 +79,7 @@ typedef struct foreign {
 static bool find_foreign(void *cls, const char *name)
 {
     foreign *f = cls;
-    f->catalog = strcmp(name, "current") == 0;
+    f->catalog = strcmp(name, PS_LINK_CURRENT) == 0;
     if (!f->catalog && !f->name[0] && !is_ours(name))
         snprintf(f->name, sizeof f->name, "%s", name);
     return f->catalog;
@@ -121,7 +122,8 @@ int ps_folder_next(const char *catalog, char out[PS_GEN_NAME])
 {
     char current[PS_GEN_NAME], path[PS_PATH_MAX];
     if (ps_folder_follow(catalog, "next", out, NULL) ||
-        (!ps_folder_follow(catalog, "current", current, NULL) && !strcmp(current, out)) ||
+        (!ps_folder_follow(catalog, PS_LINK_CURRENT, current, NULL) &&
+         !strcmp(current, out)) ||
         ps_path_join(path, sizeof path, catalog, out) || !ps_file_exists(path))
         return PS_ENOENT;
     return PS_OK;
@@ -132,7 +134,7 @@ int ps_catalog_current(const char *catalog, char *out, ps_why *why)
     char name[PS_GEN_NAME];
     if (!ps_file_exists(catalog))
         return ps_fail(why, PS_ENOENT, catalog, 0, "there is no such catalog");
-    int err = ps_folder_follow(catalog, "current", name, why);
+    int err = ps_folder_follow(catalog, PS_LINK_CURRENT, name, why);
     if (err == PS_ENOENT)
         return ps_fail(why, PS_ENOENT, catalog, 0,
                        "the catalog is empty: nothing was imported yet");

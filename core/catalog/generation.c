@@ -18,6 +18,7 @@
 
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
+#include "pinsage/layout.h"
 
 /* ------------------------------ Files ------------------------------------- */
 
@@ -47,11 +48,9 @@ static int check_size(const ps_generation *g, const char *name, ps_why *why)
 static int check_files(const ps_generation *g, ps_why *why)
 {
     static const char *const needed[] = {
-        "pins.mdb",
-        "graph/pin_boards.indptr.npy",
-        "graph/pin_boards.indices.npy",
-        "graph/board_pins.indptr.npy",
-        "graph/board_pins.indices.npy",
+        PS_FILE_PINS,       PS_FILE_PIN_BOARDS_STARTS,
+        PS_FILE_PIN_BOARDS, PS_FILE_BOARD_PINS_STARTS,
+        PS_FILE_BOARD_PINS,
     };
     const char *name;
     int err = PS_OK;
@@ -111,7 +110,7 @@ static int open_vectors(const ps_generation *g, const char *name, ps_npy *a, ps_
 static bool block_name(const char *file, char *out)
 {
     size_t len = strlen(file);
-    if (strncmp(file, "features/", 9) != 0 || len < 14 || len - 13 >= 64 ||
+    if (strncmp(file, PS_DIR_BLOCKS "/", 9) != 0 || len < 14 || len - 13 >= 64 ||
         strcmp(file + len - 4, ".npy") != 0)
         return false;
     memcpy(out, file + 9, len - 13);
@@ -149,8 +148,8 @@ static int open_blocks(ps_generation *g, ps_why *why)
 
 static int open_neighbours(ps_generation *g, ps_why *why)
 {
-    static const char *const rows = "neighbours.indices.npy";
-    static const char *const weights = "neighbours.weights.npy";
+    static const char *const rows = PS_FILE_NEAR_ROWS;
+    static const char *const weights = PS_FILE_NEAR_WEIGHTS;
     bool have = ps_generation_file(g, rows, NULL);
     if (have != ps_generation_file(g, weights, NULL))
         return ps_fail(why, PS_EMISMATCH, g->dir, 0, "%s is there without %s",
@@ -175,7 +174,7 @@ static int open_messages(ps_generation *g, ps_why *why)
     char name[32];
     int err = PS_OK;
     for (uint32_t k = 0; k < PS_MESSAGES_MAX && !err; k++) {
-        snprintf(name, sizeof name, "messages.%u.npy", k + 1);
+        snprintf(name, sizeof name, PS_FILE_MESSAGES, k + 1);
         if (!ps_generation_file(g, name, NULL))
             break;
         err = open_vectors(g, name, &g->messages[k], why);
@@ -201,17 +200,21 @@ static int check_count(const ps_generation *g, const char *path, const char *wha
 static int check_counts(const ps_generation *g, ps_why *why)
 {
     const ps_csr *forth = &g->graph.pin_boards, *back = &g->graph.board_pins;
-    int err = check_count(g, "counts.pins", "pins.mdb", g->n_pins, why);
+    int err = check_count(g, PS_KEY_COUNT_PINS, PS_FILE_PINS, g->n_pins, why);
     if (!err)
-        err = check_count(g, "counts.pins", "graph/pin_boards", forth->rows, why);
+        err = check_count(g, PS_KEY_COUNT_PINS, PS_DIR_GRAPH "/" PS_GRAPH_PINS,
+                          forth->rows, why);
     if (!err)
-        err = check_count(g, "counts.boards", "pins.mdb", g->n_boards, why);
+        err = check_count(g, PS_KEY_COUNT_BOARDS, PS_FILE_PINS, g->n_boards, why);
     if (!err)
-        err = check_count(g, "counts.boards", "graph/board_pins", back->rows, why);
+        err = check_count(g, PS_KEY_COUNT_BOARDS, PS_DIR_GRAPH "/" PS_GRAPH_BOARDS,
+                          back->rows, why);
     if (!err)
-        err = check_count(g, "counts.edges", "graph/pin_boards", forth->edges, why);
+        err = check_count(g, PS_KEY_COUNT_EDGES, PS_DIR_GRAPH "/" PS_GRAPH_PINS,
+                          forth->edges, why);
     if (!err)
-        err = check_count(g, "counts.edges", "graph/board_pins", back->edges, why);
+        err = check_count(g, PS_KEY_COUNT_EDGES, PS_DIR_GRAPH "/" PS_GRAPH_BOARDS,
+                          back->edges, why);
     if (!err && (forth->rows != g->n_pins || back->rows != g->n_boards))
         err = ps_fail(why, PS_EMISMATCH, g->dir, 0,
                       "pins.mdb and graph/ differ in their number of pins or boards");
@@ -221,13 +224,13 @@ static int check_counts(const ps_generation *g, ps_why *why)
 static int open_parts(ps_generation *g, ps_why *why)
 {
     char path[PS_PATH_MAX];
-    ps_generation_file(g, "pins.mdb", path);
+    ps_generation_file(g, PS_FILE_PINS, path);
     int err = ps_pins_open(&g->pins, path, why);
     if (err)
         return err;
     g->n_pins = ps_pins_count(g->pins);
     g->n_boards = ps_pins_boards(g->pins);
-    ps_generation_file(g, "graph", path);
+    ps_generation_file(g, PS_DIR_GRAPH, path);
     err = ps_graph_open(&g->graph, path, why);
     if (!err)
         err = check_counts(g, why);
@@ -237,8 +240,8 @@ static int open_parts(ps_generation *g, ps_why *why)
         err = open_neighbours(g, why);
     if (!err)
         err = open_messages(g, why);
-    if (!err && ps_generation_file(g, "embeddings.npy", NULL))
-        err = open_vectors(g, "embeddings.npy", &g->embeddings, why);
+    if (!err && ps_generation_file(g, PS_FILE_EMBEDDINGS, NULL))
+        err = open_vectors(g, PS_FILE_EMBEDDINGS, &g->embeddings, why);
     return err;
 }
 
@@ -272,11 +275,11 @@ static int read_first(const ps_generation *g, reading how, ps_why *why)
     const char *name;
     int err = PS_OK;
     uint64_t pins = 0;
-    ps_manifest_file(g->manifest, "pins.mdb", &pins, NULL);
+    ps_manifest_file(g->manifest, PS_FILE_PINS, &pins, NULL);
     if (how == SMALL_PINS && pins > PS_PINS_READ_FIRST)
         return PS_OK;
     for (size_t i = 0; !err && (name = ps_manifest_file_at(g->manifest, i)); i++)
-        if (how == ALL || strcmp(name, "pins.mdb") == 0)
+        if (how == ALL || strcmp(name, PS_FILE_PINS) == 0)
             err = ps_generation_check_file(g, name, NULL, NULL, why);
     return err;
 }
@@ -397,7 +400,7 @@ int ps_generation_may_replace(const ps_generation *g, const char *block, ps_why 
     char path[96];
     if (!ps_manifest_own_block(g->manifest, block))
         return PS_OK;
-    snprintf(path, sizeof path, "options.import.features.%s", block);
+    snprintf(path, sizeof path, PS_KEY_BLOCK_SOURCE, block);
     return ps_fail(why, PS_EEXIST, g->name, 0,
                    "the block `%s` is your own, from %.120s: --replace puts ours in its "
                    "place",

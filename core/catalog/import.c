@@ -17,6 +17,7 @@
 
 #include "core/catalog/import_parts.h"
 #include "pinsage/file.h"
+#include "pinsage/layout.h"
 #include "pinsage/methods.h"
 
 /* ------------------------------ What is asked for ------------------------- */
@@ -98,17 +99,17 @@ static int import_feature(ps_import_job *job, const ps_import_feature *f)
     char name[64], key[64];
     ps_import_array_found found;
     ps_manifest *m = ps_draft_manifest(job->draft);
-    snprintf(name, sizeof name, "features/%s.npy", f->name);
+    snprintf(name, sizeof name, PS_FILE_BLOCK, f->name);
     int err = ps_import_array(job, name, f->path, &found);
     if (err)
         return err;
-    snprintf(key, sizeof key, "blocks.%s.dim", f->name);
+    snprintf(key, sizeof key, PS_KEY_BLOCK_DIM, f->name);
     ps_manifest_set_u64(m, key, found.dim);
-    snprintf(key, sizeof key, "blocks.%s.dtype", f->name);
+    snprintf(key, sizeof key, PS_KEY_BLOCK_DTYPE, f->name);
     ps_manifest_set_text(m, key, found.dtype);
-    snprintf(key, sizeof key, "blocks.%s.filled", f->name);
+    snprintf(key, sizeof key, PS_KEY_BLOCK_FILLED, f->name);
     ps_manifest_set_u64(m, key, found.filled);
-    snprintf(key, sizeof key, "options.import.features.%s", f->name);
+    snprintf(key, sizeof key, PS_KEY_BLOCK_SOURCE, f->name);
     ps_manifest_set_text(m, key, f->path);
     return PS_OK;
 }
@@ -119,16 +120,16 @@ static int import_embeddings(ps_import_job *job)
     ps_import_array_found found;
     ps_manifest *m = ps_draft_manifest(job->draft);
     job->products = true;
-    int err = ps_import_array(job, "embeddings.npy", path, &found);
+    int err = ps_import_array(job, PS_FILE_EMBEDDINGS, path, &found);
     job->products = false;
     if (err)
         return err;
-    ps_manifest_set_text(m, "embeddings.source", "import");
+    ps_manifest_set_text(m, PS_KEY_EMBEDDINGS_SOURCE, "import");
     ps_manifest_set_text(m, "embeddings.of", path);
-    ps_manifest_set_text(m, "embeddings.similarity", "ip");
-    ps_manifest_set_u64(m, "embeddings.dim", found.dim);
+    ps_manifest_set_text(m, PS_KEY_EMBEDDINGS_SIMILARITY, "ip");
+    ps_manifest_set_u64(m, PS_KEY_EMBEDDINGS_DIM, found.dim);
     ps_manifest_set_text(m, "embeddings.dtype", found.dtype);
-    ps_manifest_set_u64(m, "embeddings.filled", found.filled);
+    ps_manifest_set_u64(m, PS_KEY_EMBEDDINGS_FILLED, found.filled);
     return PS_OK;
 }
 
@@ -164,13 +165,13 @@ static int close_writer(ps_import_job *job)
 {
     int err = ps_pins_writer_close(job->writer, job->why);
     job->writer = NULL;
-    return err ? err : ps_draft_file_read(job->draft, "pins.mdb", job->why);
+    return err ? err : ps_draft_file_read(job->draft, PS_FILE_PINS, job->why);
 }
 
 static int fill_draft(ps_import_job *job)
 {
     char path[PS_PATH_MAX];
-    int err = ps_draft_path(job->draft, "pins.mdb", path, job->why);
+    int err = ps_draft_path(job->draft, PS_FILE_PINS, path, job->why);
     if (!err)
         err = ps_pins_writer_new(&job->writer, path, ps_tsv_total(job->pins), job->why);
     if (!err)

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "core/catalog/import_parts.h"
+#include "pinsage/layout.h"
 #include "pinsage/near.h"
 
 #define BATCH       ((size_t)8192)
@@ -273,7 +274,7 @@ int ps_import_edges(ps_import_job *job)
     if (!v)
         return ps_fail(job->why, PS_ENOMEM, NULL, 0, "no memory to read the edges");
     v->job = job;
-    int err = ps_path_join(dir, sizeof dir, ps_draft_dir(job->draft), "graph");
+    int err = ps_path_join(dir, sizeof dir, ps_draft_dir(job->draft), PS_DIR_GRAPH);
     if (!err)
         err = ps_graph_builder_new(&job->builder, dir, job->why);
     if (!err)

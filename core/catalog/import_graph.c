@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/catalog/import_parts.h"
+#include "pinsage/layout.h"
 #include "pinsage/workers.h"
 
 /* ------------------------------ Names ------------------------------------- */
@@ -80,9 +81,7 @@ static int count(ps_import_job *job)
 
 int ps_import_graph(ps_import_job *job)
 {
-    static const char *const files[] = {
-        "graph/pin_boards.indptr.npy", "graph/pin_boards.indices.npy",
-        "graph/board_pins.indptr.npy", "graph/board_pins.indices.npy"};
+    static const char *const files[] = PS_GRAPH_FILES;
     int err = sort_edges(job);
     for (int i = 0; i < 4 && !err; i++)
         err = ps_draft_file_read(job->draft, files[i], job->why);

@@ -20,6 +20,7 @@
 
 #include "pinsage/file.h"
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 
 #define FORMAT 1
 /* 12 digits print 0.95 as 0.95 and lose nothing that anybody measured. */
@@ -343,10 +344,10 @@ void ps_manifest_remove(ps_manifest *m, const char *path)
 bool ps_manifest_own_block(const ps_manifest *m, const char *name)
 {
     char path[96];
-    int n = snprintf(path, sizeof path, "features/%s.npy", name);
+    int n = snprintf(path, sizeof path, PS_FILE_BLOCK, name);
     if (n < 0 || (size_t)n >= sizeof path || !ps_manifest_file(m, path, NULL, NULL))
         return false;
-    snprintf(path, sizeof path, "blocks.%s.of", name); /* what our own steps write */
+    snprintf(path, sizeof path, PS_KEY_BLOCK_OF, name); /* what our own steps write */
     return !ps_manifest_has(m, path);
 }
 

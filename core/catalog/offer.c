@@ -13,6 +13,7 @@
 
 #include "pinsage/buf.h"
 #include "pinsage/err.h"
+#include "pinsage/layout.h"
 #include "pinsage/methods.h"
 
 static bool lists(const ps_manifest *m, const char *file)
@@ -41,7 +42,7 @@ static unsigned add_blocks(ps_offer *o, const ps_manifest *m)
     for (size_t i = 0; (file = ps_manifest_file_at(m, i)); i++) {
         char name[64];
         if (sscanf(file, "features/%63[a-z0-9_].npy", name) != 1 ||
-            strcmp(file + strlen("features/") + strlen(name), ".npy") != 0)
+            strcmp(file + strlen(PS_DIR_BLOCKS "/") + strlen(name), ".npy") != 0)
             continue;
         n++;
         if (!ps_method_is_reserved(name))
@@ -52,27 +53,29 @@ static unsigned add_blocks(ps_offer *o, const ps_manifest *m)
 
 static bool blends(const ps_manifest *m)
 {
-    return lists(m, "index.faiss") && ps_manifest_has(m, "blend.weights") &&
-           !strcmp(ps_manifest_text(m, "index.vectors", "embeddings"), "embeddings") &&
+    return lists(m, PS_FILE_INDEX) && ps_manifest_has(m, "blend.weights") &&
+           !strcmp(ps_manifest_text(m, PS_KEY_INDEX_VECTORS, "embeddings"),
+                   "embeddings") &&
            !strcmp(ps_manifest_text(m, "blend.model", ""),
-                   ps_manifest_text(m, "embeddings.model", "none"));
+                   ps_manifest_text(m, PS_KEY_EMBEDDINGS_MODEL, "none"));
 }
 
 void ps_offer_of(ps_offer *o, const ps_manifest *m)
 {
-    bool vectors = lists(m, "embeddings.npy");
+    bool vectors = lists(m, PS_FILE_EMBEDDINGS);
     *o = (ps_offer){0};
     if (vectors)
-        add_name(o, ps_manifest_has(m, "embeddings.model") ? "pinsage" : "embeddings");
+        add_name(o,
+                 ps_manifest_has(m, PS_KEY_EMBEDDINGS_MODEL) ? "pinsage" : "embeddings");
     if (vectors && blends(m))
         add_name(o, "blend");
     unsigned blocks = add_blocks(o, m);
     add_name(o, "pixie");
     add_name(o, "pixie-corrected");
     add_name(o, "popular");
-    if (lists(m, "model.safetensors") && !vectors)
+    if (lists(m, PS_FILE_MODEL) && !vectors)
         o->waits_for = "embed";
-    else if ((vectors || blocks) && !lists(m, "index.faiss"))
+    else if ((vectors || blocks) && !lists(m, PS_FILE_INDEX))
         o->waits_for = "index";
 }
 

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "core/catalog/draft_inside.h"
+#include "pinsage/layout.h"
 #include "pinsage/offer.h"
 
 /* ------------------------------ Its files --------------------------------- */
@@ -88,10 +89,10 @@ static int describe(ps_draft *d, uint64_t number, bool over)
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &tm);
     ps_gen_name(name, number);
     snprintf(line, sizeof line, "lineage.%s", name);
-    ps_manifest_set_u64(d->manifest, "generation", number);
-    ps_manifest_set_text(d->manifest, "created", now);
+    ps_manifest_set_u64(d->manifest, PS_KEY_GENERATION, number);
+    ps_manifest_set_text(d->manifest, PS_KEY_CREATED, now);
     ps_manifest_set_text(d->manifest, "step", d->step);
-    ps_manifest_set_text(d->manifest, "made_as", over ? "current" : "next");
+    ps_manifest_set_text(d->manifest, "made_as", over ? PS_LINK_CURRENT : "next");
     ps_manifest_set_text(d->manifest, line, d->step);
     ps_manifest_remove(d->manifest, "parent");
     if (d->parent[0])
@@ -126,7 +127,7 @@ static int sync_draft(const ps_draft *d, ps_why *why)
     for (size_t i = 0; !err && (name = ps_manifest_file_at(d->manifest, i)); i++)
         err = sync_folder_of(d, name, last, why);
     if (!err)
-        err = ps_path_join(path, sizeof path, d->dir, "manifest.json");
+        err = ps_path_join(path, sizeof path, d->dir, PS_FILE_MANIFEST);
     return err ? err : ps_manifest_save(d->manifest, path, why);
 }
 
@@ -168,9 +169,10 @@ static void put_back(const ps_draft *d, const char *link, const char *before)
 static int switch_back(ps_draft *d, const char *name, int err)
 {
     char now[PS_GEN_NAME] = "";
-    put_back(d, "current", d->current);
+    put_back(d, PS_LINK_CURRENT, d->current);
     put_back(d, "next", d->next);
-    bool used = !ps_folder_follow(d->catalog, "current", now, NULL) && !strcmp(now, name);
+    bool used =
+        !ps_folder_follow(d->catalog, PS_LINK_CURRENT, now, NULL) && !strcmp(now, name);
     used |= !ps_folder_follow(d->catalog, "next", now, NULL) && !strcmp(now, name);
     if (used)
         d->dir[0] = '\0';
@@ -184,7 +186,7 @@ static int switch_links(ps_draft *d, const char *name, bool over, ps_why *why)
     if (!over || update)
         err = ps_folder_switch(d->catalog, "next", name, why);
     if (!err && over)
-        err = ps_folder_switch(d->catalog, "current", name, why);
+        err = ps_folder_switch(d->catalog, PS_LINK_CURRENT, name, why);
     if (err)
         return switch_back(d, name, err);
     if (over && update) /* of no meaning any more, whether this works or not */

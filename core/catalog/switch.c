@@ -8,6 +8,7 @@
 
 #include "core/catalog/draft_inside.h"
 #include "pinsage/generation.h"
+#include "pinsage/layout.h"
 #include "pinsage/lock.h"
 #include "pinsage/offer.h"
 
@@ -75,7 +76,7 @@ int ps_catalog_servable(const char *catalog, char *out, ps_why *why)
 {
     char current[PS_GEN_NAME], name[PS_GEN_NAME];
     candidate now;
-    int err = ps_folder_follow(catalog, "current", current, why);
+    int err = ps_folder_follow(catalog, PS_LINK_CURRENT, current, why);
     if (!err)
         err = look(catalog, current, &now, why);
     if (!err && !now.offer.waits_for)
@@ -138,9 +139,9 @@ static int put_in_use(const char *catalog, const char *to, bool accept,
                       char name[PS_GEN_NAME], ps_why *why)
 {
     char current[PS_GEN_NAME], next[PS_GEN_NAME] = "";
-    int err = ps_folder_follow(catalog, "current", current, why);
+    int err = ps_folder_follow(catalog, PS_LINK_CURRENT, current, why);
     ps_folder_next(catalog, next);
-    if (!err && strcmp(to, "current") == 0) {
+    if (!err && strcmp(to, PS_LINK_CURRENT) == 0) {
         memcpy(name, current, PS_GEN_NAME);
         return ps_folder_switch(catalog, "next", NULL, why);
     }
@@ -149,7 +150,7 @@ static int put_in_use(const char *catalog, const char *to, bool accept,
     if (!err)
         err = check(catalog, name, current, !strcmp(name, next), accept, why);
     if (!err)
-        err = ps_folder_switch(catalog, "current", name, why);
+        err = ps_folder_switch(catalog, PS_LINK_CURRENT, name, why);
     if (!err && !strcmp(name, next))
         err = ps_folder_switch(catalog, "next", NULL, why);
     return err;

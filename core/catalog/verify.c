@@ -18,6 +18,7 @@
 #include "pinsage/file.h"
 #include "pinsage/generation.h"
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 #include "pinsage/workers.h"
 
 typedef struct verify {
@@ -138,7 +139,7 @@ static int check_checksums(verify *v)
         char name[300];
         snprintf(name, sizeof name, "checksum: %s", ps_manifest_file_at(m, i));
         tell(v, name, s.of[i].err, &s.of[i].why, NULL);
-        if (s.of[i].err && strcmp(ps_manifest_file_at(m, i), "pins.mdb") == 0)
+        if (s.of[i].err && strcmp(ps_manifest_file_at(m, i), PS_FILE_PINS) == 0)
             v->pins_damaged = true;
     }
     free(s.of);
@@ -309,7 +310,7 @@ static int check_messages(verify *v)
     char name[32];
     int err = PS_OK;
     for (uint32_t k = 0; k < v->g->n_messages && !err; k++) {
-        snprintf(name, sizeof name, "messages.%u.npy", k + 1);
+        snprintf(name, sizeof name, PS_FILE_MESSAGES, k + 1);
         err = check_matrix(v, name, &v->g->messages[k], false);
     }
     return err;
@@ -319,9 +320,9 @@ static int check_messages(verify *v)
 static bool embeddings_are_unit(const ps_manifest *m)
 {
     uint64_t hash;
-    const char *said = ps_manifest_text(m, "embeddings.similarity", NULL);
-    if (!said && ps_manifest_fingerprint(m, "embeddings.npy", "model.safetensors", &hash))
-        said = ps_manifest_text(m, "model.similarity", NULL);
+    const char *said = ps_manifest_text(m, PS_KEY_EMBEDDINGS_SIMILARITY, NULL);
+    if (!said && ps_manifest_fingerprint(m, PS_FILE_EMBEDDINGS, PS_FILE_MODEL, &hash))
+        said = ps_manifest_text(m, PS_KEY_MODEL_SIMILARITY, NULL);
     return said && strcmp(said, "cosine") == 0;
 }
 
@@ -331,7 +332,7 @@ static int check_matrices(verify *v)
     const ps_generation *g = v->g;
     int err = PS_OK;
     for (uint32_t i = 0; i < g->n_blocks && !err; i++) {
-        snprintf(name, sizeof name, "features/%s", g->blocks[i].name);
+        snprintf(name, sizeof name, PS_DIR_BLOCKS "/%s", g->blocks[i].name);
         err = check_matrix(v, name, &g->blocks[i].array, false);
     }
     if (!err)

@@ -14,6 +14,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/clock.h"
 #include "pinsage/half.h"
+#include "pinsage/layout.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,9 +42,8 @@ typedef struct embedding {
 
 /* ------------------------------ The key ----------------------------------- */
 
-static const char *const graph_files[] = {
-    "graph/pin_boards.indptr.npy", "graph/pin_boards.indices.npy",
-    "neighbours.indices.npy", "neighbours.weights.npy"};
+static const char *const graph_files[] = {PS_FILE_PIN_BOARDS_STARTS, PS_FILE_PIN_BOARDS,
+                                          PS_FILE_NEAR_ROWS, PS_FILE_NEAR_WEIGHTS};
 
 /* The i-th file that the vectors depend on, beside the model; NULL past the end. */
 static const char *input(const embedding *e, size_t i, char *name, size_t n)
@@ -53,7 +53,7 @@ static const char *input(const embedding *e, size_t i, char *name, size_t n)
         return graph_files[i];
     if (i - fixed >= e->features.n_blocks)
         return NULL;
-    snprintf(name, n, "features/%s.npy", e->features.block[i - fixed]->name);
+    snprintf(name, n, PS_FILE_BLOCK, e->features.block[i - fixed]->name);
     return name;
 }
 
@@ -133,7 +133,7 @@ static int array_finish(array *a, embedding *e, ps_why *why)
 static int stage_map(embedding *e, uint32_t k, const float *h, array *a, ps_why *why)
 {
     char name[32];
-    snprintf(name, sizeof name, "messages.%u.npy", k);
+    snprintf(name, sizeof name, PS_FILE_MESSAGES, k);
     int err = array_open(a, e, name, PS_F16, e->model.config.m, why);
     if (!err && a->data)
         err = ps_stages_map(&e->stages, k, h, a->data);
@@ -191,7 +191,7 @@ static int sign(embedding *e, const char *file)
     char name[96];
     const char *in;
     ps_manifest *m = ps_draft_manifest(e->draft);
-    int err = ps_manifest_made_from(m, file, "model.safetensors");
+    int err = ps_manifest_made_from(m, file, PS_FILE_MODEL);
     for (size_t i = 0; !err && (in = input(e, i, name, sizeof name)); i++)
         err = ps_manifest_made_from(m, file, in);
     return err;
@@ -200,7 +200,7 @@ static int sign(embedding *e, const char *file)
 static int link_messages(embedding *e, uint32_t k, ps_why *why)
 {
     char name[32], from[PS_PATH_MAX], to[PS_PATH_MAX];
-    snprintf(name, sizeof name, "messages.%u.npy", k);
+    snprintf(name, sizeof name, PS_FILE_MESSAGES, k);
     int err = ps_path_join(from, sizeof from, e->dir, name);
     if (!err)
         err = ps_draft_path(e->draft, name, to, why);
@@ -232,7 +232,7 @@ static int write_rows(const ps_npy *z, bool as_half, ps_out *out)
 /* z as f32 or f16; a copy, so that its checksum is made on the way. */
 static int write_embeddings(embedding *e, ps_why *why)
 {
-    static const char *const name = "embeddings.npy";
+    static const char *const name = PS_FILE_EMBEDDINGS;
     char from[PS_PATH_MAX];
     ps_npy z;
     ps_out *out = NULL;
@@ -260,10 +260,10 @@ static void note_manifest(embedding *e)
     char print[17];
     ps_model_print(&e->model, print);
     ps_manifest_remove(m, PS_COMPACTIONS);
-    ps_manifest_set_text(m, "embeddings.source", "model");
-    ps_manifest_set_text(m, "embeddings.model", print);
-    ps_manifest_set_u64(m, "embeddings.dim", e->model.config.e);
-    ps_manifest_set_text(m, "embeddings.similarity",
+    ps_manifest_set_text(m, PS_KEY_EMBEDDINGS_SOURCE, "model");
+    ps_manifest_set_text(m, PS_KEY_EMBEDDINGS_MODEL, print);
+    ps_manifest_set_u64(m, PS_KEY_EMBEDDINGS_DIM, e->model.config.e);
+    ps_manifest_set_text(m, PS_KEY_EMBEDDINGS_SIMILARITY,
                          ps_enum_name(ps_similarity_names, e->model.config.similarity));
 }
 
@@ -323,7 +323,7 @@ static int open_neighbours(embedding *e, const ps_progress *progress, ps_why *wh
 static int open_model(embedding *e, ps_why *why)
 {
     char path[PS_PATH_MAX];
-    int err = ps_path_join(path, sizeof path, e->g->dir, "model.safetensors");
+    int err = ps_path_join(path, sizeof path, e->g->dir, PS_FILE_MODEL);
     if (!err && !ps_file_exists(path))
         return ps_fail(
             why, PS_ENOENT, e->g->name, 0,
@@ -356,7 +356,7 @@ static int begin(embedding *e, const char *catalog, const ps_progress *progress,
         err = ps_workers_new(&e->stages.workers, e->opts->threads);
     snprintf(key, sizeof key, "%016" PRIx64, key_of(e));
     if (!err)
-        err = ps_path_join(e->root, sizeof e->root, catalog, "embed.partial");
+        err = ps_path_join(e->root, sizeof e->root, catalog, PS_DIR_EMBED_PARTIAL);
     if (!err)
         err = ps_path_join(e->dir, sizeof e->dir, e->root, key);
     return err;
@@ -375,12 +375,12 @@ static bool up_to_date(const embedding *e)
     const char *in;
     ps_model_print(&e->model, print);
     bool same = !is_compacted(e) &&
-                strcmp(ps_manifest_text(m, "embeddings.model", ""), print) == 0 &&
+                strcmp(ps_manifest_text(m, PS_KEY_EMBEDDINGS_MODEL, ""), print) == 0 &&
                 (e->g->embeddings.dtype == PS_F16) == e->opts->half;
     for (size_t i = 0; same && (in = input(e, i, name, sizeof name)); i++) {
         uint64_t size, now_hash, then;
         same = ps_manifest_file(m, in, &size, &now_hash) &&
-               ps_manifest_fingerprint(m, "embeddings.npy", in, &then) &&
+               ps_manifest_fingerprint(m, PS_FILE_EMBEDDINGS, in, &then) &&
                then == now_hash;
     }
     return same;

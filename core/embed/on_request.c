@@ -18,6 +18,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/gemm.h"
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 
 _Static_assert(PS_LAYERS_MAX <= PS_MESSAGES_MAX, "a generation has too few messages");
 
@@ -45,7 +46,7 @@ static int take_messages(ps_embedder *e, ps_why *why)
                        "has no messages: run `pinsage embed` first");
     for (uint32_t k = 0; k < c->layers; k++) {
         char name[32];
-        snprintf(name, sizeof name, "messages.%u.npy", k + 1);
+        snprintf(name, sizeof name, PS_FILE_MESSAGES, k + 1);
         if (e->g->messages[k].dtype != PS_F16 || e->g->messages[k].cols != c->m)
             return ps_fail(why, PS_EFORMAT, name, 0, "is not of (%u, %u) <f2",
                            e->g->n_pins, c->m);
@@ -316,7 +317,7 @@ int ps_embed_parity(ps_generation *g, uint32_t n, ps_parity *out, ps_why *why)
     char path[PS_PATH_MAX];
     ps_model model;
     ps_embedder *e = NULL;
-    ps_generation_file(g, "model.safetensors", path);
+    ps_generation_file(g, PS_FILE_MODEL, path);
     int err = ps_model_load(&model, path, why);
     if (err)
         return err;

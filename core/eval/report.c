@@ -13,6 +13,7 @@
 
 #include "pinsage/buf.h"
 #include "pinsage/eval.h"
+#include "pinsage/layout.h"
 
 static const char *const buckets[3] = {"cold", "warm", "hub"};
 static const char *const cosine_at[5] = {"1", "25", "50", "75", "99"};
@@ -188,18 +189,18 @@ static void json_generation(ps_buf *o, const ps_generation *g)
         ps_buf_printf(o, "\"%s\":%llu,", numbers[i],
                       (unsigned long long)ps_manifest_u64(m, path, 0));
     }
-    bool cosine = !strcmp(ps_manifest_text(m, "model.similarity", ""), "cosine");
-    const char *blocks = ps_manifest_text(m, "model.blocks", "");
+    bool cosine = !strcmp(ps_manifest_text(m, PS_KEY_MODEL_SIMILARITY, ""), "cosine");
+    const char *blocks = ps_manifest_text(m, PS_KEY_MODEL_BLOCKS, "");
     ps_buf_printf(
         o, "\"similarity\":\"%s\",\"blocks\":", cosine ? "cosine" : "inner product");
     ps_buf_json(o, blocks, strlen(blocks));
     ps_buf_text(o, ",\"curve\":");
-    json_part(o, m, "train.curve");
+    json_part(o, m, PS_KEY_TRAIN_CURVE);
     ps_buf_text(o, "},");
     if (!ps_manifest_length(m, "blend.valid.ahead.hit_100"))
         return;
     ps_buf_printf(o, "\"blend\":{\"pairs\":%llu,\"ahead\":",
-                  (unsigned long long)ps_manifest_u64(m, "blend.valid.pairs", 0));
+                  (unsigned long long)ps_manifest_u64(m, PS_KEY_BLEND_PAIRS, 0));
     json_part(o, m, "blend.valid.ahead.hit_100");
     ps_buf_text(o, "},");
 }

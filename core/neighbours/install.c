@@ -9,6 +9,7 @@
 #include "core/base/list.h"
 #include "core/neighbours/corpus_inside.h"
 #include "pinsage/features.h"
+#include "pinsage/layout.h"
 
 /* ------------------------------ Files ------------------------------------- */
 
@@ -29,11 +30,11 @@ int ps_install_sign(ps_draft *d, const ps_generation *g, const char *file,
 {
     ps_manifest *m = ps_draft_manifest(d);
     char name[96];
-    int err = ps_manifest_made_from(m, file, "graph/pin_boards.indptr.npy");
+    int err = ps_manifest_made_from(m, file, PS_FILE_PIN_BOARDS_STARTS);
     if (!err)
-        err = ps_manifest_made_from(m, file, "graph/pin_boards.indices.npy");
+        err = ps_manifest_made_from(m, file, PS_FILE_PIN_BOARDS);
     for (uint32_t b = 0; b < g->n_blocks && !err; b++) {
-        snprintf(name, sizeof name, "features/%s.npy", g->blocks[b].name);
+        snprintf(name, sizeof name, PS_FILE_BLOCK, g->blocks[b].name);
         if (ps_list_has(blocks, g->blocks[b].name))
             err = ps_manifest_made_from(m, file, name);
     }
@@ -45,8 +46,8 @@ int ps_install_sign(ps_draft *d, const ps_generation *g, const char *file,
 int ps_install_neighbours(ps_draft *d, ps_corpus *c, const ps_model_config *m,
                           const ps_progress *progress, ps_why *why)
 {
-    static const char *const rows = "neighbours.indices.npy",
-                             *const weights = "neighbours.weights.npy";
+    static const char *const rows = PS_FILE_NEAR_ROWS, *const weights =
+                                                           PS_FILE_NEAR_WEIGHTS;
     const ps_table *t;
     int err = ps_corpus_table(c, ps_model_walk(m), m->neighbourhood == PS_NEIGHBOURS_KHOP,
                               &t, progress, why);
@@ -64,9 +65,9 @@ static void note_model(ps_manifest *m, const ps_model *model)
     char print[17];
     ps_model_print(model, print);
     ps_manifest_set_text(m, "model.fingerprint", print);
-    ps_manifest_set_text(m, "model.similarity",
+    ps_manifest_set_text(m, PS_KEY_MODEL_SIMILARITY,
                          ps_enum_name(ps_similarity_names, model->config.similarity));
-    ps_manifest_set_text(m, "model.blocks", model->config.blocks);
+    ps_manifest_set_text(m, PS_KEY_MODEL_BLOCKS, model->config.blocks);
     ps_manifest_set_u64(m, "model.parameters", model->n_params);
 }
 
@@ -75,13 +76,13 @@ int ps_install_model(ps_draft *d, ps_corpus *c, const ps_model *model,
 {
     char path[PS_PATH_MAX];
     uint64_t size, hash;
-    int err = ps_draft_path(d, "model.safetensors", path, why);
+    int err = ps_draft_path(d, PS_FILE_MODEL, path, why);
     if (!err)
         err = ps_model_save(model, path, &size, &hash, why);
     if (err)
         return err;
-    ps_draft_file(d, "model.safetensors", size, hash);
-    err = ps_install_sign(d, c->generation, "model.safetensors", model->config.blocks);
+    ps_draft_file(d, PS_FILE_MODEL, size, hash);
+    err = ps_install_sign(d, c->generation, PS_FILE_MODEL, model->config.blocks);
     if (!err && model->config.layers)
         err = ps_install_neighbours(d, c, &model->config, progress, why);
     if (!err)
@@ -95,10 +96,10 @@ int ps_install_model(ps_draft *d, ps_corpus *c, const ps_model *model,
 static int forget(ps_draft *d, ps_why *why)
 {
     ps_manifest *m = ps_draft_manifest(d);
-    ps_manifest_remove(m, "train");
-    ps_manifest_remove(m, "blend");
-    int err = ps_draft_drop(d, "neighbours.indices.npy", why);
-    return err ? err : ps_draft_drop(d, "neighbours.weights.npy", why);
+    ps_manifest_remove(m, PS_KEY_TRAIN);
+    ps_manifest_remove(m, PS_KEY_BLEND);
+    int err = ps_draft_drop(d, PS_FILE_NEAR_ROWS, why);
+    return err ? err : ps_draft_drop(d, PS_FILE_NEAR_WEIGHTS, why);
 }
 
 int ps_model_import(const char *catalog, const char *path, ps_model_import_opts o,

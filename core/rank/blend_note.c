@@ -7,6 +7,8 @@
 
 #include "core/rank/blend_inside.h"
 
+#include "pinsage/layout.h"
+
 static const char *const names[PS_BLEND_COSINES] = {
     [PS_BLEND_SIMILARITY] = "similarity", [PS_BLEND_VISITS] = "log_visits",
     [PS_BLEND_UNVISITED] = "unvisited",   [PS_BLEND_DEGREE] = "log_degree",
@@ -48,7 +50,7 @@ static void note_ahead(ps_manifest *m, const char *what, ps_interval x)
 void ps_blend_note(ps_manifest *m, const ps_blend_report *r, const char *model)
 {
     char path[80];
-    ps_manifest_remove(m, "blend");
+    ps_manifest_remove(m, PS_KEY_BLEND);
     ps_manifest_set_text(m, "blend.model", model);
     ps_manifest_set_u64(m, "blend.candidates", r->model.candidates);
     ps_manifest_set_u64(m, "blend.steps", r->model.steps);
@@ -59,7 +61,7 @@ void ps_blend_note(ps_manifest *m, const ps_blend_report *r, const char *model)
         weight_path(&r->model, i, path);
         ps_manifest_set_real(m, path, r->model.weight[i]);
     }
-    ps_manifest_set_u64(m, "blend.valid.pairs", r->blend.pairs);
+    ps_manifest_set_u64(m, PS_KEY_BLEND_PAIRS, r->blend.pairs);
     ps_manifest_set_u64(m, "blend.valid.queries", r->blend.queries);
     ps_manifest_set_real(m, "blend.valid.covered", r->covered);
     note_scores(m, "blend", &r->blend);
@@ -93,7 +95,7 @@ int ps_blend_load(ps_blend_model *out, const ps_generation *g, ps_why *why)
         return ps_fail(why, PS_EUNSUPPORTED, "blend", 0,
                        "no blend was fitted; training does it");
     const char *fitted = ps_manifest_text(m, "blend.model", "");
-    const char *have = ps_manifest_text(m, "embeddings.model", "");
+    const char *have = ps_manifest_text(m, PS_KEY_EMBEDDINGS_MODEL, "");
     if (strcmp(fitted, have) != 0 || !g->embeddings.rows)
         return ps_fail(why, PS_EUNSUPPORTED, "blend", 0,
                        "it was fitted to embeddings of model %.16s, these are of %.16s",

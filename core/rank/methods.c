@@ -16,6 +16,7 @@
 #include "pinsage/buf.h"
 #include "pinsage/dot.h"
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 #include "pinsage/length.h"
 #include "pinsage/near.h"
 #include "pinsage/pixie.h"
@@ -122,7 +123,7 @@ static int open_embeddings(ps_scorer *out, ps_generation *g, const ps_scorer_opt
 {
     if (!g->embeddings.rows)
         return skip_without(why, opts->name, "the catalog has no embeddings");
-    int learned = ps_manifest_has(g->manifest, "embeddings.model");
+    int learned = ps_manifest_has(g->manifest, PS_KEY_EMBEDDINGS_MODEL);
     if (!strcmp(opts->name, "pinsage") && !learned)
         return skip_without(why, opts->name,
                             "the embeddings were imported: the method is \"embeddings\"");
@@ -146,7 +147,7 @@ static int open_baseline(ps_scorer *out, ps_generation *g, const ps_scorer_opts 
 {
     char file[64];
     ps_npy array;
-    snprintf(file, sizeof file, "baselines/%.40s.npy", opts->name);
+    snprintf(file, sizeof file, PS_DIR_BASELINES "/%.40s.npy", opts->name);
     int err = ps_generation_array(g, file, &array, why);
     if (err)
         return err;
@@ -344,7 +345,7 @@ static void list_name(name_list *l, const char *name, size_t len)
 static bool is_baseline(const ps_generation *g, const char *name)
 {
     char file[64];
-    int n = snprintf(file, sizeof file, "baselines/%s.npy", name);
+    int n = snprintf(file, sizeof file, PS_FILE_BASELINE, name);
     return n > 0 && (size_t)n < sizeof file && ps_generation_file(g, file, NULL);
 }
 
@@ -357,7 +358,7 @@ static void list_baselines(name_list *l, const ps_generation *g)
             list_name(l, baselines[i], strlen(baselines[i]));
     for (size_t i = 0; (file = ps_manifest_file_at(g->manifest, i)); i++) {
         size_t len = strlen(file);
-        if (len > 14 && !strncmp(file, "baselines/", 10) &&
+        if (len > 14 && !strncmp(file, PS_DIR_BASELINES "/", 10) &&
             !strcmp(file + len - 4, ".npy"))
             list_name(l, file + 10, len - 14);
     }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinsage/layout.h"
+
 static const char *const files[3] = {"pairs.indptr.npy", "pairs.indices.npy",
                                      "pairs.weights.npy"};
 
@@ -126,7 +128,7 @@ int ps_pair_graph_write(const ps_pair_graph *g, ps_draft *d, ps_why *why)
         ps_out_write(out, part[i].data, part[i].n * ps_dtype_size(part[i].type));
         err = ps_draft_close(d, files[i], out, why);
         if (!err)
-            err = ps_manifest_made_from(ps_draft_manifest(d), files[i], "pins.mdb");
+            err = ps_manifest_made_from(ps_draft_manifest(d), files[i], PS_FILE_PINS);
     }
     return err;
 }

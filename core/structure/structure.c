@@ -16,6 +16,7 @@
  */
 #include "pinsage/structure.h"
 #include "pinsage/clock.h"
+#include "pinsage/layout.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,8 +27,8 @@
 #include "pinsage/catalog.h"
 #include "pinsage/generation.h"
 
-#define BOARDS "structure.boards.npy"
-#define BLOCK  "features/structure.npy"
+#define BOARDS PS_FILE_STRUCTURE_BOARDS
+#define BLOCK  PS_DIR_BLOCKS "/structure.npy"
 
 enum {
     RIDGE = 4,   /* added to each degree */
@@ -117,7 +118,7 @@ static int close_array(making *k, const char *name, ps_out *out, ps_why *why)
     int err = ps_draft_close(k->draft, name, out, why);
     return err ? err
                : ps_manifest_made_from(ps_draft_manifest(k->draft), name,
-                                       "graph/pin_boards.indices.npy");
+                                       PS_FILE_PIN_BOARDS);
 }
 
 static int write_boards(making *k, ps_why *why)

@@ -11,6 +11,7 @@
 #include "core/train/checkpoint.h"
 #include "pinsage/buf.h"
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 
 static void describe(const ps_train_opts *o, ps_buf *b)
 {
@@ -40,10 +41,10 @@ static void add_files(ps_hasher *h, const ps_features *f)
 {
     const ps_manifest *m = f->generation->manifest;
     char name[96];
-    add_file(h, m, "graph/pin_boards.indptr.npy");
-    add_file(h, m, "graph/pin_boards.indices.npy");
+    add_file(h, m, PS_FILE_PIN_BOARDS_STARTS);
+    add_file(h, m, PS_FILE_PIN_BOARDS);
     for (uint32_t i = 0; i < f->n_blocks; i++) {
-        snprintf(name, sizeof name, "features/%s.npy", f->block[i]->name);
+        snprintf(name, sizeof name, PS_FILE_BLOCK, f->block[i]->name);
         add_file(h, m, name);
     }
 }

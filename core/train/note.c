@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pinsage/buf.h"
+#include "pinsage/layout.h"
 
 /* The list is whole: into the manifest with it. */
 static int put_list(ps_manifest *m, const char *path, ps_buf *b)
@@ -50,7 +51,7 @@ static int note_curve(ps_manifest *m, const ps_train_report *r)
                       i ? "," : "", e->epoch, (double)e->loss, (double)e->violated,
                       e->hit_10, e->hit_100, e->mrr);
     }
-    return put_list(m, "train.curve", &b);
+    return put_list(m, PS_KEY_TRAIN_CURVE, &b);
 }
 
 static void note_left_out(ps_manifest *m, const char *of, const ps_left_out *l)

@@ -22,6 +22,7 @@
 #include "pinsage/clock.h"
 #include "pinsage/embed.h"
 #include "pinsage/inverted.h"
+#include "pinsage/layout.h"
 #include "pinsage/pair_graph.h"
 #include "pinsage/text.h"
 
@@ -283,7 +284,7 @@ static int train_variant(step *s, const ps_variant *v, ps_why *why)
     o.checkpoint = NULL;
     o.stage = name;
     v->change(&o);
-    snprintf(file, sizeof file, "baselines/%s.npy", name);
+    snprintf(file, sizeof file, PS_FILE_BASELINE, name);
     int err = result && z ? ps_train(&model, s->corpus, &s->pairs, &s->valid, &o, result,
                                      s->progress, why)
                           : PS_ENOMEM;
@@ -350,7 +351,7 @@ static int fit_blend(step *s, const ps_model *model, ps_why *why)
         err = ps_inverted_open(&s->text, s->g, why);
     if (!err)
         err = ps_blend_fit(&source, &s->pairs, &s->valid, &opts, r, s->progress, why);
-    ps_manifest_remove(ps_draft_manifest(s->draft), "blend");
+    ps_manifest_remove(ps_draft_manifest(s->draft), PS_KEY_BLEND);
     if (!err) {
         ps_model_print(model, print);
         ps_blend_note(ps_draft_manifest(s->draft), r, print);
@@ -415,13 +416,13 @@ static int begin(step *s, const char *catalog, ps_why *why)
     int err = check_variants(s->opts->variants, why);
     if (!err)
         err = ps_path_join(s->checkpoint, sizeof s->checkpoint, catalog,
-                           "train.checkpoint");
+                           PS_FILE_CHECKPOINT);
     if (!err)
         err = ps_draft_begin(&s->draft, catalog, (ps_draft_opts){.step = "train"}, why);
     if (!err)
         err = ps_draft_open(s->draft, &s->g, why);
     if (!err)
-        err = ps_path_join(dir, sizeof dir, ps_draft_dir(s->draft), "baselines");
+        err = ps_path_join(dir, sizeof dir, ps_draft_dir(s->draft), PS_DIR_BASELINES);
     if (!err)
         err = ps_dir_make(dir, why);
     if (!err)

@@ -20,6 +20,7 @@
 
 #include "pinsage/err.h"
 #include "pinsage/file.h"
+#include "pinsage/layout.h"
 #include "pinsage/manifest.h"
 
 typedef struct ps_draft ps_draft;
@@ -81,13 +82,6 @@ typedef struct ps_counts {
 } ps_counts;
 /* Count the graph in the draft's folder and note it in the manifest. */
 int ps_draft_count(ps_draft *d, ps_counts *c, ps_why *why);
-
-/* In a manifest: the last operation of the live store that the generation contains;
- * the file of votes that came with it, a JSON object a line; and how many compactions
- * there were since all pins were embedded together, 0 when it is missing. */
-#define PS_COMPACTED   "live.compacted"
-#define PS_VOTES       "votes.jsonl"
-#define PS_COMPACTIONS "embeddings.compactions"
 
 /* Path of the current generation into out (PS_PATH_MAX); PS_ENOENT in words. */
 int ps_catalog_current(const char *catalog, char *out, ps_why *why);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pinsage/clock.h"
+#include "pinsage/layout.h"
 #include "server/api/ops_inside.h"
 #include "server/base/process.h"
 #include "server/state/later.h"
@@ -316,7 +317,7 @@ void ps_op_version(ps_context *d, ps_reply *out)
     ps_buf_printf(b, "{\"version\":\"%s\",\"generation\":\"%s\"", ps_version(), g->name);
     ps_buf_printf(b, ",\"pins\":%u,\"boards\":%u,\"edges\":%llu", g->n_pins, g->n_boards,
                   (unsigned long long)g->graph.pin_boards.edges);
-    char *index = ps_manifest_json(g->manifest, "index");
+    char *index = ps_manifest_json(g->manifest, PS_KEY_INDEX);
     ps_buf_printf(b, ",\"index\":%s", index ? index : "{}");
     free(index);
     add_methods(b, e);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pinsage/clock.h"
+#include "pinsage/layout.h"
 #include "server/api/ops_inside.h"
 #include "server/state/recall.h"
 
@@ -102,7 +103,7 @@ int op_add_explanation(ps_context *d, ps_answer *a, ps_field f, uint32_t row,
     ps_add_double(a, PS_FIELD(2, "vector_age_seconds"), why.age, 9);
     ps_add_bool(a, PS_FIELD(3, "stale"), why.stale);
     ps_add_name(a, PS_FIELD(4, "model"),
-                ps_manifest_text(g->manifest, "embeddings.model", ""));
+                ps_manifest_text(g->manifest, PS_KEY_EMBEDDINGS_MODEL, ""));
     add_spent(d, a, since);
     ps_message_end(a, mark);
     return err;

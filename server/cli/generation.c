@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "pinsage/catalog.h"
+#include "pinsage/layout.h"
 #include "pinsage/offer.h"
 #include "server/cli/cli.h"
 
 static int offer_of(const char *dir, ps_manifest **m, ps_offer *o)
 {
     char path[PS_PATH_MAX];
-    int err = ps_path_in(path, dir, "manifest.json", NULL);
+    int err = ps_path_in(path, dir, PS_FILE_MANIFEST, NULL);
     if (!err)
         err = ps_manifest_load(m, path, NULL);
     if (!err)

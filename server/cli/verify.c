@@ -9,6 +9,7 @@
 #include "pinsage/embed.h"
 #include "pinsage/file.h"
 #include "pinsage/generation.h"
+#include "pinsage/layout.h"
 #include "server/cli/commands.h"
 #include "server/compact/erased.h"
 #include "server/live/store.h"
@@ -51,7 +52,7 @@ static int check_parity(ps_generation *g, tally *t, ps_why *why)
 {
     ps_parity p;
     char detail[192];
-    if (!ps_manifest_has(g->manifest, "embeddings.model"))
+    if (!ps_manifest_has(g->manifest, PS_KEY_EMBEDDINGS_MODEL))
         return PS_OK;
     int err = ps_embed_parity(g, PARITY_PINS, &p, why);
     bool compacted = ps_manifest_has(g->manifest, PS_COMPACTIONS);

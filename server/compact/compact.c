@@ -15,22 +15,23 @@
 #include "pinsage/ann.h"
 #include "pinsage/clock.h"
 #include "pinsage/gemm.h"
+#include "pinsage/layout.h"
 #include "server/compact/compact_inside.h"
 
 /* ------------------------------ The index ---------------------------------- */
 
 static int build_index(compaction *f)
 {
-    char path[PS_PATH_MAX], name[96] = "embeddings.npy";
+    char path[PS_PATH_MAX], name[96] = PS_FILE_EMBEDDINGS;
     ps_ann_report report;
     ps_npy vectors;
     ps_ann_build_opts o = ps_ann_asked(f->g);
-    if (!ps_generation_file(f->g, "index.faiss", NULL) || !o.vectors)
+    if (!ps_generation_file(f->g, PS_FILE_INDEX, NULL) || !o.vectors)
         return PS_OK;
     o.threads = f->opts->threads;
     o.seed = f->opts->seed;
     if (strcmp(o.vectors, "embeddings") != 0)
-        snprintf(name, sizeof name, "features/%s.npy", o.vectors);
+        snprintf(name, sizeof name, PS_FILE_BLOCK, o.vectors);
     if (ps_path_in(path, ps_draft_dir(f->draft), name, f->why))
         return PS_ERANGE;
     int err = ps_npy_open(&vectors, path, PS_RANDOM, f->why);
@@ -57,7 +58,7 @@ static void describe(compaction *f)
     ps_manifest_set_u64(m, "compact.deleted", r->deleted);
     ps_manifest_set_u64(m, "compact.embedded", r->embedded);
     ps_manifest_set_u64(m, "compact.dropped", r->dropped.vectors);
-    if (ps_manifest_has(m, "embeddings.model"))
+    if (ps_manifest_has(m, PS_KEY_EMBEDDINGS_MODEL))
         ps_manifest_set_u64(m, PS_COMPACTIONS, ps_manifest_u64(m, PS_COMPACTIONS, 0) + 1);
 }
 
@@ -143,10 +144,10 @@ static void tell_nothing(const compaction *f)
     r->pins = f->g->n_pins;
     r->boards = f->g->n_boards;
     r->edges = f->g->graph.pin_boards.edges;
-    r->votes = ps_manifest_u64(f->g->manifest, "counts.votes", 0);
+    r->votes = ps_manifest_u64(f->g->manifest, PS_KEY_COUNT_VOTES, 0);
     snprintf(r->index, sizeof r->index, "%s",
-             ps_manifest_text(f->g->manifest, "index.factory", ""));
-    r->recall_at_10 = ps_manifest_real(f->g->manifest, "index.recall_at_10", 0);
+             ps_manifest_text(f->g->manifest, PS_KEY_INDEX_FACTORY, ""));
+    r->recall_at_10 = ps_manifest_real(f->g->manifest, PS_KEY_INDEX_RECALL, 0);
     snprintf(r->generation, sizeof r->generation, "%s", f->g->name);
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pinsage/half.h"
+#include "pinsage/layout.h"
 #include "pinsage/structure.h"
 #include "server/compact/compact_inside.h"
 
@@ -205,8 +206,8 @@ int compact_blocks(compaction *f)
                     .delta = ps_view_block(f->from.view, b),
                     .structure =
                         (int)b == featurizer->structure && featurizer->boards.rows};
-        snprintf(name, sizeof name, "features/%s.npy", block->name);
-        snprintf(key, sizeof key, "blocks.%s.filled", block->name);
+        snprintf(name, sizeof name, PS_FILE_BLOCK, block->name);
+        snprintf(key, sizeof key, PS_KEY_BLOCK_FILLED, block->name);
         err = rewrite(&c);
         if (!err)
             ps_manifest_set_u64(ps_draft_manifest(f->draft), key, c.filled);
@@ -218,13 +219,13 @@ static int rewrite_embeddings(compaction *f)
 {
     ps_manifest *m = ps_draft_manifest(f->draft);
     column c = {.f = f,
-                .name = "embeddings.npy",
+                .name = PS_FILE_EMBEDDINGS,
                 .old = {.dtype = f->g->embeddings.dtype},
                 .delta = ps_view_embeddings(f->from.view)};
     int err = rewrite(&c);
     f->report->embedded = c.live;
-    if (!err && ps_manifest_has(m, "embeddings.filled"))
-        ps_manifest_set_u64(m, "embeddings.filled", c.filled);
+    if (!err && ps_manifest_has(m, PS_KEY_EMBEDDINGS_FILLED))
+        ps_manifest_set_u64(m, PS_KEY_EMBEDDINGS_FILLED, c.filled);
     return err;
 }
 
@@ -234,7 +235,7 @@ int compact_vectors(compaction *f)
     int err = f->g->embeddings.rows ? rewrite_embeddings(f) : PS_OK;
     for (uint32_t k = 1; !err; k++) {
         column c = {.f = f, .name = name, .layer = k};
-        snprintf(name, sizeof name, "messages.%u.npy", k);
+        snprintf(name, sizeof name, PS_FILE_MESSAGES, k);
         if (!ps_generation_file(f->g, name, NULL))
             break;
         if (f->from.featurizer->has_model)

@@ -7,6 +7,8 @@
 
 #include "server/compact/compact_inside.h"
 
+#include "pinsage/layout.h"
+
 #define SLICE 4096 /* boards of a pin that are held at once */
 #define LOOK  4096 /* pins between two words to the listener */
 
@@ -57,9 +59,7 @@ static int add_rows(compaction *f, ps_graph_builder *b)
 /* The builder writes files of these names: none may be a link to the old ones. */
 static int list_files(compaction *f, int (*each)(compaction *f, const char *name))
 {
-    static const char *const files[] = {
-        "graph/pin_boards.indptr.npy", "graph/pin_boards.indices.npy",
-        "graph/board_pins.indptr.npy", "graph/board_pins.indices.npy"};
+    static const char *const files[] = PS_GRAPH_FILES;
     int err = PS_OK;
     for (int i = 0; i < 4 && !err; i++)
         err = each(f, files[i]);
@@ -83,7 +83,7 @@ int compact_graph(compaction *f)
     ps_counts counts;
     int err = list_files(f, cut);
     if (!err)
-        err = ps_path_in(dir, ps_draft_dir(f->draft), "graph", f->why);
+        err = ps_path_in(dir, ps_draft_dir(f->draft), PS_DIR_GRAPH, f->why);
     if (!err)
         err = ps_graph_builder_new(&b, dir, f->why);
     if (err)
@@ -124,7 +124,7 @@ static int write_vectors(compaction *f, const ps_npy *old, ps_out *out)
 
 int compact_boards(compaction *f)
 {
-    static const char *const name = "structure.boards.npy";
+    static const char *const name = PS_FILE_STRUCTURE_BOARDS;
     char path[PS_PATH_MAX];
     ps_npy old;
     ps_out *out;

@@ -9,6 +9,8 @@
 
 #include "server/compact/compact_inside.h"
 
+#include "pinsage/layout.h"
+
 #define LOOK 4096 /* pins between two words to the listener */
 
 /* ------------------------------ Numbers ------------------------------------ */
@@ -138,12 +140,12 @@ static int write_all(records *r)
     uint64_t size = 0;
     uint32_t most =
         f->report->pins > f->report->boards ? f->report->pins : f->report->boards;
-    ps_manifest_file(f->g->manifest, "pins.mdb", &size, NULL);
+    ps_manifest_file(f->g->manifest, PS_FILE_PINS, &size, NULL);
     r->name = malloc((size_t)most * sizeof *r->name);
     if (!r->name)
         return ps_fail(f->why, PS_ENOMEM, f->g->dir, 0, "no memory to sort %u names",
                        most);
-    int err = ps_draft_path(f->draft, "pins.mdb", path, f->why);
+    int err = ps_draft_path(f->draft, PS_FILE_PINS, path, f->why);
     if (!err)
         err = ps_pins_writer_new(&r->writer, path, size, f->why);
     if (!err)
@@ -163,5 +165,5 @@ int compact_names(compaction *f)
         err = ps_pins_writer_close(r.writer, f->why);
     free(r.name);
     free(r.meta);
-    return err ? err : ps_draft_file_read(f->draft, "pins.mdb", f->why);
+    return err ? err : ps_draft_file_read(f->draft, PS_FILE_PINS, f->why);
 }

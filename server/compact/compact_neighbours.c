@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 #include "pinsage/model.h"
 #include "pinsage/walk.h"
 #include "server/compact/compact_inside.h"
@@ -39,7 +40,7 @@ static int take_model(lists *l)
 {
     char path[PS_PATH_MAX];
     const ps_model_config *c = &l->model.config;
-    if (!ps_generation_file(l->f->g, "model.safetensors", path))
+    if (!ps_generation_file(l->f->g, PS_FILE_MODEL, path))
         return PS_OK;
     int err = ps_model_load(&l->model, path, l->f->why);
     if (err || c->neighbourhood == PS_NEIGHBOURS_KHOP || c->neighbours != l->T)
@@ -196,8 +197,8 @@ static int write_lists(lists *l)
 
 int compact_neighbours(compaction *f)
 {
-    static const char *const rows = "neighbours.indices.npy",
-                             *const weights = "neighbours.weights.npy";
+    static const char *const rows = PS_FILE_NEAR_ROWS, *const weights =
+                                                           PS_FILE_NEAR_WEIGHTS;
     lists l = {.f = f, .T = (uint32_t)f->g->nbr_rows.cols};
     uint32_t n = f->report->pins;
     if (!f->g->nbr_rows.rows)

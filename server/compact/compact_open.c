@@ -8,6 +8,7 @@
 
 #include "pinsage/catalog.h"
 #include "pinsage/epoch.h"
+#include "pinsage/layout.h"
 #include "server/compact/compact_inside.h"
 #include "server/live/writer.h"
 
@@ -72,7 +73,7 @@ static int open_store(alone *a, const char *catalog, ps_why *why)
     char path[PS_PATH_MAX];
     ps_store_opts opts = {.step = "compact"};
     opts.compacted = ps_manifest_u64(a->g->manifest, PS_COMPACTED, 0);
-    if (ps_path_in(path, catalog, "live", why))
+    if (ps_path_in(path, catalog, PS_DIR_LIVE, why))
         return PS_ERANGE;
     if (!ps_store_exists(path))
         return PS_OK;
@@ -158,7 +159,7 @@ int ps_compact_erase_next(const char *catalog, ps_why *why)
     char path[PS_PATH_MAX], name[32];
     int err = ps_catalog_next(catalog, path, why);
     return err ? (err == PS_ENOENT ? PS_OK : err)
-               : ps_catalog_switch(catalog, "current", true, name, why);
+               : ps_catalog_switch(catalog, PS_LINK_CURRENT, true, name, why);
 }
 
 static void report_generation(const alone *a, ps_compact_report *report)

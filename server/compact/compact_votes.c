@@ -12,6 +12,8 @@
 
 #include "server/compact/compact_inside.h"
 
+#include "pinsage/layout.h"
+
 typedef struct votes {
     compaction *f;
     ps_out *out;
@@ -51,7 +53,7 @@ static int keep_old(votes *v)
     char path[PS_PATH_MAX];
     ps_map map;
     long number = 0;
-    if (!ps_generation_file(v->f->g, PS_VOTES, path))
+    if (!ps_generation_file(v->f->g, PS_FILE_VOTES, path))
         return PS_OK;
     int err = ps_map_open(&map, path, PS_SEQUENTIAL, v->f->why);
     if (err)
@@ -93,7 +95,7 @@ int compact_votes(compaction *f)
 {
     char path[PS_PATH_MAX];
     votes v = {.f = f};
-    int err = ps_draft_path(f->draft, PS_VOTES, path, f->why);
+    int err = ps_draft_path(f->draft, PS_FILE_VOTES, path, f->why);
     if (!err)
         err = ps_out_open(&v.out, path, f->why);
     if (err)
@@ -101,11 +103,11 @@ int compact_votes(compaction *f)
     err = keep_old(&v);
     if (!err)
         err = keep_live(&v);
-    err = compact_array_end(f, PS_VOTES, v.out, err);
+    err = compact_array_end(f, PS_FILE_VOTES, v.out, err);
     if (!err && !f->report->votes)
-        err = ps_draft_drop(f->draft, PS_VOTES, f->why);
+        err = ps_draft_drop(f->draft, PS_FILE_VOTES, f->why);
     if (!err)
-        ps_manifest_set_u64(ps_draft_manifest(f->draft), "counts.votes",
+        ps_manifest_set_u64(ps_draft_manifest(f->draft), PS_KEY_COUNT_VOTES,
                             f->report->votes);
     return err;
 }

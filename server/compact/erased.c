@@ -27,6 +27,7 @@
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
 #include "pinsage/hash.h"
+#include "pinsage/layout.h"
 
 #define PAGE      4096
 #define PAGE_HEAD 16
@@ -199,7 +200,7 @@ static void ask_names(const search *s, const char *folder, uint32_t *row, bool *
     ps_pins_reader *r;
     *row = PS_NO_ROW;
     *board = false;
-    if (ps_path_join(path, sizeof path, folder, "pins.mdb") || !ps_file_exists(path) ||
+    if (ps_path_join(path, sizeof path, folder, PS_FILE_PINS) || !ps_file_exists(path) ||
         ps_pins_open(&pins, path, NULL))
         return;
     if (ps_pins_reader_new(&r, pins) == PS_OK) {
@@ -308,7 +309,7 @@ static int judge(const search *s)
     if (err)
         return err;
     const char *slash = strrchr(current, '/'), *name = slash ? slash + 1 : current;
-    bool now = strstr(s->holders.data, name) || strstr(s->holders.data, "live");
+    bool now = strstr(s->holders.data, name) || strstr(s->holders.data, PS_DIR_LIVE);
     return ps_fail(
         s->why, PS_EEXIST, s->catalog, 0, "%s still %s it%s", s->holders.data,
         strchr(s->holders.data, ',') ? "hold" : "holds",

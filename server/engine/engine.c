@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pinsage/layout.h"
 #include "pinsage/methods.h"
 #include "pinsage/near.h"
 #include "server/engine/engine_inside.h"
@@ -52,11 +53,12 @@ static void add_vectors(ps_engine *e)
 {
     ps_generation *g = e->g;
     if (g->embeddings.rows)
-        add_method(e, (method){.name = ps_manifest_has(g->manifest, "embeddings.model")
-                                           ? "pinsage"
-                                           : "embeddings",
-                               .array = &g->embeddings,
-                               .indexed = is_indexed(e, "embeddings")});
+        add_method(e,
+                   (method){.name = ps_manifest_has(g->manifest, PS_KEY_EMBEDDINGS_MODEL)
+                                        ? "pinsage"
+                                        : "embeddings",
+                            .array = &g->embeddings,
+                            .indexed = is_indexed(e, "embeddings")});
     add_blend(e);
     for (uint32_t b = 0; b < g->n_blocks; b++)
         if (!ps_method_is_reserved(g->blocks[b].name)) /* catalogs of older programs */
@@ -144,7 +146,7 @@ static int open_index(ps_engine *e, ps_why *why)
 {
     if (!e->g->embeddings.rows && !e->g->n_blocks)
         return PS_OK;
-    if (!ps_manifest_file(e->g->manifest, "index.faiss", NULL, NULL))
+    if (!ps_manifest_file(e->g->manifest, PS_FILE_INDEX, NULL, NULL))
         return ps_fail(why, PS_ENOENT, e->g->dir, 0,
                        "there is no index: run `pinsage index %.*s` first",
                        (int)(strlen(e->g->dir) - strlen(e->g->name)) - 1, e->g->dir);
@@ -155,8 +157,8 @@ static int open_index(ps_engine *e, ps_why *why)
 static double time_of(const ps_generation *g)
 {
     struct tm tm = {0};
-    const char *end =
-        strptime(ps_manifest_text(g->manifest, "created", ""), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    const char *end = strptime(ps_manifest_text(g->manifest, PS_KEY_CREATED, ""),
+                               "%Y-%m-%dT%H:%M:%SZ", &tm);
     return end && !*end ? (double)timegm(&tm) : 0;
 }
 
@@ -276,7 +278,7 @@ ps_generation *ps_engine_generation(const ps_engine *e)
 
 const char *ps_engine_index(const ps_engine *e)
 {
-    return e->ann ? ps_manifest_text(e->g->manifest, "index.factory", "") : "";
+    return e->ann ? ps_manifest_text(e->g->manifest, PS_KEY_INDEX_FACTORY, "") : "";
 }
 
 /* ------------------------------ Popularity --------------------------------- */

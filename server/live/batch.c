@@ -17,6 +17,8 @@
 #define SHARE    8                 /* and so many for each byte of it */
 #define RETRY_US 1000
 
+#include "pinsage/layout.h"
+
 /* ------------------------------ What stands -------------------------------- */
 
 static ps_standing look(const write_batch *g, ps_text pin)
@@ -322,7 +324,7 @@ static void count_votes(write_batch *g)
     if (!any || !g->views || ps_store_count(g->store, &counts, NULL))
         return;
     const ps_generation *base = ps_view_generation(g->views->view);
-    uint64_t compacted = ps_manifest_u64(base->manifest, "counts.votes", 0);
+    uint64_t compacted = ps_manifest_u64(base->manifest, PS_KEY_COUNT_VOTES, 0);
     for (uint32_t i = 0; i < g->n; i++)
         g->pending[i].w->votes = counts.votes + compacted;
 }

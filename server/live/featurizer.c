@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "pinsage/layout.h"
 #include "pinsage/structure.h"
 
 static int find_block(const ps_generation *g, const char *name)
@@ -20,7 +21,7 @@ static int open_words(ps_featurizer *k, ps_why *why)
 {
     char path[PS_PATH_MAX];
     k->annotation = find_block(k->g, "annotation");
-    if (k->annotation < 0 || !ps_generation_file(k->g, "words.safetensors", path))
+    if (k->annotation < 0 || !ps_generation_file(k->g, PS_FILE_WORDS, path))
         return PS_OK;
     int err = ps_words_open(&k->words, path, why);
     uint32_t dim = (uint32_t)k->g->blocks[k->annotation].array.cols;
@@ -35,7 +36,7 @@ static int open_boards(ps_featurizer *k, ps_why *why)
 {
     char path[PS_PATH_MAX];
     k->structure = find_block(k->g, "structure");
-    if (k->structure < 0 || !ps_generation_file(k->g, "structure.boards.npy", path))
+    if (k->structure < 0 || !ps_generation_file(k->g, PS_FILE_STRUCTURE_BOARDS, path))
         return PS_OK;
     return ps_npy_open_as(&k->boards, path, PS_F32, k->g->n_boards,
                           k->g->blocks[k->structure].array.cols, PS_RANDOM, why);
@@ -44,8 +45,9 @@ static int open_boards(ps_featurizer *k, ps_why *why)
 static int open_model(ps_featurizer *k, ps_why *why)
 {
     char path[PS_PATH_MAX];
-    if (!k->g->embeddings.rows || !ps_manifest_has(k->g->manifest, "embeddings.model") ||
-        !ps_generation_file(k->g, "model.safetensors", path))
+    if (!k->g->embeddings.rows ||
+        !ps_manifest_has(k->g->manifest, PS_KEY_EMBEDDINGS_MODEL) ||
+        !ps_generation_file(k->g, PS_FILE_MODEL, path))
         return PS_OK;
     int err = ps_model_load(&k->model, path, why);
     k->has_model = !err;

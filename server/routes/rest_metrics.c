@@ -2,6 +2,7 @@
  *
  * Threads: see rest.h.
  */
+#include "pinsage/layout.h"
 #include "server/engine/engine.h"
 #include "server/routes/health.h"
 #include "server/routes/metrics.h"
@@ -19,7 +20,7 @@ static ps_scrape look(ps_state *s, ps_engine *e)
     if (e) {
         found.generation = ps_engine_generation(e);
         found.index = ps_engine_index(e);
-        found.number = ps_manifest_u64(found.generation->manifest, "generation", 0);
+        found.number = ps_manifest_u64(found.generation->manifest, PS_KEY_GENERATION, 0);
         found.view = ps_view_count(ps_engine_view(e));
     }
     if (s->writes.writer) {

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pinsage/layout.h"
 #include "pinsage/workers.h"
 #include "server/routes/health.h"
 #include "server/routes/routes.h"
@@ -388,7 +389,7 @@ static void start_main(server *s)
 static int restrict_files(ps_sandbox *box, const ps_serve_opts *o, ps_why *why)
 {
     char live[PS_PATH_MAX]; /* who only reads it says so there */
-    if (ps_path_in(live, o->catalog, "live", why))
+    if (ps_path_in(live, o->catalog, PS_DIR_LIVE, why))
         return PS_ERANGE;
     const ps_sandbox_path paths[] = {
         {.path = o->catalog, .write = !o->auth.read_only},

@@ -9,6 +9,7 @@
 
 #include "pinsage/catalog.h"
 #include "pinsage/file.h"
+#include "pinsage/layout.h"
 #include "server/serve/serve_inside.h"
 
 /* Numbers of writes go on above what the current generation contains. */
@@ -18,7 +19,7 @@ static int compacted_by(const char *catalog, uint64_t *lsn, ps_why *why)
     ps_manifest *m = NULL;
     int err = ps_catalog_current(catalog, dir, why);
     if (!err)
-        err = ps_path_in(path, dir, "manifest.json", why);
+        err = ps_path_in(path, dir, PS_FILE_MANIFEST, why);
     if (!err)
         err = ps_manifest_load(&m, path, why);
     if (!err)
@@ -51,7 +52,7 @@ int serve_live_start(ps_state *st, ps_why *why)
         return PS_OK;
     int err = compacted_by(o->catalog, &store.compacted, why);
     if (!err)
-        err = ps_path_in(path, o->catalog, "live", why);
+        err = ps_path_in(path, o->catalog, PS_DIR_LIVE, why);
     if (!err)
         err = ps_store_open(&st->writes.store, path, store, why);
     if (!err)
@@ -86,7 +87,8 @@ int serve_live_read(const ps_state *st, ps_store **store, ps_why *why)
 {
     char path[PS_PATH_MAX];
     *store = NULL;
-    if (st->writes.writer || ps_path_join(path, sizeof path, st->opts->catalog, "live"))
+    if (st->writes.writer ||
+        ps_path_join(path, sizeof path, st->opts->catalog, PS_DIR_LIVE))
         return PS_OK;
     int err = ps_store_open(
         store, path, (ps_store_opts){.read_only = true, .accept = st->opts->accept_live},

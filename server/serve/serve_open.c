@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pinsage/catalog.h"
+#include "pinsage/layout.h"
 #include "pinsage/offer.h"
 #include "server/routes/routes.h"
 #include "server/serve/serve_inside.h"
@@ -42,8 +43,8 @@ static int open_generation(server *s, ps_generation **g)
     err = ps_generation_open_dir(g, dir, s->why);
     if (!err)
         ps_log_say(s->state.log, PS_LOG_WARN,
-                   "current cannot be served yet: the newest that can is", "current",
-                   current, "serving", dir, "remedy",
+                   "current cannot be served yet: the newest that can is",
+                   PS_LINK_CURRENT, current, "serving", dir, "remedy",
                    "finish the update, then it is taken up", NULL);
     atomic_store(&s->state.fallen_back, !err);
     return err;

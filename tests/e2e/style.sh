@@ -98,6 +98,9 @@ passes "a proper head passes" heads core/base/rng.c <<<"$head"
 finds "rand is found" banned server/http/http.c 'http.c:1' <<<'int x = rand();'
 finds "printing in core is found" banned core/base/rng.c 'rng.c:2' \
     <<<$'/* a\n*/ void f(void) { printf("x"); }'
+finds "a file's name in quotes is found" banned core/base/rng.c 'rng.c:1' \
+    <<<'open("pins.mdb");'
+passes "such a name in a comment passes" banned core/base/rng.c <<<'/* of "pins.mdb" */'
 passes "printing in the server passes" banned server/http/http.c <<<'void f(void) { printf(""); }'
 passes "comments and strings may name what is banned" banned core/base/rng.c \
     <<<$'/* no rand() */ // printf(\nconst char *s = "exit(";'

@@ -37,6 +37,13 @@ report "nobody calls rand, strtok, sprintf and their kind" "$(
 report "core and index never print and never exit" "$(
     code $lib | grep -E "^[^:]*:[0-9]+:.*$not_a_name($quiet) ?\(")"
 
+# Outside of comments: "pins.mdb" and its like, in quotes.
+names='pins\.mdb|(embeddings|neighbours\.[a-z]+|messages\.%u)\.npy|index\.faiss'
+names+='|(model|words)\.safetensors|manifest\.json|(features|baselines)/%s\.npy'
+report "names of a catalog's files stand in layout.h alone" "$(
+    grep -nE "^[^*]*\"($names)\"" /dev/null $all | grep -v '^include/pinsage/layout.h:' |
+        grep -v ':[^"]*/\*')"
+
 # Brackets keep this file from finding itself.
 places='[/]work/|[/]root/|[/]home/[a-z]|artifact[-]registry|(deb|snapshot|security)[.]debian[.]org'
 places+='|registry[.]npmjs|pypi[.]org|proxy[.]golang|pkg[.]dev|index[.]crates'

@@ -183,7 +183,7 @@ static void a_fresh_draft_keeps_what_of_live_writes_is_in_the_catalog(void **sta
     must(ps_draft_begin(&d, catalog, (ps_draft_opts){.step = "compact", .create = true},
                         &why),
          &why);
-    must(put(d, PS_VOTES, "{}\n", &why), &why);
+    must(put(d, PS_FILE_VOTES, "{}\n", &why), &why);
     ps_manifest_set_u64(ps_draft_manifest(d), PS_COMPACTED, 17);
     ps_manifest_set_u64(ps_draft_manifest(d), "counts.votes", 1);
     ps_manifest_set_u64(ps_draft_manifest(d), "counts.pins", 1);
@@ -196,7 +196,7 @@ static void a_fresh_draft_keeps_what_of_live_writes_is_in_the_catalog(void **sta
     assert_int_equal(ps_manifest_u64(ps_draft_manifest(d), "counts.votes", 0), 1);
     assert_false(ps_manifest_has(ps_draft_manifest(d), "counts.pins"));
     must(ps_draft_commit(d, 1, NULL, &why), &why);
-    snprintf(path, sizeof path, "%.4000s/current/" PS_VOTES, catalog);
+    snprintf(path, sizeof path, "%.4000s/current/" PS_FILE_VOTES, catalog);
     char *votes = slurp(path, NULL);
     assert_string_equal(votes, "{}\n");
     free(votes);

@@ -359,7 +359,7 @@ static void an_import_keeps_what_was_compacted_and_the_votes(void **state)
     ps_generation *g = planted_open();
     assert_int_equal(ps_manifest_u64(g->manifest, PS_COMPACTED, 0), compacted);
     assert_int_equal(ps_manifest_u64(g->manifest, "counts.votes", 0), votes);
-    assert_true(ps_generation_file(g, PS_VOTES, NULL));
+    assert_true(ps_generation_file(g, PS_FILE_VOTES, NULL));
     ps_generation_release(g);
     free(name);
     free(folder);
