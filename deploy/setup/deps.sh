@@ -38,7 +38,9 @@ run() # as root, through sudo when we are not
     "$@" </dev/null
 }
 
-missing=$(comm -23 <(listed "$@" | sort -u) <(installed | sort -u) | tr '\n' ' ')
+# One pipe, for /dev/fd may be missing where a root is being set up.
+missing=$({ installed | sed 's/^/+/'; listed "$@" | sort -u; } |
+    awk '/^\+/ { there[substr($0, 2)] = 1; next } !($0 in there)' | tr '\n' ' ')
 if [ -z "$missing" ]; then
     echo "packages: all installed"
     exit 0
