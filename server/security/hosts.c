@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "name:80", "[::1]:80" without the port, and without the brackets; *six: it had some. */
+/* "name:80", "[::1]:80" without the port, and without the brackets; *six: it had some. A
+ * bracket that is never closed leaves no name. */
 static ps_text strip_port(ps_text host, bool *six)
 {
     *six = host.len && host.data[0] == '[';
     const char *end = host.len ? memchr(host.data, *six ? ']' : ':', host.len) : NULL;
+    if (*six && !end)
+        return (ps_text){host.data, 0};
     size_t from = *six;
     ps_text name = {host.data + from,
                     (end ? (size_t)(end - host.data) : host.len) - from};
