@@ -87,7 +87,7 @@ printf '<p>caf\303\251' > "$dir/index.html"
 deploy/setup/embed.sh "$dir/web" "$dir/empty.js" "$dir/index.html"
 cat > "$dir/main.c" <<'END'
 #include <stdio.h>
-#include "server/routes/assets.h"
+#include "server/base/assets.h"
 int main(void)
 {
     for (size_t i = 0; i < ps_n_assets; i++)
@@ -96,7 +96,7 @@ int main(void)
     return ps_assets[ps_n_assets].name != NULL;
 }
 END
-check "embedded pages compile and link" ${CC:-gcc} -I. -o "$dir/show" "$dir/main.c" \
+check "embedded pages compile and link" ${CC:-gcc} -I. -Iinclude -o "$dir/show" "$dir/main.c" \
     "$dir/web/assets.c"
 "$dir/show" 2> "$dir/names" | gzip -dc > "$dir/page" 2>/dev/null
 check "a page comes out as it went in" cmp "$dir/page" "$dir/index.html"
