@@ -65,10 +65,11 @@ def long_names_are_refused():
 
 @test
 def every_address_tells_its_methods():
-    for path, methods in (('/related', 'POST, OPTIONS'), ('/votes', 'POST, OPTIONS'),
-                          ('/pins/p1', 'GET, HEAD, PUT, DELETE, OPTIONS'),
-                          ('/boards/b/pins/p', 'PUT, DELETE, OPTIONS')):
-        status, headers, _ = server.ask(path, 'PATCH')
+    for path, other, methods in (
+            ('/related', 'PATCH', 'POST, OPTIONS'), ('/votes', 'PATCH', 'POST, OPTIONS'),
+            ('/pins/p1', 'POST', 'GET, HEAD, PUT, DELETE, PATCH, OPTIONS'),
+            ('/boards/b/pins/p', 'PATCH', 'PUT, DELETE, OPTIONS')):
+        status, headers, _ = server.ask(path, other)
         assert (status, headers['Allow']) == (405, methods), (path, status, headers['Allow'])
 
 
